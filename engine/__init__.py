@@ -1,0 +1,1 @@
+"""The law: one table of rules and the pure functions around it."""

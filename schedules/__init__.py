@@ -1,0 +1,1 @@
+"""The clock: wakes the engine when time makes something due."""

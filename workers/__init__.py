@@ -1,0 +1,1 @@
+"""The hands: Dramatiq workers, the adapters and the command line."""
