@@ -1,1 +1,50 @@
-"""The law: one table of rules and the pure functions around it."""
+"""The law: one table of rules and the pure functions around it. No I/O, no clock, no log, no random."""
+
+from engine.authority import authorize_destruction
+from engine.command import EFFECTS, INTERNAL, LABELS, OPERATORS, PUBLIC, TIMERS, Command
+from engine.decide import decide, with_live_facts
+from engine.decision import (
+    Answered,
+    Charge,
+    Closed,
+    Decision,
+    Effect,
+    Event,
+    Invoice,
+    Payment,
+    Refused,
+)
+from engine.menu import allowed, menu
+from engine.policy import Policy
+from engine.site import STATES, Owed, Paying, Site
+from engine.timers import timers
+
+__all__ = [
+    "EFFECTS",
+    "INTERNAL",
+    "LABELS",
+    "OPERATORS",
+    "PUBLIC",
+    "STATES",
+    "TIMERS",
+    "Answered",
+    "Charge",
+    "Closed",
+    "Command",
+    "Decision",
+    "Effect",
+    "Event",
+    "Invoice",
+    "Owed",
+    "Paying",
+    "Payment",
+    "Policy",
+    "Refused",
+    "Site",
+    "allowed",
+    "authorize_destruction",
+    "decide",
+    "menu",
+    "timers",
+    "with_live_facts",
+]

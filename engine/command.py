@@ -1,0 +1,83 @@
+"""Commands: what may be asked of a site, by whom, and under which label."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+LABELS: dict[str, str] = {
+    "site.start_trial": "Start Free Trial",
+    "site.subscribe": "Subscribe Now",
+    "site.change_plan": "Change Plan",
+    "site.pay": "Pay Invoice",
+    "site.update_payment": "Update Payment Information",
+    "site.cancel": "Cancel Site",
+    "site.keep": "Keep Site",
+    "site.update_contact": "Change Contact",
+    "site.export": "Prepare Download",
+    "site.back_up": "Back Up Now",
+}
+"""Customers' commands in the order of the portal's menu."""
+
+OPERATORS = (
+    "site.waive",
+    "site.extend_trial",
+    "site.suspend",
+    "site.resume",
+    "site.hold",
+    "site.release",
+    "site.retry",
+)
+TIMERS = (
+    "site.expire",
+    "site.renew",
+    "site.end_period",
+    "site.retry_charge",
+    "site.give_up",
+    "site.remind",
+    "site.warn",
+    "site.back_up_nightly",
+    "site.delete",
+)
+EFFECTS = (
+    "site.provisioned",
+    "site.provision_failed",
+    "site.charge_succeeded",
+    "site.charge_declined",
+    "site.export_ready",
+    "site.backup_verified",
+    "site.notice_sent",
+    "site.gave_up",
+    "site.site_deleted",
+)
+PUBLIC = (*LABELS, *OPERATORS)
+INTERNAL = (*TIMERS, *EFFECTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing asked: `(source, id)` is its idempotency key, `cause` the command that it goes back to.
+
+    `new_site_id` is the id a new site would get; `quoted_at` the moment of a review, which fixes the amount.
+    """
+
+    type: str
+    source: str
+    id: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    cause: tuple[str, str] | None = None
+    correlation_id: str | None = None
+    host: str = ""
+    new_site_id: str = ""
+    quoted_at: datetime | None = None
+
+    @property
+    def root(self) -> tuple[str, str]:
+        """The source and id of the command that all this goes back to."""
+        return self.cause or (self.source, self.id)
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits that are the same for the same source and id, for derived ids."""
+        return blake2b(f"{self.source}\0{self.id}".encode(), digest_size=8).hexdigest()

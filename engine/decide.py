@@ -1,0 +1,161 @@
+"""The one function that judges a command. Pure: the same facts, command and moment give the same answer."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from engine.case import Case
+from engine.command import INTERNAL, Command
+from engine.decision import Decision, Refused
+from engine.machine import follow
+from engine.menu import allowed
+from engine.policy import Policy
+from engine.site import Site
+from engine.timers import timers
+from engine.words import moment, shown
+
+VERSIONED = (
+    "state",
+    "email",
+    "plan_agents",
+    "next_agents",
+    "agents_allowed",
+    "price_cents",
+    "payment_method",
+    "ready_at",
+    "trial_ends_at",
+    "period_ends_at",
+    "cancels_at",
+    "cancelled_at",
+    "held_for",
+    "suspended_reason",
+)
+"""State, plan, dates, hold, suspension and contact; backups, mails and exports do not count (contract.md, `version`)."""
+
+REMEDIES = {
+    ("site.subscribe", "active"): "use site.change_plan for the agents, site.update_payment for the card",
+    ("site.subscribe", "trial_subscribed"): "use site.change_plan for the agents, site.update_payment for the card",
+    ("site.subscribe", "past_due"): "use site.pay",
+    ("site.subscribe", "suspended"): "use site.pay",
+    ("site.change_plan", "past_due"): "use site.pay first",
+    ("site.change_plan", "suspended"): "use site.pay first",
+    ("site.update_payment", "trial"): "use site.subscribe",
+    ("site.update_payment", "cancelled"): "use site.subscribe",
+    ("site.update_payment", "expired"): "use site.subscribe",
+    ("site.keep", "cancelled"): "its time has run out: use site.subscribe",
+    ("site.keep", "expired"): "its time has run out: use site.subscribe",
+    ("site.back_up", "cancelled"): "use site.subscribe first; its download and final backup are kept until the deletion",
+    ("site.back_up", "expired"): "use site.subscribe first; its download and final backup are kept until the deletion",
+}
+
+
+def decide(site: Site | None, command: Command, now: datetime, policy: Policy) -> Decision:
+    """Judge one command at one moment.
+
+    Returns the new facts with everything that is to be written and done, or a refusal that explains itself. A site
+    that does not exist is None; a deleted one makes room for `site.start_trial` and refuses everything else.
+    """
+    if site is not None and site.state == "deleted" and command.type == "site.start_trial":
+        site = None
+    case = Case(site, command, now, policy)
+    try:
+        _must_exist(case)
+        if not follow(case):
+            raise Refused("state.illegal", _illegal(case))
+    except Refused as refusal:
+        return Decision("refused", site, site, refusal.code, refusal.message, allowed=allowed(site, now, policy))
+    if case.quiet:
+        return _no_op(case, site)
+    return _applied(case, site)
+
+
+def _must_exist(case: Case) -> None:
+    command, site = case.command, case.site_or_none
+    if site is None and command.type != "site.start_trial":
+        raise Refused("site.unknown", f"subject {shown(command.host)} is not a site; start one with site.start_trial")
+    if site is not None and site.state == "deleted":
+        raise Refused("site.deleted", f"{site.host} was deleted at {moment(site.deleted_at)}; nothing can be done with it")
+
+
+def _illegal(case: Case) -> str:
+    """Why, the remedy if there is one, and what may be done instead."""
+    command = case.command
+    remedy = REMEDIES.get((command.type, case.state))
+    moves = ", ".join(allowed(case.site_or_none, case.now, case.policy)) or "nothing"
+    return f"{command.type} is not possible while {case.site.host} is {case.state}{f'; {remedy}' if remedy else ''}; allowed now: {moves}"
+
+
+def _no_op(case: Case, site: Site | None) -> Decision:
+    return Decision(
+        "no_op",
+        site,
+        site,
+        message="nothing to do: it is so already",
+        timers=timers(site, case.policy),
+        allowed=allowed(site, case.now, case.policy),
+    )
+
+
+def _applied(case: Case, before: Site | None) -> Decision:
+    _tell_the_host(case, before)
+    if before is None or any(getattr(before, fact) != getattr(case.site, fact) for fact in VERSIONED):
+        case.change(version=case.site.version + 1)
+    _tell_the_world(case, before)
+    return Decision(
+        "applied",
+        before,
+        case.site,
+        code=_code(case),
+        message="; ".join(case.notes) or None,
+        effects=tuple(case.effects),
+        entries=tuple(case.entries),
+        events=tuple(case.events),
+        timers=timers(case.site, case.policy),
+        charge=case.charge,
+        allowed=allowed(case.site, case.now, case.policy),
+        notes=tuple(case.notes),
+        voids=tuple(case.voids),
+        revives=case.revives,
+    )
+
+
+def _tell_the_host(case: Case, before: Site | None) -> None:
+    """Entitlements follow from the facts: on or offline by the state, and how many agents may be added."""
+    if before is None or case.site.ready_at is None or case.site.state in {"deleting", "deleted"}:
+        return
+    if before.online != case.site.online:
+        case.must("bring_online" if case.site.online else "take_offline")
+        case.effects.insert(0, case.effects.pop())  # access changes at once, before exports and letters
+    if before.agents_allowed != case.site.agents_allowed:
+        case.must("set_agent_limit", agents=case.site.agents_allowed)
+
+
+def _tell_the_world(case: Case, before: Site | None) -> None:
+    """One `site.moved` for a change of state, and for each answer of the card network."""
+    was = before.state if before is not None else None
+    if was == case.site.state and case.command.type not in {"site.charge_succeeded", "site.charge_declined"}:
+        return
+    reason = case.command.data.get("reason")
+    case.tell(
+        "site.moved",
+        **{"from": was, "to": case.site.state},
+        cause=case.command.type,
+        reason=reason if isinstance(reason, str) else None,
+        version=case.site.version,
+        online=case.site.online,
+    )
+
+
+def _code(case: Case) -> str | None:
+    """A decline is the code of the move that follows it, never of a first answer."""
+    return "payment.declined" if case.command.type == "site.charge_declined" else None
+
+
+def is_internal(name: str) -> bool:
+    """Whether a type belongs to timers and effects, and is never accepted from the queue."""
+    return name in INTERNAL
+
+
+def with_live_facts(site: Site, *, used_agents: int | None, claimed: bool) -> Site:
+    """The site's facts with what was read from the world just before deciding."""
+    paying = replace(site.paying, claimed=claimed) if site.paying is not None else None
+    return replace(site, used_agents=site.used_agents if used_agents is None else used_agents, paying=paying)

@@ -1,0 +1,40 @@
+"""Dunning: when an unpaid period is tried again, and when it suspends the site."""
+
+from datetime import datetime
+
+from engine.case import Case
+from engine.policy import Policy
+from engine.site import Owed
+
+
+def next_try_at(owed: Owed, policy: Policy) -> datetime | None:
+    """The next moment of the ladder, counted from the first decline; the last leaves at least the notice's 48 h."""
+    if owed.declined_at is None:
+        return None
+    tried = owed.tried_at or owed.declined_at
+    early = (owed.declined_at + step for step in policy.dunning[:-1])
+    return next((at for at in early if at > tried), suspends_at(owed, policy))
+
+
+def suspends_at(owed: Owed, policy: Policy) -> datetime | None:
+    """The last try, whose decline suspends: day 7, and never sooner than 48 h after the customer was told."""
+    if owed.declined_at is None:
+        return None
+    last = owed.declined_at + policy.dunning[-1]
+    return max(last, owed.noticed_at + policy.notice) if owed.noticed_at else last
+
+
+def needs_notice(owed: Owed, now: datetime, policy: Policy) -> bool:
+    """Whether the notice before the suspension is due: two days before the last try, or later."""
+    if owed.declined_at is None or owed.noticed_at is not None:
+        return False
+    return now >= owed.declined_at + policy.dunning[-1] - policy.notice
+
+
+def last_try_is_over(case: Case) -> bool:
+    """Day 7 has come and the customer was told 48 h before."""
+    owed = case.site.owed
+    if owed is None or owed.noticed_at is None:
+        return False
+    last = suspends_at(owed, case.policy)
+    return last is not None and case.now >= last

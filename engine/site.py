@@ -1,0 +1,117 @@
+"""The frozen facts of one site: all that the law may look at."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+ABSENT = "absent"
+STATES = (
+    "provisioning",
+    "failed",
+    "trial",
+    "trial_subscribed",
+    "active",
+    "past_due",
+    "suspended",
+    "cancelled",
+    "expired",
+    "deleting",
+    "deleted",
+)
+ONLINE = frozenset({"trial", "trial_subscribed", "active", "past_due"})
+LEAVING = frozenset({"cancelled", "expired"})
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A period that began and is not paid: the invoice and where the dunning ladder stands."""
+
+    invoice_id: str
+    amount_cents: int
+    agents: int
+    period_start: datetime
+    period_end: datetime
+    declined_at: datetime | None = None
+    tried_at: datetime | None = None
+    noticed_at: datetime | None = None
+    attempts: int = 0
+    card_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Paying:
+    """The one payment under way; `claimed` once a worker has taken it."""
+
+    payment_id: str
+    invoice_id: str
+    reason: str
+    amount_cents: int
+    agents: int
+    period_start: datetime
+    period_end: datetime
+    claimed: bool = False
+    cause: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a site is, and every promise made to it. Times are aware UTC of the engine, money in minor units.
+
+    `generation` rises at every cancellation, expiry and return: evidence (export, final backup, notice) counts for a
+    deletion only if it was made in the present one.
+    """
+
+    id: str
+    host: str
+    account: str
+    email: str
+    state: str
+    created_at: datetime
+    version: int = 0
+    generation: int = 0
+    ready_at: datetime | None = None
+    trial_ends_at: datetime | None = None
+    trial_agents: int = 5
+    agents_allowed: int = 0
+    used_agents: int = 0
+    plan_agents: int | None = None
+    next_agents: int | None = None
+    price_cents: int | None = None
+    currency: str | None = None
+    payment_method: str | None = None
+    anchor_at: datetime | None = None
+    period_start: datetime | None = None
+    period_ends_at: datetime | None = None
+    charged_at: datetime | None = None
+    cancels_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    export_ready_at: datetime | None = None
+    final_backup_at: datetime | None = None
+    warned_at: datetime | None = None
+    final_warning_at: datetime | None = None
+    notice_sent_at: datetime | None = None
+    deletes_at: datetime | None = None
+    deleted_at: datetime | None = None
+    held_for: str | None = None
+    held_since: datetime | None = None
+    suspended_reason: str | None = None
+    suspended_from: str | None = None
+    suspended_at: datetime | None = None
+    unpaid_since: datetime | None = None
+    reminded_at: datetime | None = None
+    night_at: datetime | None = None
+    attention: str | None = None
+    waived: tuple[str, ...] = ()
+    owed: Owed | None = field(default=None)
+    paying: Paying | None = field(default=None)
+
+    @property
+    def online(self) -> bool:
+        """Whether customers reach the site: it follows from the state and from nothing else."""
+        return self.state in ONLINE
+
+    @property
+    def suspended_for(self) -> str | None:
+        """Why it is suspended; an operator's reason hides the unpaid one."""
+        if self.suspended_reason is not None:
+            return "operator"
+        return "nonpayment" if self.state == "suspended" else None

@@ -1,0 +1,74 @@
+"""Two times: the engine's, which customers were promised, and the machine's, which never stands still."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, select, update
+from sqlmodel import Field, SQLModel
+
+from models.upsert import insert_once, upsert
+
+
+class Clock(SQLModel, table=True):
+    """One row: whether this database lives by the wall clock or under the test clock, and where that one stands."""
+
+    id: int = Field(primary_key=True)
+    mode: str
+    now: datetime
+
+
+class Heartbeat(SQLModel, table=True):
+    """Proof that a process lives, in machine time."""
+
+    name: str = Field(primary_key=True)
+    at: datetime
+
+
+CLOCK = Clock.__table__  # type: ignore[attr-defined]
+HEARTBEATS = Heartbeat.__table__  # type: ignore[attr-defined]
+
+
+def machine_now() -> datetime:
+    """The machine's wall clock, aware UTC: the only place that reads it."""
+    return datetime.now(UTC)
+
+
+def engine_now(tx: Connection) -> datetime:
+    """The time of promises: the test clock's where it rules, else the machine's."""
+    held = tx.execute(select(CLOCK.c.now).where(CLOCK.c.mode == "test")).scalar_one_or_none()
+    return machine_now() if held is None else held
+
+
+def settle_mode(tx: Connection, *, test_clock: bool) -> None:
+    """Decide once which clock a database lives by.
+
+    Raises ValueError when it has lived by the other one.
+    """
+    mode = "test" if test_clock else "wall"
+    insert_once(tx, CLOCK, ("id",), [{"id": 1, "mode": mode, "now": machine_now()}])
+    lived = tx.execute(select(CLOCK.c.mode).where(CLOCK.c.id == 1)).scalar_one()
+    if lived != mode:
+        raise ValueError(
+            f"this database has lived by the {lived} clock and can't change to the {mode} clock: "
+            f"{'unset TENURE_TEST_CLOCK' if test_clock else 'set TENURE_TEST_CLOCK=1'}, or use another data folder"
+        )
+
+
+def is_test(tx: Connection) -> bool:
+    """Whether the test clock rules."""
+    return tx.execute(select(CLOCK.c.mode).where(CLOCK.c.id == 1)).scalar_one_or_none() == "test"
+
+
+def move(tx: Connection, now: datetime) -> None:
+    """Set the test clock; it only ever moves forward."""
+    tx.execute(update(CLOCK).where(CLOCK.c.id == 1, CLOCK.c.mode == "test", CLOCK.c.now <= now).values(now=now))
+
+
+def beat(tx: Connection, name: str) -> None:
+    """Say that a process lives."""
+    upsert(tx, HEARTBEATS, ("name",), [{"name": name, "at": machine_now()}])
+
+
+def last_beat(tx: Connection, name: str) -> timedelta | None:
+    """How long ago a process last said that it lives."""
+    at = tx.execute(select(HEARTBEATS.c.at).where(HEARTBEATS.c.name == name)).scalar_one_or_none()
+    return None if at is None else machine_now() - at

@@ -1,0 +1,83 @@
+"""Column types that carry the engine's values to the database and back."""
+
+import json
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Dialect, Text
+from sqlalchemy.types import TypeDecorator
+
+Document = dict[str, Any]
+
+
+def stamp(at: datetime) -> str:
+    """RFC 3339, UTC, `Z`, six digits: the one form of a moment outside the tables' own columns."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def unstamp(text: str) -> datetime:
+    """The moment that `stamp` wrote."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON; moments become stamps, tuples lists."""
+    return json.dumps(value, default=_plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, datetime):
+        return stamp(value)
+    raise TypeError(f"{type(value).__name__} {value!r} has no JSON form here")
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON document as text, the same on SQLite and PostgreSQL."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - the library's signature
+        return None if value is None else to_json(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002 - see above
+        return None if value is None else json.loads(value)
+
+
+class Words(TypeDecorator[tuple[str, ...]]):
+    """A tuple of words, separated by spaces."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002 - see above
+        return " ".join(value or ())
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...]:  # noqa: ARG002 - see above
+        return tuple((value or "").split())
+
+
+class Frozen(TypeDecorator[Any]):
+    """One of the engine's frozen dataclasses as JSON; fields of type datetime come back as moments."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: type) -> None:
+        super().__init__()
+        self.kind = kind
+        self._moments = frozenset(field.name for field in fields(kind) if "datetime" in str(field.type))
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - see above
+        return None if value is None else to_json(asdict(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002 - see above
+        if value is None:
+            return None
+        return self.kind(**{name: self._read(name, given) for name, given in json.loads(value).items()})
+
+    def _read(self, name: str, given: Any) -> Any:
+        if name in self._moments and given is not None:
+            return unstamp(given)
+        return tuple(given) if isinstance(given, list) else given

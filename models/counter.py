@@ -1,0 +1,23 @@
+"""Numbers without gaps: taken inside the transaction that uses them, so an undone one gives its number back."""
+
+from sqlalchemy import Connection, update
+from sqlmodel import Field, SQLModel
+
+from models.upsert import insert_once
+
+
+class Counter(SQLModel, table=True):
+    """The last number given, by name."""
+
+    name: str = Field(primary_key=True)
+    value: int = 0
+
+
+COUNTERS = Counter.__table__  # type: ignore[attr-defined]
+
+
+def count(tx: Connection, name: str) -> int:
+    """The next number."""
+    insert_once(tx, COUNTERS, ("name",), [{"name": name, "value": 0}])
+    taken = update(COUNTERS).where(COUNTERS.c.name == name).values(value=COUNTERS.c.value + 1)
+    return int(tx.execute(taken.returning(COUNTERS.c.value)).scalar_one())

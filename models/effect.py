@@ -1,0 +1,217 @@
+"""The outbox: what must happen because of a move, claimed with a lease and a fencing number."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Column, Connection, Index, Row, and_, exists, func, or_, select, text, update
+from sqlmodel import Field, SQLModel
+
+import engine
+from models.columns import Json
+from models.upsert import insert_once
+
+LANES = {
+    "provision": "access",
+    "bring_online": "access",
+    "take_offline": "access",
+    "set_agent_limit": "access",
+    "back_up": "data",
+    "export": "data",
+    "restore": "data",
+    "delete": "data",
+    "charge": "money",
+    "mail": "mail",
+}
+"""Effects of one site in one lane run one after the other, oldest first; data also waits for access."""
+
+QUEUES = {"back_up": "data", "export": "data", "restore": "data", "delete": "deletions"}
+"""Effects of different character have queues of their own; the rest is quick."""
+
+UNFINISHED = ("pending", "running")
+
+
+class Effect(SQLModel, table=True):
+    """One thing to do; `fence` rises with every claim, and only the last claim may settle.
+
+    `asked_at` and `settled_at` are engine time; leases, retries and announcements are machine time.
+    """
+
+    __table_args__ = (
+        Index("ix_effect_unfinished", "seq", sqlite_where=text("status in ('pending', 'running')"), postgresql_where=text("status in ('pending', 'running')")),
+        Index("ix_effect_site", "site_id", "seq"),
+        Index("ix_effect_cause", "cause_source", "cause_id"),
+    )
+
+    seq: int | None = Field(default=None, primary_key=True)
+    id: str = Field(unique=True)
+    site_id: str
+    generation: int
+    kind: str
+    lane: str
+    args: Any = Field(default=None, sa_column=Column(Json))
+    status: str = "pending"
+    attempt: int = 0
+    fence: int = 0
+    asked_at: datetime
+    settled_at: datetime | None = None
+    leased_until: datetime | None = None
+    retry_at: datetime | None = None
+    announced_at: datetime
+    cause_source: str
+    cause_id: str
+    correlation_id: str | None = None
+    error: str | None = None
+
+
+EFFECTS = Effect.__table__  # type: ignore[attr-defined]
+
+
+def queue_of(kind: str) -> str:
+    """The Dramatiq queue on which an effect is announced."""
+    return QUEUES.get(kind, "effects")
+
+
+def add(
+    tx: Connection, site: engine.Site, command: engine.Command, effects: tuple[engine.Effect, ...], now: datetime, machine_now: datetime
+) -> None:
+    """Write a decision's effects; their ids are derived, so a second time adds nothing."""
+    cause_source, cause_id = command.root
+    rows = [
+        {
+            "id": effect.id,
+            "site_id": site.id,
+            "generation": site.generation,
+            "kind": effect.kind,
+            "lane": LANES[effect.kind],
+            "args": dict(effect.args),
+            "status": "pending",
+            "asked_at": now,
+            "announced_at": machine_now,
+            "cause_source": cause_source,
+            "cause_id": cause_id,
+            "correlation_id": command.correlation_id,
+        }
+        for effect in effects
+    ]
+    if rows:
+        insert_once(tx, EFFECTS, ("id",), rows)
+
+
+def claim(tx: Connection, effect_id: str, machine_now: datetime, lease: timedelta) -> Row[Any] | None:
+    """Take an effect for one try: pending and ready, or its lease run out, and nothing older of its lane unfinished."""
+    guarded = (
+        update(EFFECTS)
+        .where(EFFECTS.c.id == effect_id, _ready(machine_now), ~_blocked())
+        .values(
+            status="running",
+            attempt=EFFECTS.c.attempt + 1,
+            fence=EFFECTS.c.fence + 1,
+            leased_until=machine_now + lease,
+            retry_at=None,
+        )
+    )
+    return tx.execute(guarded.returning(*EFFECTS.c)).one_or_none()
+
+
+def _ready(machine_now: datetime) -> Any:
+    """Waiting for nobody: pending with its retry come, or held by somebody whose lease ran out."""
+    pending = and_(EFFECTS.c.status == "pending", or_(EFFECTS.c.retry_at.is_(None), EFFECTS.c.retry_at <= machine_now))
+    return or_(pending, and_(EFFECTS.c.status == "running", EFFECTS.c.leased_until < machine_now))
+
+
+def _blocked() -> Any:
+    """An older unfinished effect of the same site stands before it in its lane, or in the lane of access for data."""
+    older = EFFECTS.alias("older")
+    same_lane = or_(older.c.lane == EFFECTS.c.lane, and_(EFFECTS.c.lane == "data", older.c.lane == "access"))
+    return exists(
+        select(older.c.seq).where(
+            older.c.site_id == EFFECTS.c.site_id,
+            older.c.seq < EFFECTS.c.seq,
+            older.c.status.in_(UNFINISHED),
+            EFFECTS.c.lane != "mail",
+            same_lane,
+        )
+    ).correlate(EFFECTS)
+
+
+def extend_lease(tx: Connection, effect_id: str, fence: int, leased_until: datetime) -> bool:
+    """Keep a claim that takes long; False when somebody else has taken it."""
+    guarded = update(EFFECTS).where(EFFECTS.c.id == effect_id, EFFECTS.c.fence == fence, EFFECTS.c.status == "running")
+    return tx.execute(guarded.values(leased_until=leased_until)).rowcount == 1
+
+
+def settle(tx: Connection, effect_id: str, fence: int, status: str, now: datetime, error: str | None = None) -> bool:
+    """Close a claim as done or gave_up; False when the fence says that it is no longer ours."""
+    guarded = update(EFFECTS).where(EFFECTS.c.id == effect_id, EFFECTS.c.fence == fence, EFFECTS.c.status == "running")
+    return tx.execute(guarded.values(status=status, settled_at=now, leased_until=None, error=error)).rowcount == 1
+
+
+def put_off(tx: Connection, effect_id: str, fence: int, retry_at: datetime, error: str) -> bool:
+    """Give a claim back for a later try."""
+    guarded = update(EFFECTS).where(EFFECTS.c.id == effect_id, EFFECTS.c.fence == fence, EFFECTS.c.status == "running")
+    return tx.execute(guarded.values(status="pending", retry_at=retry_at, leased_until=None, error=error)).rowcount == 1
+
+
+def void(tx: Connection, payment_ids: tuple[str, ...], site_id: str, now: datetime) -> None:
+    """Withdraw charges that no worker has claimed."""
+    rows = tx.execute(
+        select(EFFECTS.c.id, EFFECTS.c.args).where(EFFECTS.c.site_id == site_id, EFFECTS.c.kind == "charge", EFFECTS.c.status == "pending")
+    )
+    ids = [row.id for row in rows if row.args["payment_id"] in payment_ids]
+    tx.execute(update(EFFECTS).where(EFFECTS.c.id.in_(ids)).values(status="void", settled_at=now))
+
+
+def is_claimed(tx: Connection, site_id: str) -> bool:
+    """Whether the site's charge under way was ever taken by a worker."""
+    query = select(EFFECTS.c.fence).where(
+        EFFECTS.c.site_id == site_id, EFFECTS.c.kind == "charge", EFFECTS.c.status.in_((*UNFINISHED, "gave_up"))
+    )
+    return any(fence > 0 for fence in tx.execute(query).scalars())
+
+
+def revive(tx: Connection, site_id: str) -> None:
+    """Offer again what gave up."""
+    gave_up = update(EFFECTS).where(EFFECTS.c.site_id == site_id, EFFECTS.c.status == "gave_up")
+    tx.execute(gave_up.values(status="pending", attempt=0, retry_at=None, error=None, settled_at=None))
+
+
+def open_of_site(tx: Connection, site_id: str) -> int:
+    """How many effects of a site are not finished."""
+    query = select(func.count()).select_from(EFFECTS)
+    return int(tx.execute(query.where(EFFECTS.c.site_id == site_id, EFFECTS.c.status.in_(UNFINISHED))).scalar_one())
+
+
+def next_of_site(tx: Connection, site_id: str, machine_now: datetime) -> list[Row[Any]]:
+    """A site's effects that could be claimed now: what an effect that was settled has made room for."""
+    query = select(EFFECTS.c.id, EFFECTS.c.kind).where(EFFECTS.c.site_id == site_id, EFFECTS.c.status == "pending")
+    return list(tx.execute(query.where(_ready(machine_now), ~_blocked()).order_by(EFFECTS.c.seq)))
+
+
+def overdue(tx: Connection, machine_now: datetime, unheard: timedelta, limit: int) -> list[Row[Any]]:
+    """Effects to be offered again: a retry come, a lease run out, or an announcement that nobody answered."""
+    retry = and_(EFFECTS.c.status == "pending", EFFECTS.c.retry_at <= machine_now)
+    lost = and_(EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_(None), EFFECTS.c.announced_at < machine_now - unheard)
+    stranded = and_(EFFECTS.c.status == "running", EFFECTS.c.leased_until < machine_now)
+    again = EFFECTS.c.announced_at < machine_now - timedelta(seconds=1)
+    query = select(EFFECTS.c.id, EFFECTS.c.kind, EFFECTS.c.status).where(EFFECTS.c.status.in_(UNFINISHED), or_(retry, lost, stranded), again)
+    rows = list(tx.execute(query.where(~_blocked()).order_by(EFFECTS.c.seq).limit(limit)))
+    tx.execute(update(EFFECTS).where(EFFECTS.c.id.in_([row.id for row in rows])).values(announced_at=machine_now))
+    return rows
+
+
+def ready_for_new_moment(tx: Connection) -> None:
+    """The test clock moved: every effect that waits for a retry is ready at once."""
+    tx.execute(update(EFFECTS).where(EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_not(None)).values(retry_at=EFFECTS.c.announced_at))
+
+
+def unfinished(tx: Connection, cause: tuple[str, str] | None = None) -> list[Row[Any]]:
+    """Effects that are running, ready or waiting, of one command and all that it led to, or of everybody."""
+    query = select(EFFECTS).where(EFFECTS.c.status.in_(UNFINISHED)).order_by(EFFECTS.c.seq)
+    if cause is not None:
+        query = query.where(EFFECTS.c.cause_source == cause[0], EFFECTS.c.cause_id == cause[1])
+    return list(tx.execute(query))
+
+
+def of_site(tx: Connection, site_id: str) -> list[Row[Any]]:
+    """All effects of a site, oldest first."""
+    return list(tx.execute(select(EFFECTS).where(EFFECTS.c.site_id == site_id).order_by(EFFECTS.c.seq)))

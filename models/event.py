@@ -1,0 +1,52 @@
+"""Events out: written with the move that they tell of, published afterwards, in order for each site."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Index, Row, func, select, text, update
+from sqlmodel import Field, SQLModel
+
+
+class Event(SQLModel, table=True):
+    """One CloudEvent as JSON text; `reply_to` is a second stream that gets it too."""
+
+    __table_args__ = (Index("ix_event_unsent", "seq", sqlite_where=text("not sent"), postgresql_where=text("not sent")),)
+
+    seq: int | None = Field(default=None, primary_key=True)
+    id: str
+    site_id: str | None = Field(default=None, index=True)
+    type: str
+    at: datetime
+    body: str
+    reply_to: str | None = None
+    sent: bool = False
+
+
+EVENTS = Event.__table__  # type: ignore[attr-defined]
+
+
+def add(tx: Connection, rows: list[dict[str, Any]]) -> None:
+    """Write events in the order in which they happened."""
+    if rows:
+        tx.execute(EVENTS.insert(), rows)
+
+
+def unsent(tx: Connection, limit: int) -> list[Row[Any]]:
+    """What the stream has not got yet, oldest first."""
+    query = select(EVENTS.c.seq, EVENTS.c.body, EVENTS.c.reply_to).where(~EVENTS.c.sent)
+    return list(tx.execute(query.order_by(EVENTS.c.seq).limit(limit)))
+
+
+def mark_sent(tx: Connection, seqs: list[int]) -> None:
+    """The stream has these."""
+    tx.execute(update(EVENTS).where(EVENTS.c.seq.in_(seqs)).values(sent=True))
+
+
+def count_unsent(tx: Connection) -> int:
+    """How many the stream has not got yet."""
+    return int(tx.execute(select(func.count()).select_from(EVENTS).where(~EVENTS.c.sent)).scalar_one())
+
+
+def send_again(tx: Connection, since: datetime) -> int:
+    """An emptied stream gets its last events once more, with the same ids."""
+    return tx.execute(update(EVENTS).where(EVENTS.c.at >= since, EVENTS.c.sent).values(sent=False)).rowcount

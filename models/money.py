@@ -1,0 +1,157 @@
+"""The books: invoices and payments. Rows are never removed, only their personal data."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Connection, Index, Row, select, text, update
+from sqlmodel import Field, SQLModel
+
+import engine
+from models.counter import count
+from models.upsert import insert_once
+
+_OPEN_PAYMENT = text("outcome in ('pending', 'unknown')")
+_PERIOD = text("kind = 'period' and status <> 'void'")
+
+
+class Invoice(SQLModel, table=True):
+    """A bill. One period invoice per site and period start unless void; its amount recomputes from its columns."""
+
+    __table_args__ = (
+        Index("uq_invoice_period", "site_id", "period_start", unique=True, sqlite_where=_PERIOD, postgresql_where=_PERIOD),
+        CheckConstraint("status in ('open', 'paid', 'void', 'uncollectible')", name="ck_invoice_status"),
+        CheckConstraint("amount_cents >= 0", name="ck_invoice_amount"),
+        CheckConstraint(
+            "amount_cents = (2 * agents * unit_price_cents * seconds + of_seconds) / (2 * of_seconds)", name="ck_invoice_recomputes"
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    site_id: str = Field(index=True)
+    number: int | None = Field(default=None, unique=True)
+    kind: str
+    reason: str
+    status: str = "open"
+    currency: str
+    unit_price_cents: int
+    agents: int
+    seconds: int
+    of_seconds: int
+    amount_cents: int
+    period_start: datetime
+    period_end: datetime
+    issued_at: datetime
+    due_at: datetime
+    closed_at: datetime | None = None
+    closed_why: str | None = None
+
+
+class Payment(SQLModel, table=True):
+    """One try to collect an invoice; `id` is the key that the card network sees."""
+
+    __table_args__ = (
+        Index("uq_payment_succeeded", "invoice_id", unique=True, sqlite_where=text("outcome = 'succeeded'"), postgresql_where=text("outcome = 'succeeded'")),
+        Index("uq_payment_open", "site_id", unique=True, sqlite_where=_OPEN_PAYMENT, postgresql_where=_OPEN_PAYMENT),
+        CheckConstraint("outcome in ('pending', 'succeeded', 'declined', 'error', 'unknown', 'void')", name="ck_payment_outcome"),
+    )
+
+    id: str = Field(primary_key=True)
+    invoice_id: str = Field(index=True)
+    site_id: str
+    attempt: int
+    amount_cents: int
+    outcome: str = "pending"
+    card_label: str | None = None
+    decline_code: str | None = None
+    retry: str | None = None
+    reference: str | None = None
+    asked_at: datetime
+    answered_at: datetime | None = None
+
+
+INVOICES = Invoice.__table__  # type: ignore[attr-defined]
+PAYMENTS = Payment.__table__  # type: ignore[attr-defined]
+
+
+def book(tx: Connection, site_id: str, decision: engine.Decision, now: datetime) -> None:
+    """Write what a decision says about money, in its order."""
+    for entry in decision.entries:
+        match entry:
+            case engine.Invoice():
+                _issue(tx, site_id, entry, now)
+            case engine.Closed():
+                _close(tx, entry, now)
+            case engine.Payment():
+                _ask(tx, site_id, entry, now)
+            case engine.Answered():
+                _answer(tx, entry, now)
+
+
+def _issue(tx: Connection, site_id: str, invoice: engine.Invoice, now: datetime) -> None:
+    row = {
+        "id": invoice.id,
+        "site_id": site_id,
+        "number": count(tx, "invoice") if invoice.numbered else None,
+        "kind": invoice.kind,
+        "reason": invoice.reason,
+        "status": "open",
+        "currency": invoice.currency,
+        "unit_price_cents": invoice.unit_price_cents,
+        "agents": invoice.agents,
+        "seconds": invoice.seconds,
+        "of_seconds": invoice.of_seconds,
+        "amount_cents": invoice.amount_cents,
+        "period_start": invoice.period_start,
+        "period_end": invoice.period_end,
+        "issued_at": now,
+        "due_at": max(now, invoice.period_start),
+    }
+    tx.execute(INVOICES.insert(), row)
+
+
+def _close(tx: Connection, closed: engine.Closed, now: datetime) -> None:
+    """A paid invoice without a number gets the next one; a new start moves its period to the payment."""
+    values: dict[str, Any] = {"status": closed.status, "closed_at": now, "closed_why": closed.why}
+    number = tx.execute(select(INVOICES.c.number).where(INVOICES.c.id == closed.invoice_id)).scalar_one()
+    if number is None and closed.status == "paid":
+        values["number"] = count(tx, "invoice")
+    if closed.period is not None:
+        start, end = closed.period
+        seconds = int((end - start).total_seconds())
+        values |= {"period_start": start, "period_end": end, "seconds": seconds, "of_seconds": seconds}
+    tx.execute(update(INVOICES).where(INVOICES.c.id == closed.invoice_id).values(values))
+
+
+def _ask(tx: Connection, site_id: str, payment: engine.Payment, now: datetime) -> None:
+    row = {
+        "id": payment.id,
+        "invoice_id": payment.invoice_id,
+        "site_id": site_id,
+        "attempt": payment.attempt,
+        "amount_cents": payment.amount_cents,
+        "outcome": "pending",
+        "asked_at": now,
+    }
+    insert_once(tx, PAYMENTS, ("id",), [row])
+
+
+def _answer(tx: Connection, answered: engine.Answered, now: datetime) -> None:
+    values = {
+        "outcome": answered.outcome,
+        "card_label": answered.card_label,
+        "decline_code": answered.decline_code,
+        "retry": answered.retry,
+        "reference": answered.reference,
+        "answered_at": now,
+    }
+    tx.execute(update(PAYMENTS).where(PAYMENTS.c.id == answered.payment_id).values(values))
+
+
+def invoices_of(tx: Connection, site_id: str) -> list[Row[Any]]:
+    """A site's invoices, oldest first."""
+    return list(tx.execute(select(INVOICES).where(INVOICES.c.site_id == site_id).order_by(INVOICES.c.issued_at, INVOICES.c.id)))
+
+
+def invoice(tx: Connection, invoice_id: str) -> Row[Any]:
+    """One invoice by its id."""
+    return tx.execute(select(INVOICES).where(INVOICES.c.id == invoice_id)).one()

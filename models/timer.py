@@ -1,0 +1,62 @@
+"""What is due, per site and kind. The dates live here and nowhere else."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlmodel import Field, SQLModel
+
+from models.upsert import upsert
+
+
+class Timer(SQLModel, table=True):
+    """One timed move of one site; `wakes_at` is when it is asked, later than `due_at` once a guard held it."""
+
+    site_id: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    generation: int
+    due_at: datetime
+    wakes_at: datetime = Field(index=True)
+
+
+TIMERS = Timer.__table__  # type: ignore[attr-defined]
+
+
+def earliest(tx: Connection) -> datetime | None:
+    """The next moment at which something is due."""
+    moment: datetime | None = tx.execute(select(func.min(TIMERS.c.wakes_at))).scalar_one()
+    return moment
+
+
+def due(tx: Connection, now: datetime, limit: int) -> list[Row[Any]]:
+    """Timers whose moment has come, oldest first, locked so that another clock passes them by."""
+    query = select(TIMERS).where(TIMERS.c.wakes_at <= now).order_by(TIMERS.c.wakes_at, TIMERS.c.site_id).limit(limit)
+    return list(tx.execute(query.with_for_update(skip_locked=True)))
+
+
+def rewrite(
+    tx: Connection, site_id: str, generation: int, before: Mapping[str, datetime], after: Mapping[str, datetime], now: datetime
+) -> None:
+    """Bring a site's rows to `after`: what changed, what is new, what is gone, and what is overdue and asked again."""
+    gone = [kind for kind in before if kind not in after]
+    if gone:
+        tx.execute(delete(TIMERS).where(TIMERS.c.site_id == site_id, TIMERS.c.kind.in_(gone)))
+    rows = [
+        {"site_id": site_id, "kind": kind, "generation": generation, "due_at": due_at, "wakes_at": due_at}
+        for kind, due_at in after.items()
+        if before.get(kind) != due_at or due_at <= now
+    ]
+    if rows:
+        upsert(tx, TIMERS, ("site_id", "kind"), rows)
+
+
+def put_off(tx: Connection, site_id: str, kind: str, wakes_at: datetime) -> None:
+    """Ask a held timer again at a strictly later moment."""
+    tx.execute(update(TIMERS).where(TIMERS.c.site_id == site_id, TIMERS.c.kind == kind).values(wakes_at=wakes_at))
+
+
+def of_site(tx: Connection, site_id: str) -> dict[str, datetime]:
+    """A site's timers by kind, as they will be asked."""
+    query = select(TIMERS.c.kind, TIMERS.c.wakes_at).where(TIMERS.c.site_id == site_id)
+    return {kind: at for kind, at in tx.execute(query.order_by(TIMERS.c.wakes_at))}
