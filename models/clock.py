@@ -1,6 +1,7 @@
 """Two times: the engine's, which customers were promised, and the machine's, which never stands still."""
 
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 
 from sqlalchemy import Connection, select, update
 from sqlmodel import Field, SQLModel
@@ -14,6 +15,7 @@ class Clock(SQLModel, table=True):
     id: int = Field(primary_key=True)
     mode: str
     now: datetime
+    secret: str = Field(default_factory=token_hex)
 
 
 class Heartbeat(SQLModel, table=True):
@@ -44,13 +46,18 @@ def settle_mode(tx: Connection, *, test_clock: bool) -> None:
     Raises ValueError when it has lived by the other one.
     """
     mode = "test" if test_clock else "wall"
-    insert_once(tx, CLOCK, ("id",), [{"id": 1, "mode": mode, "now": machine_now()}])
+    insert_once(tx, CLOCK, ("id",), [{"id": 1, "mode": mode, "now": machine_now(), "secret": token_hex()}])
     lived = tx.execute(select(CLOCK.c.mode).where(CLOCK.c.id == 1)).scalar_one()
     if lived != mode:
         raise ValueError(
             f"this database has lived by the {lived} clock and can't change to the {mode} clock: "
             f"{'unset TENURE_TEST_CLOCK' if test_clock else 'set TENURE_TEST_CLOCK=1'}, or use another data folder"
         )
+
+
+def review_secret(tx: Connection) -> bytes:
+    """The key that signs this database's review tokens."""
+    return str(tx.execute(select(CLOCK.c.secret).where(CLOCK.c.id == 1)).scalar_one()).encode()
 
 
 def is_test(tx: Connection) -> bool:

@@ -39,9 +39,11 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - the library's signature
+        """Write."""
         return None if value is None else to_json(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002 - see above
+        """Convert."""
         return None if value is None else json.loads(value)
 
 
@@ -52,9 +54,11 @@ class Words(TypeDecorator[tuple[str, ...]]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002 - see above
+        """Convert."""
         return " ".join(value or ())
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...]:  # noqa: ARG002 - see above
+        """Convert."""
         return tuple((value or "").split())
 
 
@@ -70,9 +74,11 @@ class Frozen(TypeDecorator[Any]):
         self._moments = frozenset(field.name for field in fields(kind) if "datetime" in str(field.type))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - see above
+        """Convert."""
         return None if value is None else to_json(asdict(value))
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002 - see above
+        """Convert."""
         if value is None:
             return None
         return self.kind(**{name: self._read(name, given) for name, given in json.loads(value).items()})

@@ -31,8 +31,16 @@ def chain(tx: Connection, site_id: str, receipt: dict[str, Any], now: datetime) 
     written = find(tx, site_id)
     if written is not None:
         return dict(written.receipt)
-    last = tx.execute(select(DELETIONS.c.hash).order_by(DELETIONS.c.seq.desc()).limit(1)).scalar_one_or_none() or GENESIS
-    row = {"site_id": site_id, "deleted_at": now, "receipt": receipt, "previous_hash": last, "hash": link(last, receipt)}
+    last = (
+        tx.execute(select(DELETIONS.c.hash).order_by(DELETIONS.c.seq.desc()).limit(1)).scalar_one_or_none() or GENESIS
+    )
+    row = {
+        "site_id": site_id,
+        "deleted_at": now,
+        "receipt": receipt,
+        "previous_hash": last,
+        "hash": link(last, receipt),
+    }
     tx.execute(DELETIONS.insert(), row)
     return receipt
 

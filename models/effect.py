@@ -37,7 +37,12 @@ class Effect(SQLModel, table=True):
     """
 
     __table_args__ = (
-        Index("ix_effect_unfinished", "seq", sqlite_where=text("status in ('pending', 'running')"), postgresql_where=text("status in ('pending', 'running')")),
+        Index(
+            "ix_effect_unfinished",
+            "seq",
+            sqlite_where=text("status in ('pending', 'running')"),
+            postgresql_where=text("status in ('pending', 'running')"),
+        ),
         Index("ix_effect_site", "site_id", "seq"),
         Index("ix_effect_cause", "cause_source", "cause_id"),
     )
@@ -72,7 +77,12 @@ def queue_of(kind: str) -> str:
 
 
 def add(
-    tx: Connection, site: engine.Site, command: engine.Command, effects: tuple[engine.Effect, ...], now: datetime, machine_now: datetime
+    tx: Connection,
+    site: engine.Site,
+    command: engine.Command,
+    effects: tuple[engine.Effect, ...],
+    now: datetime,
+    machine_now: datetime,
 ) -> None:
     """Write a decision's effects; their ids are derived, so a second time adds nothing."""
     cause_source, cause_id = command.root
@@ -155,7 +165,9 @@ def put_off(tx: Connection, effect_id: str, fence: int, retry_at: datetime, erro
 def void(tx: Connection, payment_ids: tuple[str, ...], site_id: str, now: datetime) -> None:
     """Withdraw charges that no worker has claimed."""
     rows = tx.execute(
-        select(EFFECTS.c.id, EFFECTS.c.args).where(EFFECTS.c.site_id == site_id, EFFECTS.c.kind == "charge", EFFECTS.c.status == "pending")
+        select(EFFECTS.c.id, EFFECTS.c.args).where(
+            EFFECTS.c.site_id == site_id, EFFECTS.c.kind == "charge", EFFECTS.c.status == "pending"
+        )
     )
     ids = [row.id for row in rows if row.args["payment_id"] in payment_ids]
     tx.execute(update(EFFECTS).where(EFFECTS.c.id.in_(ids)).values(status="void", settled_at=now))
@@ -188,20 +200,36 @@ def next_of_site(tx: Connection, site_id: str, machine_now: datetime) -> list[Ro
 
 
 def overdue(tx: Connection, machine_now: datetime, unheard: timedelta, limit: int) -> list[Row[Any]]:
-    """Effects to be offered again: a retry come, a lease run out, or an announcement that nobody answered."""
-    retry = and_(EFFECTS.c.status == "pending", EFFECTS.c.retry_at <= machine_now)
-    lost = and_(EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_(None), EFFECTS.c.announced_at < machine_now - unheard)
-    stranded = and_(EFFECTS.c.status == "running", EFFECTS.c.leased_until < machine_now)
-    again = EFFECTS.c.announced_at < machine_now - timedelta(seconds=1)
-    query = select(EFFECTS.c.id, EFFECTS.c.kind, EFFECTS.c.status).where(EFFECTS.c.status.in_(UNFINISHED), or_(retry, lost, stranded), again)
-    rows = list(tx.execute(query.where(~_blocked()).order_by(EFFECTS.c.seq).limit(limit)))
+    """Effects to be offered again; they are marked as announced now, so that the next sweep leaves them alone."""
+    query = select(EFFECTS.c.id, EFFECTS.c.kind, EFFECTS.c.status).where(_is_overdue(machine_now, unheard))
+    rows = list(tx.execute(query.order_by(EFFECTS.c.seq).limit(limit)))
     tx.execute(update(EFFECTS).where(EFFECTS.c.id.in_([row.id for row in rows])).values(announced_at=machine_now))
     return rows
 
 
-def ready_for_new_moment(tx: Connection) -> None:
+def is_anything_overdue(tx: Connection, machine_now: datetime, unheard: timedelta) -> bool:
+    """Whether a sweep would find something; asked first, because most find nothing."""
+    return bool(tx.execute(select(exists(select(EFFECTS.c.seq).where(_is_overdue(machine_now, unheard))))).scalar_one())
+
+
+def _is_overdue(machine_now: datetime, unheard: timedelta) -> Any:
+    """A retry come, a lease run out, or an announcement that nobody answered; and nothing older stands before it."""
+    retry = and_(EFFECTS.c.status == "pending", EFFECTS.c.retry_at <= machine_now)
+    lost = and_(
+        EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_(None), EFFECTS.c.announced_at < machine_now - unheard
+    )
+    stranded = and_(EFFECTS.c.status == "running", EFFECTS.c.leased_until < machine_now)
+    again = EFFECTS.c.announced_at < machine_now - timedelta(seconds=1)
+    return and_(EFFECTS.c.status.in_(UNFINISHED), or_(retry, lost, stranded), again, ~_blocked())
+
+
+def ready_for_new_moment(tx: Connection, machine_now: datetime) -> None:
     """The test clock moved: every effect that waits for a retry is ready at once."""
-    tx.execute(update(EFFECTS).where(EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_not(None)).values(retry_at=EFFECTS.c.announced_at))
+    tx.execute(
+        update(EFFECTS)
+        .where(EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_not(None))
+        .values(retry_at=machine_now, announced_at=machine_now - timedelta(minutes=1))
+    )
 
 
 def unfinished(tx: Connection, cause: tuple[str, str] | None = None) -> list[Row[Any]]:
@@ -215,3 +243,8 @@ def unfinished(tx: Connection, cause: tuple[str, str] | None = None) -> list[Row
 def of_site(tx: Connection, site_id: str) -> list[Row[Any]]:
     """All effects of a site, oldest first."""
     return list(tx.execute(select(EFFECTS).where(EFFECTS.c.site_id == site_id).order_by(EFFECTS.c.seq)))
+
+
+def gave_up(tx: Connection) -> list[str]:
+    """The ids of what gave up, oldest first."""
+    return list(tx.execute(select(EFFECTS.c.id).where(EFFECTS.c.status == "gave_up").order_by(EFFECTS.c.seq)).scalars())

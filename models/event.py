@@ -10,7 +10,9 @@ from sqlmodel import Field, SQLModel
 class Event(SQLModel, table=True):
     """One CloudEvent as JSON text; `reply_to` is a second stream that gets it too."""
 
-    __table_args__ = (Index("ix_event_unsent", "seq", sqlite_where=text("not sent"), postgresql_where=text("not sent")),)
+    __table_args__ = (
+        Index("ix_event_unsent", "seq", sqlite_where=text("not sent"), postgresql_where=text("not sent")),
+    )
 
     seq: int | None = Field(default=None, primary_key=True)
     id: str

@@ -18,11 +18,14 @@ class Invoice(SQLModel, table=True):
     """A bill. One period invoice per site and period start unless void; its amount recomputes from its columns."""
 
     __table_args__ = (
-        Index("uq_invoice_period", "site_id", "period_start", unique=True, sqlite_where=_PERIOD, postgresql_where=_PERIOD),
+        Index(
+            "uq_invoice_period", "site_id", "period_start", unique=True, sqlite_where=_PERIOD, postgresql_where=_PERIOD
+        ),
         CheckConstraint("status in ('open', 'paid', 'void', 'uncollectible')", name="ck_invoice_status"),
         CheckConstraint("amount_cents >= 0", name="ck_invoice_amount"),
         CheckConstraint(
-            "amount_cents = (2 * agents * unit_price_cents * seconds + of_seconds) / (2 * of_seconds)", name="ck_invoice_recomputes"
+            "amount_cents = (2 * agents * unit_price_cents * seconds + of_seconds) / (2 * of_seconds)",
+            name="ck_invoice_recomputes",
         ),
     )
 
@@ -50,9 +53,17 @@ class Payment(SQLModel, table=True):
     """One try to collect an invoice; `id` is the key that the card network sees."""
 
     __table_args__ = (
-        Index("uq_payment_succeeded", "invoice_id", unique=True, sqlite_where=text("outcome = 'succeeded'"), postgresql_where=text("outcome = 'succeeded'")),
+        Index(
+            "uq_payment_succeeded",
+            "invoice_id",
+            unique=True,
+            sqlite_where=text("outcome = 'succeeded'"),
+            postgresql_where=text("outcome = 'succeeded'"),
+        ),
         Index("uq_payment_open", "site_id", unique=True, sqlite_where=_OPEN_PAYMENT, postgresql_where=_OPEN_PAYMENT),
-        CheckConstraint("outcome in ('pending', 'succeeded', 'declined', 'error', 'unknown', 'void')", name="ck_payment_outcome"),
+        CheckConstraint(
+            "outcome in ('pending', 'succeeded', 'declined', 'error', 'unknown', 'void')", name="ck_payment_outcome"
+        ),
     )
 
     id: str = Field(primary_key=True)
@@ -149,7 +160,9 @@ def _answer(tx: Connection, answered: engine.Answered, now: datetime) -> None:
 
 def invoices_of(tx: Connection, site_id: str) -> list[Row[Any]]:
     """A site's invoices, oldest first."""
-    return list(tx.execute(select(INVOICES).where(INVOICES.c.site_id == site_id).order_by(INVOICES.c.issued_at, INVOICES.c.id)))
+    return list(
+        tx.execute(select(INVOICES).where(INVOICES.c.site_id == site_id).order_by(INVOICES.c.issued_at, INVOICES.c.id))
+    )
 
 
 def invoice(tx: Connection, invoice_id: str) -> Row[Any]:

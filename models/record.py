@@ -81,5 +81,15 @@ def tell(
     }
     event.add(
         tx,
-        [{"id": event_id, "site_id": site_id, "type": kind, "at": now, "body": to_json(body), "reply_to": reply_to, "sent": False}],
+        [
+            {
+                "id": event_id,
+                "site_id": site_id,
+                "type": kind,
+                "at": now,
+                "body": to_json(body),
+                "reply_to": reply_to,
+                "sent": False,
+            }
+        ],
     )

@@ -15,7 +15,13 @@ class Site(SQLModel, table=True):
     """The engine's `Site`, stored. A hostname belongs to one living site at a time."""
 
     __table_args__ = (
-        Index("uq_site_host_living", "host", unique=True, sqlite_where=text("state <> 'deleted'"), postgresql_where=text("state <> 'deleted'")),
+        Index(
+            "uq_site_host_living",
+            "host",
+            unique=True,
+            sqlite_where=text("state <> 'deleted'"),
+            postgresql_where=text("state <> 'deleted'"),
+        ),
         Index("ix_site_host", "host"),
     )
 
@@ -72,7 +78,9 @@ _COLUMNS = [SITES.c[name] for name in FACTS]
 def find(tx: Connection, subject: str) -> engine.Site | None:
     """The site by its id or hostname, locked for this transaction: the living one, else its latest tombstone."""
     column = SITES.c.id if subject.startswith("site_") else SITES.c.host
-    query = select(*_COLUMNS).where(column == subject).order_by(SITES.c.deleted_at.is_not(None), SITES.c.deleted_at.desc())
+    query = (
+        select(*_COLUMNS).where(column == subject).order_by(SITES.c.deleted_at.is_not(None), SITES.c.deleted_at.desc())
+    )
     row = tx.execute(query.limit(1).with_for_update()).one_or_none()
     return None if row is None else engine.Site(*row)
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlmodel import Field, SQLModel
 
+from models.site import SITES
 from models.upsert import upsert
 
 
@@ -36,7 +37,12 @@ def due(tx: Connection, now: datetime, limit: int) -> list[Row[Any]]:
 
 
 def rewrite(
-    tx: Connection, site_id: str, generation: int, before: Mapping[str, datetime], after: Mapping[str, datetime], now: datetime
+    tx: Connection,
+    site_id: str,
+    generation: int,
+    before: Mapping[str, datetime],
+    after: Mapping[str, datetime],
+    now: datetime,
 ) -> None:
     """Bring a site's rows to `after`: what changed, what is new, what is gone, and what is overdue and asked again."""
     gone = [kind for kind in before if kind not in after]
@@ -59,4 +65,12 @@ def put_off(tx: Connection, site_id: str, kind: str, wakes_at: datetime) -> None
 def of_site(tx: Connection, site_id: str) -> dict[str, datetime]:
     """A site's timers by kind, as they will be asked."""
     query = select(TIMERS.c.kind, TIMERS.c.wakes_at).where(TIMERS.c.site_id == site_id)
-    return {kind: at for kind, at in tx.execute(query.order_by(TIMERS.c.wakes_at))}
+    return {row.kind: row.wakes_at for row in tx.execute(query.order_by(TIMERS.c.wakes_at))}
+
+
+def upcoming(tx: Connection, *, until: datetime | None, site_id: str | None) -> list[Row[Any]]:
+    """What will be asked next, with the site's hostname, earliest first."""
+    query = select(TIMERS.c.wakes_at, TIMERS.c.kind, SITES.c.host).join(SITES, SITES.c.id == TIMERS.c.site_id)
+    query = query if until is None else query.where(TIMERS.c.wakes_at <= until)
+    query = query if site_id is None else query.where(TIMERS.c.site_id == site_id)
+    return list(tx.execute(query.order_by(TIMERS.c.wakes_at, SITES.c.host)))

@@ -1,0 +1,120 @@
+"""The clock process: APScheduler wakes the engine when time makes something due. Dates live in the Timer table."""
+
+import signal
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import Any
+
+from apscheduler.job import Job
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from models import timer
+from models.clock import beat, engine_now, machine_now
+from models.database import reading, writing
+from workers import alive, announce, logs
+from workers.logs import log
+from workers.settings import load
+from workers.sweep import sweep
+from workers.timer import fire_due
+from workers.workplace import Workplace
+
+SOONEST = timedelta(milliseconds=5)
+LATEST = timedelta(seconds=1)
+"""Another process may insert an earlier timer at any time, so no wait is longer than this."""
+
+HEARTBEAT = "clock"
+
+
+class DueTrigger:
+    """Fires at the earliest due moment of the Timer table."""
+
+    def __init__(self, place: Workplace) -> None:
+        self.place = place
+
+    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
+        """The machine's moment at which the next timer is due: never in the past, for that would loop for ever."""
+        return now + min(max(self._until_due(), SOONEST), LATEST)
+
+    def _until_due(self) -> timedelta:
+        try:
+            with reading(self.place.database) as tx:
+                due, now = timer.earliest(tx), engine_now(tx)
+        except SQLAlchemyError as wrong:
+            log.error("alarm", error=f"the timers could not be read, they are asked again in a second: {wrong}")
+            return LATEST
+        return LATEST if due is None else due - now
+
+
+class Clock:
+    """A handful of jobs in memory: due timers, sweeps, the heartbeat."""
+
+    def __init__(self, place: Workplace) -> None:
+        self.place = place
+        self.scheduler = BackgroundScheduler(
+            timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+        self.stopped = Event()
+        self.fire = self._job(self.fire_all, DueTrigger(place))
+        self.sweep = self._job(self.sweep_all, IntervalTrigger(seconds=1))
+        self._job(self.beat, IntervalTrigger(seconds=5))
+
+    def _job(self, verb: Any, trigger: Any) -> Job:
+        return self.scheduler.add_job(verb, trigger, next_run_time=machine_now())
+
+    def run(self) -> None:
+        """Live until told to stop; a bell wakes the jobs at once."""
+        self.scheduler.start()
+        while not self.stopped.is_set():
+            try:
+                if announce.wait_for_bell(self.place, 1):
+                    self.wake()
+            except RedisError:
+                self.stopped.wait(1)
+        self.scheduler.shutdown(wait=True)
+
+    def stop(self, *_signal: Any) -> None:
+        """Finish what runs, then end."""
+        self.stopped.set()
+
+    def wake(self) -> None:
+        """Ask the table and the outbox now."""
+        for job in (self.fire, self.sweep):
+            job.modify(next_run_time=machine_now())
+
+    def fire_all(self) -> None:
+        """Fire until nothing is due."""
+        try:
+            while not self.stopped.is_set() and fire_due(self.place):
+                pass
+        except (SQLAlchemyError, OSError) as wrong:
+            log.error("alarm", error=f"due timers could not be fired, they are tried again in a second: {wrong}")
+
+    def sweep_all(self) -> None:
+        """Offer again what was not done."""
+        try:
+            sweep(self.place)
+        except (SQLAlchemyError, RedisError) as wrong:
+            log.error("alarm", error=f"the sweep could not be done, it is tried again in a second: {wrong}")
+
+    def beat(self) -> None:
+        """Prove that the clock lives, to the database and to Redis."""
+        try:
+            with writing(self.place.database) as tx:
+                beat(tx, HEARTBEAT)
+            alive.beat(self.place.redis, "clock")
+        except (SQLAlchemyError, RedisError) as wrong:
+            log.error("alarm", error=f"the heartbeat was not written: {wrong}")
+
+
+def main() -> int:
+    """`python -m schedules`: the clock process."""
+    settings = load()
+    logs.configure(settings.log_format)
+    clock = Clock(Workplace(settings))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, clock.stop)
+    clock.run()
+    return 0

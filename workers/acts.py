@@ -1,0 +1,269 @@
+"""What each effect does in the world. The effect's id is the key: twice equals once."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+import engine
+from models import effect as effects
+from models import money
+from models import site as sites
+from models.clock import engine_now
+from models.columns import stamp, unstamp
+from models.database import reading
+from workers.errors import Temporary
+from workers.letters import letter
+from workers.mailer import Mail
+from workers.payment import Charge, Outcome
+from workers.workplace import Workplace
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claimed effect with the facts of its site at the start of the try."""
+
+    row: Any
+    site: engine.Site
+    now: datetime
+
+    @property
+    def args(self) -> Facts:
+        """What the decision asked for."""
+        return dict(self.row.args)
+
+    @property
+    def token(self) -> str:
+        """A short name that is the same at every try."""
+        return blake2b(self.row.id.encode(), digest_size=12).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an act has to say: a command for the law, rows to write, an event for other systems."""
+
+    command: str | None = None
+    data: Facts = field(default_factory=dict)
+    backup: Facts | None = None
+    export: Facts | None = None
+    event: tuple[str, Facts] | None = None
+
+
+NOTHING = Report()
+
+
+def provision(place: Workplace, work: Work) -> Report:
+    """Build the site; twice finds it built."""
+    site = work.site
+    place.host.provision(site.id, hostname=site.host, email=site.email, agents=work.args["agents"], key=work.row.id)
+    return Report("site.provisioned")
+
+
+def bring_online(place: Workplace, work: Work) -> Report:
+    """Open the doors; a site that has gone offline since is left alone, its own effect comes next."""
+    if work.site.online:
+        place.host.bring_online(work.site.id, key=work.row.id)
+    return NOTHING
+
+
+def take_offline(place: Workplace, work: Work) -> Report:
+    """Close the doors, unless the site has come back since."""
+    if not work.site.online:
+        place.host.take_offline(work.site.id, key=work.row.id)
+    return NOTHING
+
+
+def set_agent_limit(place: Workplace, work: Work) -> Report:
+    """Tell the host the number that holds now, which may be newer than the one asked for."""
+    place.host.set_agent_limit(work.site.id, work.site.agents_allowed, key=work.row.id)
+    return NOTHING
+
+
+def back_up(place: Workplace, work: Work) -> Report:
+    """Save, then read back from the store: only what was read back counts."""
+    backup_id = f"bkp_{work.token}"
+    with place.host.snapshot(work.site.id) as snapshot:
+        place.vault.save(work.site.id, backup_id, snapshot)
+    stored = place.vault.verify(work.site.id, backup_id)
+    kept = {"id": backup_id, "bytes": stored.bytes, "sha256": stored.sha256}
+    row = {
+        **kept,
+        "site_id": work.site.id,
+        "generation": work.args["generation"],
+        "purpose": work.args["purpose"],
+        "taken_at": work.now,
+        "verified_at": work.now,
+        "files": stored.files,
+    }
+    return Report("site.backup_verified", {**work.args, **kept}, backup=row, event=("backup.verified", kept))
+
+
+def export(place: Workplace, work: Work) -> Report:
+    """Build the download and read it back."""
+    export_id = f"exp_{work.token}"
+    with place.host.snapshot(work.site.id) as snapshot:
+        built = place.downloads.build(work.site.id, export_id, snapshot)
+    kept = {"id": export_id, "bytes": built.bytes, "sha256": built.sha256}
+    row = {
+        **kept,
+        "site_id": work.site.id,
+        "generation": work.args["generation"],
+        "url": built.url,
+        "ready_at": work.now,
+    }
+    return Report(
+        "site.export_ready", {**work.args, **kept, "url": built.url}, export=row, event=("export.ready", kept)
+    )
+
+
+def charge(place: Workplace, work: Work) -> Report:
+    """Ask the card network under the payment's key; a later try looks up first, so nothing is charged twice."""
+    args = work.args
+    known = place.payments.lookup(args["payment_id"]) if work.row.fence > 1 else None
+    outcome = known or place.payments.charge(
+        Charge(
+            key=args["payment_id"],
+            site_id=work.site.id,
+            invoice_id=args["invoice_id"],
+            amount_cents=args["amount_cents"],
+            currency=work.site.currency or place.policy.currency,
+            payment_method=work.site.payment_method or "",
+            at=work.now,
+        )
+    )
+    return _charged(outcome, args)
+
+
+def _charged(outcome: Outcome, args: Facts) -> Report:
+    said = {**args, **asdict(outcome)}
+    return Report("site.charge_succeeded" if outcome.status == "succeeded" else "site.charge_declined", said)
+
+
+def mail(place: Workplace, work: Work) -> Report:
+    """Write the letter from the facts of now, and send it; a notice that is out is reported."""
+    args = work.args
+    name = args["letter"]
+    written = letter(name, {**_about(work.site), **_moments(args), **_receipt(place, args)})
+    to = args.get("to") or work.site.email
+    if not to:
+        return NOTHING
+    place.mailer.send(Mail(work.row.id, to, written.subject, written.body, work.now))
+    return Report("site.notice_sent", args) if name == "deletion_in_48_hours" else NOTHING
+
+
+def _about(site: engine.Site) -> Facts:
+    """What every letter may say."""
+    names = (
+        *("account", "email", "state", "trial_ends_at", "period_ends_at", "cancels_at", "cancelled_at", "deletes_at"),
+        *("agents_allowed", "used_agents", "plan_agents", "next_agents", "price_cents", "currency", "deleted_at"),
+    )
+    return {"site": site.host, **{name: getattr(site, name) for name in names}}
+
+
+def _moments(args: Facts) -> Facts:
+    """Moments came through JSON as stamps."""
+    return {name: unstamp(value) if name.endswith("_at") and value else value for name, value in args.items()}
+
+
+def _receipt(place: Workplace, args: Facts) -> Facts:
+    """The numbers of a receipt, from the books."""
+    if args["letter"] != "receipt":
+        return {}
+    with reading(place.database) as tx:
+        row = money.invoice(tx, args["invoice_id"])
+    return {
+        "number": row.number,
+        "amount_cents": row.amount_cents,
+        "agents": row.agents,
+        "unit_price_cents": row.unit_price_cents,
+        "period_start": row.period_start,
+        "period_end": row.period_end,
+        "arithmetic": _arithmetic(row),
+    }
+
+
+def _arithmetic(row: Any) -> str:
+    agents = f"{row.agents} agent{'' if row.agents == 1 else 's'}"
+    if row.kind == "period":
+        return f"{agents} for one month"
+    days, whole = row.seconds / 86_400, row.of_seconds / 86_400
+    return f"{agents} added for {days:.2f} of the {whole:.0f} days of this period"
+
+
+def delete(place: Workplace, work: Work) -> Report:
+    """Authorize once more, remove, then ask every store whether anything is left: only nothing counts."""
+    site = work.site
+    _authorize(place, work)
+    removed = {
+        "site": asdict(place.host.remove(site.id, key=work.row.id)),
+        "exports": asdict(place.downloads.remove_all(site.id)),
+        "backups": asdict(place.vault.remove_all(site.id)),
+    }
+    left = [*place.host.remains(site.id), *place.downloads.remains(site.id), *place.vault.remains(site.id)]
+    if left:
+        raise Temporary(f"{len(left)} things are left after the deletion, {left[0]} first; they are removed again")
+    _say_deleted(place, work)
+    return Report("site.site_deleted", {"removed": removed})
+
+
+def _authorize(place: Workplace, work: Work) -> None:
+    """The last look before the act, at the site as it is now."""
+    with reading(place.database) as tx:
+        site = sites.find(tx, work.site.id)
+        reasons = (
+            ["the site is not known"]
+            if site is None
+            else engine.authorize_destruction(site, engine_now(tx), place.policy)
+        )
+        others = effects.open_of_site(tx, work.site.id) - 1
+    if others:
+        reasons.append(f"{others} other effects of the site are not finished")
+    if reasons:
+        raise Temporary(f"the deletion is held: {'; '.join(reasons)}")
+
+
+def _say_deleted(place: Workplace, work: Work) -> None:
+    """The last letter: the address is forgotten with the settling of this effect."""
+    if not work.site.email:
+        return
+    written = letter("deleted", {**_about(work.site), "deleted_at": work.now})
+    place.mailer.send(Mail(f"{work.row.id}:deleted", work.site.email, written.subject, written.body, work.now))
+
+
+def receipt_of(site: engine.Site, data: Facts, backups: int, now: datetime) -> Facts:
+    """What was removed, and the evidence that it was allowed; no word about a person."""
+    moments = (
+        "created_at",
+        "ready_at",
+        "cancelled_at",
+        "export_ready_at",
+        "final_backup_at",
+        "notice_sent_at",
+        "deletes_at",
+    )
+    evidence = {name: getattr(site, name) for name in moments}
+    return {
+        "site_id": site.id,
+        "generation": site.generation,
+        "removed": data["removed"],
+        "backups": backups,
+        "waived": list(site.waived),
+        **{name: stamp(at) if at else None for name, at in evidence.items()},
+        "deleted_at": stamp(now),
+    }
+
+
+ACTS: dict[str, Callable[[Workplace, Work], Report]] = {
+    "provision": provision,
+    "bring_online": bring_online,
+    "take_offline": take_offline,
+    "set_agent_limit": set_agent_limit,
+    "back_up": back_up,
+    "export": export,
+    "charge": charge,
+    "mail": mail,
+    "delete": delete,
+}

@@ -1,0 +1,113 @@
+"""The test clock: `tenure clock advance` lives through every due moment, and rests at each."""
+
+import re
+import sys
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+from models import effect, event, timer
+from models.clock import engine_now, is_test, machine_now, move
+from models.columns import stamp
+from models.database import reading, writing
+from workers import announce
+from workers.send import WaitOverError
+from workers.workplace import Workplace
+
+UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+PATIENCE_SECONDS = 10.0
+POLL_SECONDS = 0.004
+TURN = "tenure:clock:advance"
+QUEUE_BODIES = "dramatiq:lifecycle.msgs"
+
+
+def duration(text: str) -> timedelta:
+    """`29d23h59m59s`, in any size of unit.
+
+    Raises ValueError for anything else.
+    """
+    if not re.fullmatch(r"(\d{1,10}[dhms])+", text):
+        raise ValueError(f"{text!r} is not a duration; write it like 29d23h59m59s or 1814400s")
+    return timedelta(seconds=sum(int(count) * UNITS[unit] for count, unit in re.findall(r"(\d+)([dhms])", text)))
+
+
+def advance(place: Workplace, length: timedelta, seconds: float) -> datetime:
+    """Move engine time forward through every due moment; where it stands at the end.
+
+    Raises ValueError without a test clock or while another advance runs, WaitOverError after `seconds`.
+    """
+    with reading(place.database) as tx:
+        if not is_test(tx):
+            raise ValueError("there is no test clock here: start with TENURE_TEST_CLOCK=1 and a fresh data folder")
+    if not place.redis.set(TURN, 1, nx=True, ex=max(int(seconds) + 1, 1)):
+        raise ValueError("another advance is running; wait until it is done")
+    try:
+        return _live_through(place, length, time.monotonic() + seconds)
+    finally:
+        place.redis.delete(TURN)
+
+
+def _live_through(place: Workplace, length: timedelta, deadline: float) -> datetime:
+    rest(place, deadline)
+    with reading(place.database) as tx:
+        target = engine_now(tx) + length
+    while True:
+        with reading(place.database) as tx:
+            now, due = engine_now(tx), timer.earliest(tx)
+        if now >= target:
+            return now
+        _go_to(place, target if due is None else min(max(due, now), target))
+        rest(place, deadline)
+
+
+def _go_to(place: Workplace, moment: datetime) -> None:
+    """Reach a moment: what waits for a retry is ready at once, and everybody is told."""
+    with writing(place.database) as tx:
+        move(tx, moment)
+        effect.ready_for_new_moment(tx, machine_now())
+    announce.ring(place)
+
+
+def rest(place: Workplace, deadline: float) -> None:
+    """Wait until nothing is queued, due, running, ready or unsent; what keeps failing is named and passed."""
+    stuck_since = time.monotonic()
+    while True:
+        state = _state(place)
+        if state == []:
+            return
+        if time.monotonic() > deadline:
+            raise WaitOverError(f"the engine did not come to rest in time: {_names(state)}")
+        if state is None:
+            stuck_since = time.monotonic()
+        elif time.monotonic() - stuck_since > PATIENCE_SECONDS:
+            sys.stderr.write(f"passing what still fails: {_names(state)}\n")
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _state(place: Workplace) -> list[Any] | None:
+    """None while something goes on, else the effects that wait for a retry or behind one that does."""
+    if place.redis.hlen(QUEUE_BODIES):
+        return None
+    with reading(place.database) as tx:
+        now = engine_now(tx)
+        due = timer.earliest(tx)
+        rows = effect.unfinished(tx)
+        if (due is not None and due <= now) or event.count_unsent(tx):
+            return None
+    failing = [row for row in rows if row.error is not None]
+    waits_for = {row.site_id for row in failing}
+    going_on = [row for row in rows if row.error is None and (row.status == "running" or row.site_id not in waits_for)]
+    return None if going_on else rows
+
+
+def _names(rows: list[Any] | None) -> str:
+    if rows is None:
+        return "commands, timers or events are still moving"
+    return "; ".join(f"{row.kind} of {row.site_id} ({row.error or 'waits behind it'})" for row in rows)
+
+
+def where(place: Workplace) -> str:
+    """Engine time now, as a stamp."""
+    with reading(place.database) as tx:
+        return stamp(engine_now(tx))

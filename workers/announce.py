@@ -1,0 +1,116 @@
+"""After the commit: wake whoever has work now. A wake-up that is lost costs time and nothing else."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import redis
+from dramatiq import Message
+from redis.exceptions import RedisError
+
+from models import effect, event
+from models.clock import machine_now
+from models.database import reading, writing
+from workers.logs import log
+from workers.workplace import Workplace
+
+STREAM = "tenure:events"
+BELL = "tenure:bell"
+BATCH = 500
+REPLY_SECONDS = 3600
+TURN = "tenure:publisher"
+TURN_MS = 10_000
+MORE = "tenure:publisher:more"
+
+GIVE_BACK = """
+if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end
+return 0
+"""
+
+
+class Wanted(Protocol):
+    """What a wake-up names: an effect's id, and its kind for the queue."""
+
+    @property
+    def id(self) -> str:
+        """The effect's id."""
+
+    @property
+    def kind(self) -> str:
+        """The effect's kind."""
+
+
+def effects(place: Workplace, wanted: Iterable[Wanted]) -> None:
+    """Offer effects to the workers; the sweep offers again what this could not."""
+    try:
+        for one in wanted:
+            queue = effect.queue_of(one.kind)
+            place.broker.enqueue(Message(queue_name=queue, actor_name=queue, args=(one.id,), kwargs={}, options={}))
+    except RedisError as lost:
+        log.warning("failed", error=f"effects were not announced, the sweep will do it: {lost}")
+
+
+def next_of_site(place: Workplace, site_id: str) -> None:
+    """Offer what an effect that was settled has made room for."""
+    with reading(place.database) as tx:
+        rows = effect.next_of_site(tx, site_id, machine_now())
+    effects(place, rows)
+
+
+def events(place: Workplace) -> None:
+    """Publish what the stream has not got yet, in order: one publisher at a time, and nobody's event waits for luck."""
+    try:
+        place.redis.set(MORE, 1)
+        while place.redis.exists(MORE) and _take_turn(place):
+            pass
+    except RedisError as lost:
+        log.warning("failed", error=f"events were not published, the sweep will do it: {lost}")
+
+
+def _take_turn(place: Workplace) -> bool:
+    """Publish until nothing is left, if nobody else is doing it; whoever comes meanwhile leaves a mark and goes."""
+    token = f"{machine_now().timestamp()}:{id(place)}"
+    if not place.redis.set(TURN, token, nx=True, px=TURN_MS):
+        return False
+    try:
+        place.redis.delete(MORE)
+        while _publish_batch(place) == BATCH:
+            place.redis.pexpire(TURN, TURN_MS)
+    finally:
+        place.redis.eval(GIVE_BACK, 1, TURN, token)
+    return True
+
+
+def _publish_batch(place: Workplace) -> int:
+    """Send one batch and remember that it was sent; a crash in between sends it twice, with the same ids."""
+    with reading(place.database) as tx:
+        rows = event.unsent(tx, BATCH)
+    if not rows:
+        return 0
+    pipeline = place.redis.pipeline(transaction=False)
+    for row in rows:
+        _send(pipeline, row)
+    pipeline.execute()
+    with writing(place.database) as tx:
+        event.mark_sent(tx, [row.seq for row in rows])
+    return len(rows)
+
+
+def _send(pipeline: "redis.client.Pipeline", row: Any) -> None:
+    pipeline.xadd(STREAM, {"event": row.body})
+    if row.reply_to:
+        pipeline.xadd(row.reply_to, {"event": row.body}, maxlen=10_000)
+        pipeline.expire(row.reply_to, REPLY_SECONDS)
+
+
+def ring(place: Workplace) -> None:
+    """Tell the clock that something may be due now."""
+    place.redis.lpush(BELL, 1)
+    place.redis.expire(BELL, 60)
+
+
+def wait_for_bell(place: Workplace, seconds: float) -> bool:
+    """Wait until somebody rings, at most so long; whether somebody did."""
+    if not place.redis.blpop([BELL], timeout=seconds):
+        return False
+    place.redis.delete(BELL)
+    return True

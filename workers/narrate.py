@@ -1,0 +1,93 @@
+"""The operators' log: one line for each command, move and effect, told the same way everywhere."""
+
+from typing import Any
+
+import engine
+from workers.envelope import Envelope
+from workers.logs import log
+
+WORD = {"applied": "moved", "refused": "refused", "no_op": "no_op", "preview": "previewed"}
+
+
+def command(envelope: Envelope, said: dict[str, Any]) -> None:
+    """What another system asked, and what was answered."""
+    word = "duplicate" if said["duplicate"] else WORD[said["outcome"]]
+    if envelope.type == "site.show":
+        return
+    upcoming = said["timers"][0] if said["timers"] else None
+    log.info(
+        word,
+        **{"from": said["from"], "to": said["to"]},
+        site=said["site"],
+        site_id=said["site_id"],
+        command=envelope.type,
+        command_id=envelope.id,
+        source=envelope.source,
+        correlation_id=envelope.correlation_id,
+        outcome=said["outcome"],
+        code=said["code"],
+        error=said["message"] if said["outcome"] == "refused" else None,
+        next=f"{upcoming['what']} {upcoming['at']}" if upcoming else None,
+    )
+
+
+def move(command: engine.Command, decision: engine.Decision, *, due: Any = None) -> None:
+    """What a timer or an effect's report led to; a report that moved nothing is told by its effect's own line."""
+    before, after = decision.before, decision.site
+    if before is None or after is None:
+        return
+    moved = before.state != after.state
+    if not moved and due is None and decision.outcome != "refused":
+        return
+    log.info(
+        ("moved" if moved else "fired") if decision.outcome == "applied" else WORD[decision.outcome],
+        **{"from": before.state, "to": after.state},
+        site=after.host,
+        site_id=after.id,
+        command=command.type,
+        command_id=command.root[1] if due is None else command.id,
+        correlation_id=command.correlation_id,
+        due=due,
+        code=decision.code,
+        outcome=decision.outcome,
+        error=decision.message if decision.outcome == "refused" else None,
+        next=upcoming(decision),
+    )
+
+
+def held(site: engine.Site, kind: str, why: str, due: Any, again: Any) -> None:
+    """A timer that a guard stopped: it is asked again."""
+    log.info("held", site=site.host, site_id=site.id, command=f"site.{kind}", due=due, next=again, error=why)
+
+
+def upcoming(decision: engine.Decision) -> str | None:
+    """The site's next timer, as an operator reads it."""
+    if not decision.timers:
+        return None
+    kind, at = min(decision.timers.items(), key=_moment)
+    return f"{kind} {at:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _moment(timer: tuple[str, Any]) -> Any:
+    return timer[1]
+
+
+def effect(
+    word: str, row: Any, site: engine.Site, duration_ms: int, *, error: str | None = None, again: Any = None
+) -> None:
+    """One try of an effect."""
+    say = log.info if word in {"done", "rescued"} else log.warning if word == "failed" else log.error
+    say(
+        word,
+        site=site.host,
+        site_id=site.id,
+        command_id=row.cause_id,
+        source=row.cause_source,
+        correlation_id=row.correlation_id,
+        effect=row.kind if row.kind != "mail" else f"mail:{row.args['letter']}",
+        effect_id=row.id,
+        attempt=row.attempt,
+        duration_ms=duration_ms,
+        error=error,
+        next=again,
+    )

@@ -1,0 +1,97 @@
+"""The documents that the command line prints with `--json`."""
+
+from datetime import timedelta
+from typing import Any
+
+from models import receipt, timer
+from models import site as sites
+from models.clock import engine_now
+from models.columns import stamp
+from models.database import reading
+from workers.document import document
+from workers.errors import Permanent, Temporary
+from workers.workplace import Workplace
+
+Document = dict[str, Any]
+
+
+class NotFoundError(Exception):
+    """There is no such site."""
+
+
+def show(place: Workplace, subject: str) -> Document:
+    """`tenure/site/1`: one site, with the agents in use read from the host now."""
+    with reading(place.database) as tx:
+        site = _find(tx, subject)
+        found = document(tx, site, engine_now(tx), place.policy)
+    if site.ready_at is not None and site.deleted_at is None:
+        found["used_agents"] = _used(place, site.id, site.used_agents)
+    return found
+
+
+def _used(place: Workplace, site_id: str, known: int) -> int:
+    try:
+        used = place.host.used_agents(site_id)
+    except (Permanent, Temporary, OSError):
+        return known
+    return known if used is None else used
+
+
+def history(place: Workplace, subject: str) -> Document:
+    """`tenure/history/1`: a site's moves, oldest first."""
+    with reading(place.database) as tx:
+        rows = receipt.history(tx, _find(tx, subject).id)
+    return {"schema": "tenure/history/1", "moves": [_move(row) for row in rows]}
+
+
+def _move(row: Any) -> Document:
+    return {
+        "at": stamp(row.at),
+        "type": row.type,
+        "source": row.source,
+        "id": row.id,
+        "from": row.from_state,
+        "to": row.to_state,
+        "outcome": row.outcome,
+        "code": row.code,
+    }
+
+
+def site_list(place: Workplace, *, state: str | None, account: str | None, after: str | None, limit: int) -> Document:
+    """`tenure/sites/1`: one page of sites, oldest first; `next` is the cursor of the page after it."""
+    with reading(place.database) as tx:
+        found = sites.page(tx, state=state, account=account, after=after, limit=limit)
+    return {
+        "schema": "tenure/sites/1",
+        "sites": [_row(site) for site in found],
+        "next": found[-1].id if len(found) == limit else None,
+    }
+
+
+def _row(site: Any) -> Document:
+    return {
+        "site": site.host,
+        "id": site.id,
+        "account": site.account,
+        "state": site.state,
+        "deletes_at": stamp(site.deletes_at) if site.deletes_at else None,
+    }
+
+
+def due(place: Workplace, *, within: timedelta | None, subject: str | None) -> Document:
+    """`tenure/due/1`: what the engine will do next, earliest first."""
+    with reading(place.database) as tx:
+        only = None if subject is None else _find(tx, subject).id
+        until = None if within is None else engine_now(tx) + within
+        rows = timer.upcoming(tx, until=until, site_id=only)
+    return {
+        "schema": "tenure/due/1",
+        "due": [{"at": stamp(row.wakes_at), "site": row.host, "what": row.kind} for row in rows],
+    }
+
+
+def _find(tx: Any, subject: str) -> Any:
+    site = sites.find(tx, subject.lower())
+    if site is None:
+        raise NotFoundError(f"there is no site {subject!r}; `tenure site list` shows all")
+    return site

@@ -1,0 +1,98 @@
+"""What the command line prints for people; `--json` prints the documents themselves."""
+
+from typing import Any
+
+Document = dict[str, Any]
+
+
+def site(document: Document) -> str:
+    """A site on one screen: state, promises, money, data, what comes next."""
+    lines = [
+        f"{document['site']}  {document['state']}{'' if document['online'] else '  offline'}",
+        f"  id        {document['id']}   version {document['version']}",
+        f"  account   {document['account']}",
+        f"  agents    {document['used_agents']} in use, {document['agents_allowed']} allowed{_plan(document['plan'])}",
+        *(f"  {name:<9} {document[name]}" for name in DATES if document[name]),
+    ]
+    if document["suspended_for"]:
+        lines.append(f"  suspended for {document['suspended_for']}")
+    if document["hold"]:
+        lines.append(f"  hold      {document['hold']['reason']} since {document['hold']['since']}")
+    lines += [f"  backup    {name}: {_point(point)}" for name, point in document["restore_points"].items()]
+    if document["export"]:
+        lines.append(f"  download  {document['export']['url']} ({document['export']['bytes']} bytes)")
+    lines += [f"  invoice   {_invoice(invoice)}" for invoice in document["invoices"]]
+    lines += [f"  next      {step['at']}  {step['what']}" for step in document["next"]]
+    lines.append(f"  menu      {', '.join(entry['label'] for entry in document['menu']) or 'nothing'}")
+    if document["attention"]:
+        lines.append(f"  ATTENTION {document['attention']}")
+    return "\n".join(lines)
+
+
+DATES = ("ready_at", "trial_ends_at", "period_ends_at", "cancels_at", "cancelled_at", "deletes_at", "deleted_at")
+
+
+def _plan(plan: Document | None) -> str:
+    if plan is None:
+        return ""
+    later = f", {plan['next_agents']} from the next period" if plan["next_agents"] else ""
+    return f"; plan {plan['agents']} × {plan['price_cents']} {plan['currency']} minor units a month{later}"
+
+
+def _point(point: Document | None) -> str:
+    return "none yet" if point is None else f"{point['taken_at']} ({point['bytes']} bytes, {point['id']})"
+
+
+def _invoice(invoice: Document) -> str:
+    number = f"no. {invoice['number']}" if invoice["number"] else "not numbered"
+    return (
+        f"{number} {invoice['status']}: {invoice['amount_cents']} {invoice['currency']} minor units, "
+        f"{invoice['reason']}, {invoice['period_start']} to {invoice['period_end']}"
+    )
+
+
+def answer(said: Document) -> str:
+    """An answer: what was decided, why, and what comes next."""
+    moved = f"{said['from'] or 'nothing'} → {said['to']}" if said["from"] != said["to"] else str(said["to"])
+    again = " (duplicate)" if said["duplicate"] else ""
+    lines = [f"{said['outcome']}{again}  {said['command']['type']}  {said['site']}  {moved}"]
+    if said["code"]:
+        lines.append(f"  code      {said['code']}")
+    if said["message"]:
+        lines.append(f"  {said['message']}")
+    if said["charge"]:
+        charge = said["charge"]
+        lines.append(f"  charge    {charge['amount_cents']} {charge['currency']} minor units ({charge['reason']})")
+    if said["effects"]:
+        lines.append(f"  effects   {', '.join(said['effects'])}")
+    lines += [f"  next      {step['at']}  {step['what']}" for step in said["timers"]]
+    if said["review"]:
+        lines.append(f"  review    {said['review']}")
+    return "\n".join(lines)
+
+
+def moves(history: Document) -> str:
+    """A site's moves, one line each."""
+    return "\n".join(
+        f"{move['at']}  {move['type']:<22} {move['outcome']:<8} {move['from'] or '-'} → {move['to'] or '-'}"
+        f"{'  ' + move['code'] if move['code'] else ''}"
+        for move in history["moves"]
+    )
+
+
+def sites(found: Document) -> str:
+    """Sites, one line each."""
+    return "\n".join(f"{one['site']:<40} {one['state']:<17} {one['deletes_at'] or ''}" for one in found["sites"])
+
+
+def due(found: Document) -> str:
+    """What comes next, one line each."""
+    return "\n".join(f"{one['at']}  {one['site']:<40} {one['what']}" for one in found["due"])
+
+
+def event(body: Document) -> str:
+    """One event as a line of `tenure tail`."""
+    data = body["data"]
+    known = ("outcome", "code", "from", "to", "kind", "error", "amount_cents", "bytes")
+    rest = "  ".join(f"{name}={data[name]}" for name in known if data.get(name) is not None)
+    return f"{body['time']}  {body['subject']:<32} {body['type']:<18} {rest}"

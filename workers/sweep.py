@@ -1,0 +1,35 @@
+"""The sweeps: every row with work left is offered again until the database says that it is done."""
+
+from datetime import timedelta
+
+from models import effect, event
+from models.clock import machine_now
+from models.database import reading, writing
+from workers import announce
+from workers.logs import log
+from workers.workplace import Workplace
+
+UNHEARD = timedelta(seconds=10)
+BATCH = 1000
+
+
+def sweep(place: Workplace) -> None:
+    """Offer overdue effects, and publish what was not published."""
+    offer_effects(place)
+    with reading(place.database) as tx:
+        waiting = event.count_unsent(tx)
+    if waiting:
+        announce.events(place)
+
+
+def offer_effects(place: Workplace) -> None:
+    """Effects whose retry has come, whose lease ran out, or whose wake-up nobody heard."""
+    with reading(place.database) as tx:
+        if not effect.is_anything_overdue(tx, machine_now(), UNHEARD):
+            return
+    with writing(place.database) as tx:
+        rows = effect.overdue(tx, machine_now(), UNHEARD, BATCH)
+    for row in rows:
+        if row.status == "running":
+            log.warning("rescued", effect=row.kind, effect_id=row.id, error="its worker is gone; it is offered again")
+    announce.effects(place, rows)

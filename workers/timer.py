@@ -1,0 +1,92 @@
+"""Firing what is due: the clock's verb. Dates are asked of the table, guards of the law."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+import engine
+from models import site as sites
+from models import timer
+from models.clock import engine_now
+from models.columns import stamp
+from models.database import reading, writing
+from models.effect import is_claimed
+from models.record import record, tell, write_receipt
+from workers import announce, narrate
+from workers.answer import answer
+from workers.errors import Permanent, Temporary
+from workers.workplace import Workplace
+
+BATCH = 200
+
+
+def fire_due(place: Workplace) -> int:
+    """Fire one batch of due timers, oldest first; how many there were."""
+    used = _used_agents(place)
+    with writing(place.database) as tx:
+        now = engine_now(tx)
+        rows = timer.due(tx, now, BATCH)
+        decisions = [decision for row in rows if (decision := _fire(tx, place, row, now, used)) is not None]
+    announce.effects(place, [effect for decision in decisions for effect in decision.effects])
+    if decisions:
+        announce.events(place)
+    return len(rows)
+
+
+def _fire(tx: Connection, place: Workplace, row: Any, now: datetime, used: dict[str, int]) -> engine.Decision | None:
+    """Apply one timed move; an earlier one of the batch may have changed or removed it."""
+    site = sites.find(tx, row.site_id)
+    if site is None:
+        return None
+    claimed = site.paying is not None and is_claimed(tx, site.id)
+    live = engine.with_live_facts(site, used_agents=used.get(site.id), claimed=claimed)
+    if engine.timers(live, place.policy).get(row.kind) != row.due_at:
+        timer.rewrite(tx, site.id, site.generation, {row.kind: row.due_at}, engine.timers(live, place.policy), now)
+        return None
+    command = _command(row, live)
+    decision = engine.decide(live, command, now, place.policy)
+    if decision.outcome != "applied":
+        _hold(tx, place, row, live, decision, now)
+        return None
+    record(tx, command, decision, now, place.policy)
+    write_receipt(tx, command, decision, now, "", answer(command, decision, subject=live.host))
+    for event in decision.events:
+        tell(tx, event.type, dict(event.data), now, host=live.host, site_id=live.id, cause=command.id)
+    narrate.move(command, decision, due=row.due_at)
+    return decision
+
+
+def _command(row: Any, site: engine.Site) -> engine.Command:
+    """A firing's key is derived: a second firing of the same timer is the same command."""
+    return engine.Command(
+        type=f"site.{row.kind}",
+        source="tenure:clock",
+        id=f"{row.site_id}:{row.kind}:{row.generation}:{stamp(row.due_at)}",
+        data={"due_at": row.due_at},
+        host=site.host,
+    )
+
+
+def _hold(
+    tx: Connection, place: Workplace, row: Any, site: engine.Site, decision: engine.Decision, now: datetime
+) -> None:
+    """A guard stopped it: no receipt, and the timer is armed again for a strictly later moment."""
+    again = now + place.policy.held_retry
+    timer.put_off(tx, row.site_id, row.kind, again)
+    narrate.held(site, row.kind, decision.message or "", row.due_at, again)
+
+
+def _used_agents(place: Workplace) -> dict[str, int]:
+    """How many agents are in use where a renewal may lower the plan; asked outside the transaction."""
+    with reading(place.database) as tx:
+        due = [row.site_id for row in timer.due(tx, engine_now(tx), BATCH) if row.kind == "renew"]
+    found = {site_id: _asked(place, site_id) for site_id in due}
+    return {site_id: used for site_id, used in found.items() if used is not None}
+
+
+def _asked(place: Workplace, site_id: str) -> int | None:
+    try:
+        return place.host.used_agents(site_id)
+    except (Permanent, Temporary, OSError):
+        return None

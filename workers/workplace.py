@@ -1,0 +1,90 @@
+"""What a process works with: settings, database, Redis and adapters, opened once and after the fork."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+
+import redis
+from dramatiq.brokers.redis import RedisBroker
+from sqlalchemy import Engine
+
+import engine
+from models.database import connect
+from workers import settings as setting
+from workers.broker import make_broker
+from workers.download import Downloads
+from workers.host import Host, open_host
+from workers.mailer import Mailer, open_mailer
+from workers.payment import Payments, open_payments
+from workers.settings import Settings
+from workers.vault import Vault, open_vault
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Everything a verb needs; each part opens at its first use."""
+
+    settings: Settings
+    threads: int = 0
+
+    @cached_property
+    def database(self) -> Engine:
+        """The truth."""
+        return connect(self.settings.database_url)
+
+    @cached_property
+    def broker(self) -> RedisBroker:
+        """Where effects are announced."""
+        return make_broker(setting.redis_url(self.settings), threads=self.threads)
+
+    @cached_property
+    def redis(self) -> "redis.Redis":
+        """The stream of events, replies and bells."""
+        return redis.Redis.from_url(setting.redis_url(self.settings), socket_timeout=10, health_check_interval=30)
+
+    @cached_property
+    def host(self) -> Host:
+        """The live sites."""
+        return open_host(self.settings.host_url, self.settings.data_dir)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """The backups."""
+        return open_vault(self.settings.backups_url, self.settings.data_dir)
+
+    @cached_property
+    def downloads(self) -> Downloads:
+        """The customers' downloads."""
+        return Downloads(self.settings.data_dir)
+
+    @cached_property
+    def payments(self) -> Payments:
+        """The card network."""
+        return open_payments(self.settings.payments_url, self.settings.data_dir)
+
+    @cached_property
+    def mailer(self) -> Mailer:
+        """The way to customers."""
+        return open_mailer(self.settings.mail_url, self.settings.data_dir)
+
+    @cached_property
+    def policy(self) -> engine.Policy:
+        """The promises, as the settings have them."""
+        return policy_of(self.settings)
+
+    @cached_property
+    def lease(self) -> timedelta:
+        """How long a claim holds without being kept, in machine time."""
+        return timedelta(seconds=self.settings.lease_seconds)
+
+
+def policy_of(settings: Settings) -> engine.Policy:
+    """The promises that the settings name; the rest stands in the law."""
+    return engine.Policy(
+        trial=timedelta(days=settings.trial_days),
+        trial_agents=settings.trial_agents,
+        retention=timedelta(days=settings.retention_days),
+        price_cents=settings.price_cents,
+        currency=settings.currency,
+        min_charge_cents=settings.min_charge_cents,
+    )
