@@ -258,3 +258,20 @@ def diagram(subject: str | None) -> None:
     """The states and moves as a Mermaid diagram."""
     state = None if subject is None else reports.show(Workplace(load()), subject)["state"]
     click.echo(draw(state), nl=False)
+
+
+@tenure.command()
+@click.option("--sites", required=True, type=click.IntRange(1, 10_000_000))
+@click.option("--days", required=True, type=click.IntRange(1, 36_500))
+@click.option("--seed", required=True, type=int)
+@click.option("--backups", is_flag=True, help="Nightly backups too: many more moments.")
+@as_json
+def simulate(sites: int, days: int, seed: int, *, backups: bool, as_json: bool) -> None:
+    """The same law under a virtual clock: years in seconds, checked against the promises."""
+    import engine  # noqa: PLC0415 - as the next line
+    from workers.simulation import report  # noqa: PLC0415 - nothing else needs it
+
+    found = report.simulate(sites, days, seed, backups=backups, policy=engine.Policy())
+    out(found, report.text, as_json=as_json)
+    if found["violations"]:
+        raise click.exceptions.Exit(FAILED)

@@ -1,0 +1,46 @@
+"""`python -m workers [module:boot]`: the worker processes, run by Dramatiq's own command line."""
+
+import importlib
+import os
+import sys
+
+from workers import alive
+from workers.settings import Settings, SettingsError, load
+
+BOOT = "workers.boot:boot"
+DRAIN_MS = 3_600_000
+"""A worker that was told to stop finishes what it runs, however large the backup; a second TERM ends it at once."""
+
+
+def main() -> int:
+    """Read the settings, tie the worker processes to this one, and become `dramatiq`. Errors of settings exit 1."""
+    try:
+        settings = load()
+    except SettingsError as wrong:
+        sys.stderr.write(f"worker: {wrong}\n")
+        return 1
+    boot = sys.argv[1] if len(sys.argv) > 1 else BOOT
+    sys.argv = ["dramatiq", *arguments(settings, boot)]
+    os.environ.setdefault("dramatiq_restart_delay", "500")  # ms; a consumer that lost Redis looks again
+    alive.follow_forks()
+    # Imported once here, the worker processes that are forked have it already: half a second each.
+    importlib.import_module(boot.partition(":")[0])
+    # Dramatiq reads its environment when it is imported, so not before this point.
+    status: int = importlib.import_module("dramatiq.cli").main()
+    return status
+
+
+def arguments(settings: Settings, boot: str) -> list[str]:
+    """Say to Dramatiq what our settings mean. `--path` without a value: a folder `models` nearby is not ours."""
+    return [
+        boot,
+        *("--processes", str(settings.worker_processes)),
+        *("--threads", str(settings.worker_threads)),
+        *("--worker-shutdown-timeout", str(DRAIN_MS)),
+        "--skip-logging",
+        "--path",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""Dramatiq's broker on Redis, with what it gets wrong put right. Every cure here has a test that breaks the thing."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dramatiq.worker
+import redis
+from dramatiq.broker import MessageProxy
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import Retries
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from workers.consumer import BellConsumer
+from workers.logs import log
+
+QUEUES = ("lifecycle", "effects", "data", "deletions")
+"""Commands; quick effects; backups and exports; deletions."""
+
+REPLY_SECONDS = 10.0
+"""How long Redis may take to answer: a disk that syncs slowly is not a lost connection."""
+
+HEARTBEAT_TIMEOUT_MS = 10_000
+"""A process that is silent for this long is dead, and its messages are offered again. A living one beats every 3 s."""
+
+DEAD_MESSAGE_TTL_MS = 30 * 86_400_000
+
+STOCK_CLOCK = b"local timestamp = ARGV[2]"
+REDIS_CLOCK = b'local t = redis.call("TIME")\nlocal timestamp = t[1] * 1000 + math.floor(t[2] / 1000)'
+
+FETCH = """
+local namespace, queue, worker = KEYS[1], ARGV[1], ARGV[2]
+local list = namespace .. ":" .. queue
+local acks = namespace .. ":__acks__." .. worker .. "." .. queue
+local t, fetched = redis.call("TIME"), {}
+redis.call("zadd", namespace .. ":__heartbeats__", t[1] * 1000 + math.floor(t[2] / 1000), worker)
+for _ = 1, tonumber(ARGV[3]) do
+  local id = redis.call("lpop", list)
+  if not id then break end
+  local body = redis.call("hget", list .. ".msgs", id)
+  if body then
+    redis.call("sadd", acks, id)
+    table.insert(fetched, id)
+    table.insert(fetched, string.sub(body, 1, tonumber(ARGV[4])))
+  end
+end
+return fetched
+"""
+"""Dramatiq's `fetch`, but it returns the ids too, so that a message that can't be read can still be put aside; it
+forgets an id without a body, and cuts a huge body before it travels."""
+
+OnPoison = Callable[[str, str, bytes, str], None]
+
+
+def connect(redis_url: str, *, reply_seconds: float = REPLY_SECONDS) -> redis.Redis:
+    """Make a client that never sends a command twice: redis-py's own retry would run an enqueue again."""
+    return redis.Redis.from_url(
+        redis_url,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=reply_seconds,
+        socket_connect_timeout=reply_seconds,
+        protocol=2,
+    )
+
+
+def make_broker(redis_url: str, *, threads: int = 0) -> "TenureBroker":
+    """Make the broker of this process; call it after a fork.
+
+    `threads` (of the worker process) lets slow queues take a part of them only: a command always finds one free.
+    """
+    # A thread that could not acknowledge waits this long and tries again; Valkey is back within a second.
+    dramatiq.worker.POST_PROCESS_MESSAGE_RETRY_DELAY_SECS = 0.5  # type: ignore[assignment]
+    return TenureBroker(redis_url, limits(threads) if threads else {})
+
+
+def limits(threads: int) -> dict[str, int]:
+    """How many messages of a slow queue a process with so many threads may hold; one thread is left for commands."""
+    data, deletions = max(1, threads // 4), max(1, threads // 8)
+    return {"data": data, "deletions": deletions, "effects": max(1, threads - 1 - data - deletions)}
+
+
+def log_poison(queue: str, redis_message_id: str, _raw: bytes, reason: str) -> None:
+    """Say in one line that a message was put aside, without its content."""
+    log.error("gave_up", code="message.dead", error=f"{queue} message {redis_message_id} {reason}; it is in {queue}.XQ")
+
+
+class TenureBroker(RedisBroker):
+    """A `RedisBroker` whose messages are never lost, stranded or fatal to their neighbours.
+
+    Only the `Retries` middleware is used. Time limits and shutdown notices are asynchronous exceptions, which can land
+    in a commit; an age limit drops commands; callbacks and pipelines would let a message start any actor.
+    `on_poison(queue, redis id, raw, reason)` is told of every dead letter, after it is in the dead-letter queue.
+    `held` has the redis ids that this process has fetched and not yet settled, by queue: it outlives a consumer.
+    """
+
+    def __init__(self, redis_url: str, limits: Mapping[str, int]) -> None:
+        super().__init__(  # type: ignore[no-untyped-call]
+            client=connect(redis_url),
+            middleware=[PatientRetries(max_retries=10, min_backoff=500, max_backoff=60_000)],
+            heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
+            dead_message_ttl=DEAD_MESSAGE_TTL_MS,
+        )
+        self.bells = connect(redis_url)  # its connections are the ones that wait
+        self.limits = limits
+        self.on_poison: OnPoison = log_poison
+        self.held: dict[str, set[bytes]] = {}
+        self.put_back: set[str] = set()
+        self.fetch_script = self.client.register_script(FETCH)
+        stock: Any = self.scripts["dispatch"].script
+        self.scripts["dispatch"] = self.client.register_script(dispatch_by_redis_time(stock))
+
+    @property
+    def consumer_class(self) -> type[BellConsumer]:
+        """The consumer that survives poison and sleeps at a bell."""
+        return BellConsumer
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> BellConsumer:
+        """Consume a queue, a slow one with at most its share of the threads; `timeout=0` never waits."""
+        prefetch = min(prefetch, self.limits.get(queue_name, prefetch))
+        return BellConsumer(self, queue_name, prefetch, timeout)
+
+    def fetch(self, queue_name: str, count: int, *, longest: int) -> list[tuple[bytes, bytes]]:
+        """Take up to `count` messages as (redis id, body), a body cut after `longest` bytes."""
+        found: Any = self.fetch_script(keys=[self.namespace], args=[queue_name, self.broker_id, count, longest])
+        return list(zip(found[::2], found[1::2], strict=True))
+
+    def keep_up(self, queue_name: str) -> None:
+        """Beat, offer again what dead processes held, and drop dead letters that are too old."""
+        self.do_fetch(queue_name, 0)
+
+    def acks_key(self, queue_name: str) -> str:
+        """Name the set of ids that this process has fetched and not settled."""
+        return f"{self.namespace}:__acks__.{self.broker_id}.{queue_name}"
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.client.close()
+        self.bells.close()
+
+    def _should_do_maintenance(self, command: str) -> int:
+        """Maintain by time, in `keep_up`, not by dice: at Dramatiq's 0.1 % a dead worker's messages wait minutes."""
+        return int(command == "fetch")
+
+
+def dispatch_by_redis_time(script: bytes) -> bytes:
+    """Let heartbeats use Redis's clock: a host whose clock is ahead would take living workers for dead ones."""
+    if script.count(STOCK_CLOCK) != 1:
+        raise RuntimeError("this Dramatiq's dispatch script is not the one we know: use the version in constraints.txt")
+    return script.replace(STOCK_CLOCK, REDIS_CLOCK)
+
+
+class PatientRetries(Retries):
+    """`Retries` that cannot lose: stock Dramatiq acknowledges a message whose retry could not be enqueued."""
+
+    def after_process_message(
+        self, broker: Any, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
+    ) -> None:
+        """Schedule the retry; if that fails the message goes back to its queue as it was."""
+        try:
+            super().after_process_message(broker, message, result=result, exception=exception)  # type: ignore[no-untyped-call]
+        except Exception:
+            if not message.failed:
+                broker.put_back.add(message.options["redis_message_id"])
+                message.fail()
+            raise

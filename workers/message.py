@@ -1,0 +1,90 @@
+"""What other systems put into a queue, read with suspicion: one bad message must not hurt its neighbours."""
+
+import inspect
+import json
+import math
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from dramatiq.actor import Actor
+from dramatiq.common import dq_name, q_name
+from dramatiq.message import Message
+
+LONGEST = 1 << 20
+"""Bytes of a message that is looked at; the envelope's own limit is the command actor's, who can answer."""
+
+FIELDS = {"queue_name", "actor_name", "args", "kwargs", "options", "message_id", "message_timestamp"}
+OPTIONS = {"redis_message_id", "eta", "retries", "traceback", "requeue_timestamp"}
+"""The options that are kept: others (`throws`, `max_retries`, `pipe_target` …) would let a message steer a worker."""
+
+
+class Poison(ValueError):  # noqa: N818 - it is what the message is
+    """A message that can't be run: the sentence says why, and it is put into the dead-letter queue."""
+
+
+def read(raw: bytes, redis_id: bytes, queue: str, actors: Mapping[str, Actor[Any, Any]]) -> Message[Any]:
+    """Decode a message and check that a worker can run it and acknowledge it. Raises `Poison`."""
+    fields = _fields(raw)
+    fields["options"] = _options(fields["options"], redis_id, queue)
+    if fields["queue_name"] != queue:
+        raise Poison("names another queue than the one it is in")
+    _check_call(fields, actors.get(fields["actor_name"]), queue)
+    return Message(**fields | {"args": tuple(fields["args"])})
+
+
+def _fields(raw: bytes) -> dict[str, Any]:
+    if len(raw) > LONGEST:
+        raise Poison(f"is longer than {LONGEST} bytes")
+    try:
+        fields = json.loads(raw.decode())
+    except (ValueError, RecursionError) as wrong:
+        raise Poison(f"is not JSON in UTF-8 ({type(wrong).__name__})") from None
+    if not isinstance(fields, dict) or not set(fields) <= FIELDS:
+        raise Poison(f"is not an object with the fields {', '.join(sorted(FIELDS))}")
+    for name, kind in (("queue_name", str), ("actor_name", str), ("args", list), ("kwargs", dict), ("options", dict)):
+        if not isinstance(fields.get(name), kind):
+            raise Poison(f"has no {name} of type {kind.__name__}")
+    if not isinstance(fields.get("message_id", ""), str):
+        raise Poison("has a message_id that is not a string")
+    return fields
+
+
+def _options(given: dict[str, Any], redis_id: bytes, queue: str) -> dict[str, Any]:
+    options = {name: value for name, value in given.items() if name in OPTIONS and value is not None}
+    own = options.get("redis_message_id")
+    if own != redis_id.decode(errors="replace") or "\ufffd" in own:
+        raise Poison("has no options.redis_message_id that is its own id in Redis")
+    if not _is_count(options.get("retries", 0)):
+        raise Poison("has options.retries that is not a whole number")
+    if ("eta" in options) != (queue == dq_name(queue)) or not math.isfinite(_number(options.get("eta", 0))):
+        raise Poison("has an options.eta that does not fit its queue")
+    return options
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 31
+
+
+def _number(value: Any) -> float:
+    """Read a JSON number; NaN for anything else, for one too large for a float too."""
+    if type(value) not in {int, float}:
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
+
+
+def _check_call(fields: dict[str, Any], actor: Actor[Any, Any] | None, queue: str) -> None:
+    if actor is None or actor.queue_name != q_name(queue):
+        raise Poison("names an actor that this queue does not have")
+    try:
+        _signature(actor.fn).bind(*fields["args"], **fields["kwargs"])
+    except TypeError as wrong:
+        raise Poison(f"does not fit its actor: {wrong}") from None
+
+
+@cache
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)

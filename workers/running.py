@@ -1,0 +1,55 @@
+"""`up.json`: where the `tenure up` of a data folder can be reached, for commands in another terminal."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a running `tenure up` wrote down when all its processes had answered."""
+
+    redis_url: str
+    database_url: str
+    pid: int
+
+
+def find(data_dir: Path) -> Running | None:
+    """Read `up.json`; None if there is none, if it makes no sense, or if its process is gone (a crash leaves it)."""
+    try:
+        found = Running(**json.loads((data_dir / "up.json").read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return found if is_alive(found.pid) else None
+
+
+def announce(data_dir: Path, running: Running) -> None:
+    """Write `up.json` whole or not at all; only its owner may read it, because the address holds a password."""
+    write_whole(data_dir / "up.json", json.dumps(asdict(running)) + "\n")
+
+
+def withdraw(data_dir: Path) -> None:
+    """Remove `up.json` at a clean stop."""
+    (data_dir / "up.json").unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a private file so that a reader sees the old or the new one, never half of it."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process with this id exists, whoever owns it."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError, TypeError):
+        return False
+    return pid > 0

@@ -1,0 +1,244 @@
+"""`tenure up`: everything on this machine, started in order, kept alive, and drained."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from workers import alive, procfile, running, valkey
+from workers.child import Child
+from workers.logs import configure, log
+from workers.settings import Settings
+from workers.signals import STOPS, Signals
+
+READY_SECONDS = 120.0
+GIVE_UP_AFTER = 3
+"""A process that dies more often before all have answered will not start by being started again."""
+
+LOOK_SECONDS = 0.02
+VALKEY_SECONDS = 30.0
+"""How long Valkey may take to end; its file is complete at any time, so then it is killed."""
+
+VALKEY = "valkey"
+ROLES = ("worker", "clock")
+"""The process types of the Procfile that prove their life by `alive.beat`."""
+
+
+class UpError(Exception):
+    """`tenure up` can't go on: the sentence says why."""
+
+
+class Stopped(Exception):  # noqa: N818 - somebody wants it, it is no error
+    """INT or TERM came: what runs is to be drained."""
+
+
+class Killed(Exception):  # noqa: N818 - see above
+    """A second Ctrl-C came: nobody wants to wait."""
+
+
+def run(settings: Settings, *, procfile: Path | None = None, ready_line: Callable[[str], object] = print) -> int:
+    """Run all processes until INT or TERM. Returns the exit code: 0 drained; 1 failed, or killed by a second Ctrl-C."""
+    log_format = _log_format(settings)
+    configure(log_format)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with only_one(settings.data_dir), Signals() as signals:
+            return Supervisor(settings, signals, log_format).run(procfile, ready_line)
+    except (UpError, OSError, ValueError) as failure:
+        sys.stderr.write(f"tenure up: {failure}\n")
+        return 1
+
+
+def _log_format(settings: Settings) -> str:
+    """Decide here, where stderr may be a terminal: in the workers it never is."""
+    if settings.log_format != "auto":
+        return settings.log_format
+    return "console" if sys.stderr.isatty() else "json"
+
+
+@contextlib.contextmanager
+def only_one(data_dir: Path) -> Iterator[None]:
+    """Hold the folder's lock; raises `UpError` that names the process which has it. A crash releases it."""
+    with os.fdopen(os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UpError(f"it already runs on {data_dir}, as process {file.read().strip() or '?'}") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        running.withdraw(data_dir)
+        yield
+
+
+class Supervisor:
+    """The processes of one `tenure up` by name: Valkey, if it is ours, and then what the Procfile says."""
+
+    def __init__(self, settings: Settings, signals: Signals, log_format: str) -> None:
+        self.settings = settings
+        self.signals = signals
+        self.began = time.monotonic()
+        self.run_id = uuid.uuid4().hex
+        self.environ = environment(settings, log_format, self.run_id)
+        self.children: dict[str, Child] = {}
+        self.interrupts = self.asked_by_interrupt = 0
+        self.is_ready = False
+        self.is_draining = False
+
+    def run(self, path: Path | None, ready_line: Callable[[str], object]) -> int:
+        """Start, watch, drain."""
+        try:
+            self._start(procfile.parse((path or procfile.locate()).read_text()))
+            self._announce(ready_line)
+            while True:
+                self._turn(self._next_restart())
+        except Stopped:
+            return self._drain()
+        except BaseException:
+            self._drain()
+            raise
+
+    def _start(self, lines: dict[str, list[str]]) -> None:
+        commands = {name: procfile.resolve(command, self.environ) for name, command in lines.items()}
+        self._start_valkey()
+        if release := commands.pop(procfile.RELEASE, None):
+            self._release(release)
+        if VALKEY in self.children:
+            self._wait_for(lambda: valkey.answers(self.environ["TENURE_REDIS_URL"]), "the embedded Valkey")
+        for name, command in commands.items():
+            self._add(Child(name, command, self.environ))
+        self._call_roll({role for role in ROLES if role in commands})
+
+    def _start_valkey(self) -> None:
+        """Start our own server unless another was given; a crashed run may have left us our own address as given."""
+        given = self.settings.redis_url
+        if given is None or given == valkey.saved_url(self.settings.data_dir):
+            given, command = valkey.prepare(self.settings.data_dir)
+            self._add(Child(VALKEY, command, self.environ))
+        self.settings = replace(self.settings, redis_url=given)
+        self.environ["TENURE_REDIS_URL"] = given
+
+    def _release(self, command: list[str]) -> None:
+        """Run the migrations to their end, once."""
+        child = self._add(Child(procfile.RELEASE, command, self.environ, is_wanted=False))
+        while child.is_running():
+            self._turn(None)
+        if child.status != 0:
+            raise UpError(f"the Procfile's release {child.ending()}; nothing else was started")
+
+    def _call_roll(self, roles: set[str]) -> None:
+        # The client's import takes 0.2 s; here it runs while the processes start.
+        from workers.rollcall import Rollcall  # noqa: PLC0415
+
+        least = {role: self.settings.worker_processes if role == "worker" else 1 for role in roles}
+        roll = Rollcall(self.environ["TENURE_REDIS_URL"], self.run_id, least)
+        self._wait_for(roll.is_complete, " and ".join(sorted(roles)))
+
+    def _announce(self, ready_line: Callable[[str], object]) -> None:
+        self.is_ready = True
+        running.announce(
+            self.settings.data_dir,
+            running.Running(self.settings.redis_url or "", self.settings.database_url, os.getpid()),
+        )
+        seconds = time.monotonic() - self.began
+        ready_line(f"ready in {seconds:.1f} s, {', '.join(self.children)}; data in {self.settings.data_dir}")
+        sys.stdout.flush()
+        log.info("ready", worker="up", duration_ms=round(seconds * 1000))
+
+    def _add(self, child: Child) -> Child:
+        self.children[child.name] = child
+        child.start()
+        return child
+
+    def _wait_for(self, done: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not done():
+            if time.monotonic() > deadline:
+                raise UpError(f"{what} did not answer within {READY_SECONDS:.0f} s")
+            self._turn(LOOK_SECONDS)
+
+    def _turn(self, seconds: float | None) -> None:
+        """Sleep until a signal comes or the time is over, then see to the processes. Raises `Stopped`, `Killed`."""
+        stops = [number for number in self.signals.wait(seconds) if number in STOPS]
+        self.interrupts += stops.count(signal.SIGINT)
+        if stops and not self.is_draining:
+            self.asked_by_interrupt = int(signal.SIGINT in stops)
+            raise Stopped
+        if stops:
+            self._obey()
+        for child in list(self.children.values()):
+            if child.has_ended():
+                self._look_at(child)
+            if child.is_due():
+                child.start()
+                log.warning("restarted", worker=child.name, attempt=child.attempt, error=f"it {child.ending()}")
+
+    def _obey(self) -> None:
+        """A Ctrl-C after the drain has begun is an order to kill; a second TERM is only impatient."""
+        if self.interrupts > self.asked_by_interrupt:
+            raise Killed
+
+    def _look_at(self, child: Child) -> None:
+        if not child.is_wanted:
+            del self.children[child.name]
+        elif not self.is_ready and not self.is_draining and child.attempt > GIVE_UP_AFTER:
+            words = f"; its log says: {valkey.last_words(self.settings.data_dir)}" if child.name == VALKEY else ""
+            raise UpError(f"{child.name} {child.ending()}, {child.attempt} times before all was ready{words}")
+
+    def _next_restart(self) -> float | None:
+        due = [child.due_at for child in self.children.values() if child.due_at is not None]
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def _drain(self) -> int:
+        """Stop the processes when their running work is done, Valkey last; a second Ctrl-C kills them all."""
+        self.is_draining = True
+        log.info("paused", worker="up", next="drained when the running work is done; a second Ctrl-C kills it")
+        try:
+            self._obey()
+            self._stop([child for child in self.children.values() if child.name != VALKEY], None)
+            self._stop([child for child in self.children.values() if child.name == VALKEY], VALKEY_SECONDS)
+        except Killed:
+            self._kill()
+            return 1
+        finally:
+            running.withdraw(self.settings.data_dir)
+        log.info("drained", worker="up")
+        return 0
+
+    def _stop(self, children: list[Child], seconds: float | None) -> None:
+        """Ask once, then wait: however long, or for so many seconds."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        for child in children:
+            child.ask_to_stop()
+        while any(child.is_running() for child in children):
+            self._turn(self._next_restart() if deadline is None else 1.0)
+            if deadline is not None and time.monotonic() > deadline:
+                raise Killed
+
+    def _kill(self) -> None:
+        for child in self.children.values():
+            child.kill()
+            if child.process is not None:
+                child.process.wait()
+        log.warning("failed", worker="up", error="killed before the running work was done; it is offered again")
+
+
+def environment(settings: Settings, log_format: str, run_id: str) -> dict[str, str]:
+    """Say to the processes what was decided here; programs are those of this installation."""
+    colour = {"FORCE_COLOR": "1"} if log_format == "console" and sys.stderr.isatty() else {}
+    return {
+        **os.environ,
+        **colour,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PYTHONSAFEPATH": "1",  # `python -m workers` must not find a folder `workers` where it is started
+        "TENURE_DATABASE_URL": settings.database_url,
+        "TENURE_DATA_DIR": str(settings.data_dir),
+        "TENURE_LOG_FORMAT": log_format,
+        alive.RUN_VARIABLE: run_id,
+    }
