@@ -7,6 +7,7 @@ from typing import Any
 
 from apscheduler.job import Job
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,13 +29,13 @@ LATEST = timedelta(seconds=1)
 HEARTBEAT = "clock"
 
 
-class DueTrigger:
+class DueTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no types
     """Fires at the earliest due moment of the Timer table."""
 
     def __init__(self, place: Workplace) -> None:
         self.place = place
 
-    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
         """The machine's moment at which the next timer is due: never in the past, for that would loop for ever."""
         return now + min(max(self._until_due(), SOONEST), LATEST)
 

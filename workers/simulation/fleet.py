@@ -28,7 +28,7 @@ class Fleet:
     """Everything that happens, in the order of its moments; the same seed makes the same history."""
 
     def __init__(self, sites: int, days: int, seed: int, *, backups: bool, policy: engine.Policy) -> None:
-        self.random = Random(f"tenure {seed}")  # noqa: S311 - repeatable is the point
+        self.random = Random(f"tenure {seed}")
         self.policy = policy
         self.backups = backups
         self.end = START + timedelta(days=days)
@@ -52,7 +52,9 @@ class Fleet:
         """A customer comes, most in the first half of the time, with all that it will ever ask."""
         at = START + self.random.random() ** 2 * horizon
         site_id = f"site_{number:08d}"
-        self._later(at, "ask", site_id, "site.start_trial", {"account": f"a{number}", "email": f"c{number}@example.com"})
+        self._later(
+            at, "ask", site_id, "site.start_trial", {"account": f"a{number}", "email": f"c{number}@example.com"}
+        )
         for wish in wishes(self.random, horizon):
             self._later(at + wish.after, "ask", site_id, wish.type, wish.data)
 
@@ -96,7 +98,9 @@ class Fleet:
         """A timer's moment has come, unless it was changed or cancelled meanwhile."""
         if self.timers[site_id].get(kind) != due:
             return
-        command = self._command(site_id, f"site.{kind}", {"due_at": due}, "clock", f"{site_id}:{kind}:{due.isoformat()}")
+        command = self._command(
+            site_id, f"site.{kind}", {"due_at": due}, "clock", f"{site_id}:{kind}:{due.isoformat()}"
+        )
         decision = self._decide(site_id, command)
         if decision.outcome == "applied":
             self.promises.fired(site_id, kind, due, self.now)
@@ -109,7 +113,9 @@ class Fleet:
         match effect.kind:
             case "provision":
                 bad = self.random.random() < 0.01
-                self._tell(site_id, effect, "site.provision_failed" if bad else "site.provisioned", {"error": "no room"})
+                self._tell(
+                    site_id, effect, "site.provision_failed" if bad else "site.provisioned", {"error": "no room"}
+                )
             case "export":
                 if args["generation"] == self.sites[site_id].generation == generation:
                     self.promises.exported(site_id, self.now)
@@ -180,9 +186,7 @@ class Fleet:
                 bill = self.invoices[entry.invoice_id]
                 period = entry.period or (bill.period_start, bill.period_end)
                 self.charges[f"{self.now:%Y-%m-%d}"] += 1
-                self.promises.charged(
-                    site_id, bill.id, bill.kind, bill.agents, bill.amount_cents, period, self.now
-                )
+                self.promises.charged(site_id, bill.id, bill.kind, bill.agents, bill.amount_cents, period, self.now)
 
     def _set_timers(self, site_id: str, decision: engine.Decision) -> None:
         timers = dict(decision.timers)

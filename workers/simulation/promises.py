@@ -115,7 +115,14 @@ class Promises:
         self.life(site_id).waived.add(guard)
 
     def charged(
-        self, site_id: str, invoice: str, kind: str, agents: int, amount: int, period: tuple[datetime, datetime], at: datetime
+        self,
+        site_id: str,
+        invoice: str,
+        kind: str,
+        agents: int,
+        amount: int,
+        period: tuple[datetime, datetime],
+        at: datetime,
     ) -> None:
         """Money was taken."""
         life = self.life(site_id)
@@ -148,7 +155,9 @@ class Promises:
         if within is None:
             self.broken(site_id, at, "agents were charged outside of a paid period")
             return
-        share = Fraction((period[1] - period[0]) // timedelta(seconds=1), (within[1] - within[0]) // timedelta(seconds=1))
+        share = Fraction(
+            (period[1] - period[0]) // timedelta(seconds=1), (within[1] - within[0]) // timedelta(seconds=1)
+        )
         exact = agents * PRICE_CENTS * share
         if abs(amount - exact) > Fraction(1, 2) or amount < LEAST_CENTS:
             self.broken(site_id, at, f"{amount} was charged for {agents} agents over {float(share):.4f} of a period")

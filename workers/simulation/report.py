@@ -45,8 +45,7 @@ def text(found: Document) -> str:
     """The same for a terminal: a line for each violation, a table, two charts."""
     lines = [
         *(f"VIOLATION {line}" for line in found["broken"][:20]),
-        f"{found['violations']} violations in {found['decisions']} decisions: {found['sites']} sites, "
-        f"{found['days']} days, seed {found['seed']}, {found['commands']} commands, {found['timers_fired']} timers",
+        _summary(found),
         "",
         *_table(found["sites_by_state"]),
         "",
@@ -56,10 +55,20 @@ def text(found: Document) -> str:
     return "\n".join(lines)
 
 
+def _summary(found: Document) -> str:
+    return (
+        f"{found['violations']} violations in {found['decisions']} decisions: {found['sites']} sites, "
+        f"{found['days']} days, seed {found['seed']}, {found['commands']} commands, {found['timers_fired']} timers"
+    )
+
+
 def _table(months: Document) -> list[str]:
     states = [state for state in engine.STATES if any(state in counts for counts in months.values())]
     head = "month   " + "".join(f"{state:>17}" for state in states)
-    return [head, *(f"{month} " + "".join(f"{counts.get(state, 0):>17}" for state in states) for month, counts in months.items())]
+    return [
+        head,
+        *(f"{month} " + "".join(f"{counts.get(state, 0):>17}" for state in states) for month, counts in months.items()),
+    ]
 
 
 def _chart(title: str, daily: list[int]) -> list[str]:

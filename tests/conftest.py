@@ -1,0 +1,60 @@
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import redis
+
+from tests.live_engine import Live
+from tests.world import World
+from workers import logs, valkey
+
+TIERS = ("long", "slow")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_clean_environment():
+    """No setting of the developer's own shell reaches a test."""
+    for name in [name for name in os.environ if name.startswith("TENURE_") or name in {"DATABASE_URL", "REDIS_URL"}]:
+        del os.environ[name]
+    logs.configure("json", open(os.devnull, "w"))  # noqa: PTH123, SIM115 - lives as long as the run
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory):
+    """One real Valkey for all tests that need none of their own."""
+    folder = tmp_path_factory.mktemp("valkey")
+    url, command = valkey.prepare(folder)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 10
+    while not valkey.answers(url):
+        assert time.monotonic() < deadline, "Valkey did not start"
+        time.sleep(0.01)
+    yield url
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+def redis_url(valkey_url):
+    """The same Valkey, empty."""
+    with redis.Redis.from_url(valkey_url) as client:
+        client.flushall()
+    return valkey_url
+
+
+@pytest.fixture
+def world(tmp_path, redis_url):
+    """A fresh world under the test clock."""
+    made = World(tmp_path / "data", redis_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def live(tmp_path):
+    """A real `tenure up` under the test clock, stopped by its id at the end."""
+    engine = Live(tmp_path / "live", python=sys.executable)
+    yield engine
+    engine.clean_up()

@@ -1,0 +1,24 @@
+"""How a command of the command line fails: one sentence on stderr, and an exit code of the contract."""
+
+from typing import IO, Any
+
+import click
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from workers.settings import SettingsError
+
+FAILURES = (SettingsError, ValueError, RedisError, SQLAlchemyError, OSError)
+"""What is expected to go wrong; anything else is a fault of ours and keeps its traceback."""
+
+
+class Failure(click.ClickException):
+    """An expected failure with its exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """One sentence."""
+        click.echo(f"tenure: {self.message}", err=True, file=file)
