@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from engine.why import why as explain
 from models import receipt, timer
 from models import site as sites
 from models.clock import engine_now
@@ -55,6 +56,22 @@ def _move(row: Any) -> Document:
         "outcome": row.outcome,
         "code": row.code,
     }
+
+
+def why(place: Workplace, subject: str) -> Document:
+    """`tenure/why/1`: for every command what stops it, and the earliest moment at which time alone would free it."""
+    with reading(place.database) as tx:
+        site, now = _find(tx, subject), engine_now(tx)
+    verdicts = [
+        {
+            "type": one.type,
+            "possible": one.possible,
+            "because": one.because,
+            "earliest": stamp(one.earliest) if one.earliest else None,
+        }
+        for one in explain(site, now, place.policy)
+    ]
+    return {"schema": "tenure/why/1", "site": site.host, "state": site.state, "verdicts": verdicts}
 
 
 def site_list(place: Workplace, *, state: str | None, account: str | None, after: str | None, limit: int) -> Document:

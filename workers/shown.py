@@ -80,6 +80,15 @@ def moves(history: Document) -> str:
     )
 
 
+def why(found: Document) -> str:
+    """One line for each command."""
+    lines = [f"{found['site']}  {found['state']}"]
+    for one in found["verdicts"]:
+        later = f"  (from {one['earliest']})" if one["earliest"] else ""
+        lines.append(f"  {'yes' if one['possible'] else 'no '}  {one['type']:<20} {one['because']}{later}")
+    return "\n".join(lines)
+
+
 def sites(found: Document) -> str:
     """Sites, one line each."""
     return "\n".join(f"{one['site']:<40} {one['state']:<17} {one['deletes_at'] or ''}" for one in found["sites"])

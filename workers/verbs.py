@@ -141,6 +141,15 @@ def history(place: Workplace, site: str, *, as_json: bool) -> None:
     out(reports.history(place, site), shown.moves, as_json=as_json)
 
 
+@site_group.command()
+@click.argument("site")
+@as_json
+@with_place
+def why(place: Workplace, site: str, *, as_json: bool) -> None:
+    """For every command: possible, or what stops it and what would free it."""
+    out(reports.why(place, site), shown.why, as_json=as_json)
+
+
 @click.command()
 @click.option("--within", metavar="7d", help="Only so far ahead.")
 @click.option("--site", "subject", help="Only this site.")

@@ -1,0 +1,1 @@
+"""The ways to send mail: one module per kind of TENURE_MAIL_URL."""
