@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlmodel import Field, SQLModel
 
-from models.site import SITES
+import engine
+from models.site import FACTS, SITES
 from models.upsert import upsert
 
 
@@ -68,9 +69,11 @@ def of_site(tx: Connection, site_id: str) -> dict[str, datetime]:
     return {row.kind: row.wakes_at for row in tx.execute(query.order_by(TIMERS.c.wakes_at))}
 
 
-def upcoming(tx: Connection, *, until: datetime | None, site_id: str | None) -> list[Row[Any]]:
-    """What will be asked next, with the site's hostname, earliest first."""
-    query = select(TIMERS.c.wakes_at, TIMERS.c.kind, SITES.c.host).join(SITES, SITES.c.id == TIMERS.c.site_id)
+def upcoming(tx: Connection, *, until: datetime | None, site_id: str | None) -> list[tuple[datetime, str, engine.Site]]:
+    """What will be asked next and of whom, earliest first."""
+    columns = [SITES.c[name] for name in FACTS]
+    query = select(TIMERS.c.wakes_at, TIMERS.c.kind, *columns).join(SITES, SITES.c.id == TIMERS.c.site_id)
     query = query if until is None else query.where(TIMERS.c.wakes_at <= until)
     query = query if site_id is None else query.where(TIMERS.c.site_id == site_id)
-    return list(tx.execute(query.order_by(TIMERS.c.wakes_at, SITES.c.host)))
+    rows = tx.execute(query.order_by(TIMERS.c.wakes_at, SITES.c.host))
+    return [(wakes_at, kind, engine.Site(*facts)) for wakes_at, kind, *facts in rows]

@@ -1,8 +1,10 @@
 """The documents that the command line prints with `--json`."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import engine
+from engine.forecast import outlook
 from engine.why import why as explain
 from models import receipt, timer
 from models import site as sites
@@ -100,10 +102,19 @@ def due(place: Workplace, *, within: timedelta | None, subject: str | None) -> D
     with reading(place.database) as tx:
         only = None if subject is None else _find(tx, subject).id
         until = None if within is None else engine_now(tx) + within
-        rows = timer.upcoming(tx, until=until, site_id=only)
+        steps = timer.upcoming(tx, until=until, site_id=only)
+    return {"schema": "tenure/due/1", "due": [_step(place, *step) for step in steps]}
+
+
+def _step(place: Workplace, at: datetime, kind: str, site: engine.Site) -> Document:
+    told = outlook(site, kind, place.policy)
     return {
-        "schema": "tenure/due/1",
-        "due": [{"at": stamp(row.wakes_at), "site": row.host, "what": row.kind} for row in rows],
+        "at": stamp(at),
+        "site": site.host,
+        "what": kind,
+        "detail": told.detail,
+        "amount_cents": told.amount_cents,
+        "currency": site.currency if told.amount_cents is not None else None,
     }
 
 

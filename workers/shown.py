@@ -96,7 +96,7 @@ def sites(found: Document) -> str:
 
 def due(found: Document) -> str:
     """What comes next, one line each."""
-    return "\n".join(f"{one['at']}  {one['site']:<40} {one['what']}" for one in found["due"])
+    return "\n".join(f"{one['at']}  {one['site']:<32} {one['what']:<16} {one['detail']}" for one in found["due"])
 
 
 def event(body: Document) -> str:

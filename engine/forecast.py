@@ -1,0 +1,63 @@
+"""What a timer will do when its moment comes, in words and money, told before it happens."""
+
+from dataclasses import dataclass
+
+from engine.ladder import next_try_at, suspends_at
+from engine.policy import Policy
+from engine.site import Site
+from engine.words import agents_in_words
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A sentence, and the amount that will be charged in minor units, None where no money moves."""
+
+    detail: str
+    amount_cents: int | None = None
+
+
+def outlook(site: Site, kind: str, policy: Policy) -> Outlook:
+    """What `kind` will do to this site as things stand now."""
+    match kind:
+        case "renew":
+            return _renewal(site)
+        case "retry_charge" if site.owed is not None:
+            return _dunning(site, policy)
+        case "remind":
+            return Outlook("a mail: the trial ends soon" if site.state == "trial" else "a mail: the first charge is near")
+        case "warn":
+            return Outlook("a mail: deletion in 7 days" if site.warned_at is None else "a mail: deletion in 48 hours")
+        case _:
+            return Outlook(DETAILS.get(kind, kind))
+
+
+DETAILS = {
+    "expire": "the trial expires: offline, a download, 14 days",
+    "end_period": "the cancellation takes effect: offline, a download, 14 days",
+    "give_up": "unpaid for 14 days: cancelled, the invoice is uncollectible",
+    "back_up_nightly": "the nightly backup",
+    "delete": "permanently deleted, if every guard allows it",
+}
+
+
+def _renewal(site: Site) -> Outlook:
+    """The plan's next period; a waiting reduction counts if the agents are gone by then."""
+    wanted = site.next_agents
+    reduces = wanted is not None and site.used_agents <= wanted
+    agents = wanted if reduces and wanted is not None else site.plan_agents or 0
+    amount = agents * (site.price_cents or 0)
+    first = "first charge" if site.state == "trial_subscribed" else "renewal"
+    note = f", reduced from {site.plan_agents}" if reduces else ""
+    if wanted is not None and not reduces:
+        note = f", not reduced to {wanted}: {agents_in_words(site.used_agents)} in use"
+    return Outlook(f"{first} for {agents_in_words(agents)}{note}: {amount} {site.currency} minor units", amount)
+
+
+def _dunning(site: Site, policy: Policy) -> Outlook:
+    owed = site.owed
+    if owed is None:
+        return Outlook("nothing is owed")
+    then = "; a decline suspends the site" if next_try_at(owed, policy) == suspends_at(owed, policy) else ""
+    if owed.card_refused:
+        return Outlook(f"the card may not be tried again{then.replace('a decline suspends', 'suspends')}")
+    return Outlook(f"the unpaid {owed.amount_cents} {site.currency} minor units are tried again{then}", owed.amount_cents)
