@@ -1,6 +1,7 @@
 """The clock process: APScheduler wakes the engine when time makes something due. Dates live in the Timer table."""
 
 import signal
+import sys
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any
@@ -15,9 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from models import timer
 from models.clock import beat, engine_now, machine_now
 from models.database import reading, writing
-from workers import alive, announce, logs
+from workers import alive, announce, logs, release
 from workers.logs import log
-from workers.settings import load
+from workers.settings import SettingsError, load
 from workers.sweep import sweep
 from workers.timer import fire_due
 from workers.workplace import Workplace
@@ -35,7 +36,7 @@ class DueTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no typ
     def __init__(self, place: Workplace) -> None:
         self.place = place
 
-    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:  # noqa: ARG002 - APScheduler's signature
         """The machine's moment at which the next timer is due: never in the past, for that would loop for ever."""
         return now + min(max(self._until_due(), SOONEST), LATEST)
 
@@ -112,9 +113,15 @@ class Clock:
 
 def main() -> int:
     """`python -m schedules`: the clock process."""
-    settings = load()
+    try:
+        settings = load()
+        place = Workplace(settings)
+        release.check(place)
+    except (SettingsError, ValueError) as wrong:
+        sys.stderr.write(f"clock: {wrong}\n")
+        return 1
     logs.configure(settings.log_format)
-    clock = Clock(Workplace(settings))
+    clock = Clock(place)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, clock.stop)
     clock.run()

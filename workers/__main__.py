@@ -14,12 +14,14 @@ DRAIN_MS = 3_600_000
 
 def main() -> int:
     """Read the settings, tie the worker processes to this one, and become `dramatiq`. Errors of settings exit 1."""
+    boot = sys.argv[1] if len(sys.argv) > 1 else BOOT
     try:
         settings = load()
-    except SettingsError as wrong:
+        if boot == BOOT:
+            check_database(settings)
+    except (SettingsError, ValueError) as wrong:
         sys.stderr.write(f"worker: {wrong}\n")
         return 1
-    boot = sys.argv[1] if len(sys.argv) > 1 else BOOT
     sys.argv = ["dramatiq", *arguments(settings, boot)]
     os.environ.setdefault("dramatiq_restart_delay", "500")  # ms; a consumer that lost Redis looks again
     alive.follow_forks()
@@ -28,6 +30,14 @@ def main() -> int:
     # Dramatiq reads its environment when it is imported, so not before this point.
     status: int = importlib.import_module("dramatiq.cli").main()
     return status
+
+
+def check_database(settings: Settings) -> None:
+    """Refuse a database that these workers would harm. Its connections end here: none is carried over a fork."""
+    release = importlib.import_module("workers.release")
+    place = importlib.import_module("workers.workplace").Workplace(settings)
+    release.check(place)
+    place.database.dispose()
 
 
 def arguments(settings: Settings, boot: str) -> list[str]:

@@ -18,6 +18,9 @@ UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.004
 TURN = "tenure:clock:advance"
+TURN_SECONDS = 15
+"""An advance that was killed makes room for another after so long; a living one keeps its turn."""
+
 QUEUE_BODIES = "dramatiq:lifecycle.msgs"
 
 
@@ -39,7 +42,7 @@ def advance(place: Workplace, length: timedelta, seconds: float) -> datetime:
     with reading(place.database) as tx:
         if not is_test(tx):
             raise ValueError("there is no test clock here: start with TENURE_TEST_CLOCK=1 and a fresh data folder")
-    if not place.redis.set(TURN, 1, nx=True, ex=max(int(seconds) + 1, 1)):
+    if not place.redis.set(TURN, 1, nx=True, ex=TURN_SECONDS):
         raise ValueError("another advance is running; wait until it is done")
     try:
         return _live_through(place, length, time.monotonic() + seconds)
@@ -72,6 +75,7 @@ def rest(place: Workplace, deadline: float) -> None:
     """Wait until nothing is queued, due, running, ready or unsent; what keeps failing is named and passed."""
     stuck_since = time.monotonic()
     while True:
+        place.redis.expire(TURN, TURN_SECONDS)
         state = _state(place)
         if state == []:
             return

@@ -44,9 +44,9 @@ def declare(place: Workplace) -> None:
     """Put the actors on this process's broker: commands, and effects by character."""
     hands = Hands(place)
     dramatiq.set_broker(place.broker)
-    dramatiq.actor(hands.lifecycle, actor_name="command", queue_name="lifecycle", broker=place.broker, **PATIENCE)
+    dramatiq.actor(actor_name="command", queue_name="lifecycle", broker=place.broker, **PATIENCE)(hands.lifecycle)
     for queue in ("effects", "data", "deletions"):
-        dramatiq.actor(hands.effect, actor_name=queue, queue_name=queue, broker=place.broker, **PATIENCE)
+        dramatiq.actor(actor_name=queue, queue_name=queue, broker=place.broker, **PATIENCE)(hands.effect)
 
 
 def _beat(place: Workplace, stop: Event) -> None:

@@ -71,7 +71,7 @@ def _database(place: Workplace) -> Iterator[Finding]:
 
 
 def _redis(place: Workplace) -> Iterator[Finding]:
-    info: dict[str, Any] = place.redis.info()  # type: ignore[assignment]
+    info: dict[str, Any] = place.redis.info()
     yield Finding("redis", str(info.get("valkey_version") or info.get("redis_version")))
     on = bool(info.get("aof_enabled"))
     yield Finding(

@@ -144,8 +144,9 @@ def _give_up(tx: Connection, place: Workplace, work: Work, wrong: Exception, now
 
 def backoff(attempt: int) -> timedelta:
     """Twice as long each time, with jitter so that a herd spreads; machine time."""
-    longest = min(BACKOFF * 2 ** (attempt - 1), LONGEST_BACKOFF)
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+    longest: timedelta = min(BACKOFF * 2 ** (attempt - 1), LONGEST_BACKOFF)
+    share: float = random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+    return longest * share
 
 
 def _failure(work: Work, wrong: Exception) -> dict[str, Any]:

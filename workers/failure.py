@@ -13,12 +13,22 @@ FAILURES = (SettingsError, ValueError, RedisError, SQLAlchemyError, OSError)
 
 
 class Failure(click.ClickException):
-    """An expected failure with its exit code."""
+    """An expected failure."""
 
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    exit_code = 1
 
     def show(self, file: IO[Any] | None = None) -> None:
         """One sentence."""
         click.echo(f"tenure: {self.message}", err=True, file=file)
+
+
+class Missing(Failure):
+    """There is no such thing."""
+
+    exit_code = 4
+
+
+class Late(Failure):
+    """The wait ran out."""
+
+    exit_code = 5

@@ -21,14 +21,22 @@ KINDS = tuple(sorted(path.stem for path in TEXTS.glob("*.txt")))
 
 WIDTH = 72
 GLUE = "\u00a0"
-CONDITION = re.compile(r"\[(!?)(\w+)\] ?")
+CONDITION = re.compile(r"\[(!?)(\w+)\]")
 PLACEHOLDER = re.compile(r"{(\w+)}")
 
-WITHOUT_CENTS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
-WITH_MILS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+DECIMALS = {
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI"), 0),
+    **dict.fromkeys(("VND", "VUV", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}
 """ISO 4217: the currencies whose minor unit is not a hundredth."""
 
 STEP = 1024
+
+
+class Unwritable(Permanent, ValueError):  # noqa: N818 - an outcome, as in workers.errors
+    """A letter can't be written: its kind is unknown, or a fact is missing, None or no line of text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +48,23 @@ class Letter:
 
 
 def letter(kind: str, facts: Mapping[str, Any]) -> Letter:
-    """Write a letter from facts: moments aware UTC, money in minor units.
-
-    `ValueError` for a kind that is not in `KINDS` and for a fact that is needed and None, `KeyError` for one that is
-    missing, `Permanent` for one that would break out of its line; each names the kind and the fact.
-    """
-    subject, paragraphs = _template(kind)
-    kept = [CONDITION.sub("", line) for line in paragraphs if _applies(kind, line, facts)]
-    text = "\n".join(_wrapped(_filled(kind, line, facts)) for line in kept)
-    return Letter(_filled(kind, subject, facts).replace(GLUE, " "), re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n")
+    """Write a letter from facts: moments aware UTC, money in minor units. `Unwritable` names the kind and the fact."""
+    subject, *lines = _template(kind)
+    kept = [text for conditions, text in map(_parted, lines) if _hold(kind, conditions, facts)]
+    body = "\n".join(_wrapped(_filled(kind, text, facts)) for text in kept)
+    return Letter(_filled(kind, subject, facts).replace(GLUE, " "), re.sub(r"\n{3,}", "\n\n", body).strip("\n") + "\n")
 
 
 def needed(kind: str) -> frozenset[str]:
-    """The facts without which a letter can't be written; others may be None."""
-    subject, paragraphs = _template(kind)
-    always = [subject, *(line for line in paragraphs if not CONDITION.match(line))]
-    return frozenset(fact for line in always for fact in PLACEHOLDER.findall(line))
+    """The facts without which a letter can't be written; the others that it names must be given too, but may be None."""
+    always = [text for conditions, text in map(_parted, _template(kind)) if not conditions]
+    facts = frozenset(fact for text in always for fact in PLACEHOLDER.findall(text))
+    return facts | {"currency"} if any(fact.endswith("_cents") for fact in facts) else facts
 
 
 def money(cents: int, currency: str) -> str:
     """`USD 1,234.50`, `JPY 1,235`, `KWD 1.234`: minor units with the decimals of their currency."""
-    places = 0 if currency in WITHOUT_CENTS else 3 if currency in WITH_MILS else 2
+    places = DECIMALS.get(currency, 2)
     whole, rest = divmod(cents, 10**places)
     return f"{currency} {whole:,}.{rest:0{places}}" if places else f"{currency} {whole:,}"
 
@@ -80,24 +84,24 @@ def size(count: int) -> str:
 
 
 @cache
-def _template(kind: str) -> tuple[str, tuple[str, ...]]:
+def _template(kind: str) -> tuple[str, ...]:
+    """The subject and the paragraphs."""
     if kind not in KINDS:
-        raise ValueError(f"{kind!r} is no kind of letter: there are {', '.join(KINDS)}")
-    subject, *paragraphs = (TEXTS / f"{kind}.txt").read_text("utf-8").splitlines()
-    return subject, tuple(paragraphs)
+        raise Unwritable(f"{kind!r} is no kind of letter: there are {', '.join(KINDS)}")
+    return tuple((TEXTS / f"{kind}.txt").read_text("utf-8").splitlines())
 
 
-def _applies(kind: str, line: str, facts: Mapping[str, Any]) -> bool:
-    """Whether each condition at the start of a paragraph holds."""
-    return all((_given(kind, fact, facts) is None) == bool(no) for no, fact in _conditions(line))
-
-
-def _conditions(line: str) -> list[tuple[str, str]]:
-    found = []
+def _parted(line: str) -> tuple[list[tuple[str, str]], str]:
+    """The conditions at the start of a line, and its text."""
+    conditions = []
     while match := CONDITION.match(line):
-        found.append((match[1], match[2]))
+        conditions.append((match[1], match[2]))
         line = line[match.end() :]
-    return found
+    return conditions, line
+
+
+def _hold(kind: str, conditions: list[tuple[str, str]], facts: Mapping[str, Any]) -> bool:
+    return all((_given(kind, fact, facts) is None) == bool(no) for no, fact in conditions)
 
 
 def _filled(kind: str, line: str, facts: Mapping[str, Any]) -> str:
@@ -108,7 +112,7 @@ def _filled(kind: str, line: str, facts: Mapping[str, Any]) -> str:
 
 def _given(kind: str, fact: str, facts: Mapping[str, Any]) -> Any:
     if fact not in facts:
-        raise KeyError(f"the letter {kind} needs the fact {fact}")
+        raise Unwritable(f"the letter {kind} needs the fact {fact}, and it is missing")
     return facts[fact]
 
 
@@ -116,11 +120,11 @@ def _in_words(kind: str, fact: str, facts: Mapping[str, Any]) -> str:
     """A fact as a customer reads it, by what its name and its type say."""
     value = _given(kind, fact, facts)
     if value is None or (isinstance(value, datetime) and value.tzinfo is None):
-        raise ValueError(f"the letter {kind} needs the fact {fact}, and it is {value!r}")
+        raise Unwritable(f"the letter {kind} needs the fact {fact}, and it is {value!r}")
     if isinstance(value, datetime):
         return moment(value)
     if fact.endswith("_cents"):
-        return money(value, str(_in_words(kind, "currency", facts)))
+        return money(value, _in_words(kind, "currency", facts))
     if fact.endswith("agents") or fact == "days":
         return f"{value} {'agent' if fact != 'days' else 'day'}{'' if value == 1 else 's'}"
     if fact == "bytes":
@@ -130,7 +134,7 @@ def _in_words(kind: str, fact: str, facts: Mapping[str, Any]) -> str:
 
 def _one_line(kind: str, fact: str, text: str) -> str:
     if not text.isprintable():
-        raise Permanent(f"the letter {kind} can't be written: {fact} is {text[:80]!r}, which is no line of text")
+        raise Unwritable(f"the letter {kind} can't be written: {fact} is {text[:80]!r}, which is no line of text")
     return text.replace("_", " ") if fact == "decline_code" else text
 
 

@@ -1,4 +1,4 @@
-"""Mail: what any way of sending must do for the engine, how a message is built, and the way that the settings choose."""
+"""Mail: what any way of sending must do for the engine, how a message is built, and the way that is set."""
 
 import re
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """`tenure migrate`: the newest schema, and the clock that this database lives by."""
 
 from models import schema
-from models.clock import settle_mode
-from models.database import writing
+from models.clock import is_test, settle_mode
+from models.database import reading, writing
 from workers.workplace import Workplace
 
 
@@ -14,3 +14,18 @@ def migrate(place: Workplace) -> None:
     schema.migrate(place.database)
     with writing(place.database) as tx:
         settle_mode(tx, test_clock=place.settings.test_clock)
+
+
+def check(place: Workplace) -> None:
+    """Refuse to work on a database that `tenure migrate` has not brought up to date, or that lives by another clock.
+
+    Raises ValueError with the remedy.
+    """
+    with reading(place.database) as tx:
+        current, head = schema.current(tx), schema.head()
+        if current != head:
+            raise ValueError(f"the database has schema {current} and this code needs {head}: run `tenure migrate`")
+        lives_by_test = is_test(tx)
+    if lives_by_test != place.settings.test_clock:
+        remedy = "set TENURE_TEST_CLOCK=1" if lives_by_test else "unset TENURE_TEST_CLOCK"
+        raise ValueError(f"this database lives by {'the test' if lives_by_test else 'the wall'} clock: {remedy}")

@@ -13,13 +13,13 @@ from workers import advance as test_clock
 from workers import doctor as examination
 from workers import release, reports, shown
 from workers import send as sending
-from workers.failure import FAILURES, Failure
+from workers.failure import FAILURES, Failure, Late, Missing
 from workers.settings import load, masked
 from workers.simulation import report
 from workers.tail import follow
 from workers.workplace import Workplace
 
-FAILED, REFUSED, NOT_FOUND, WAIT_OVER = 1, 3, 4, 5
+FAILED, REFUSED = 1, 3
 Document = dict[str, Any]
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -33,11 +33,11 @@ def with_place(verb: Callable[..., None]) -> Callable[..., None]:
         try:
             verb(Workplace(load()), **options)
         except reports.NotFoundError as missing:
-            raise Failure(str(missing), NOT_FOUND) from None
+            raise Missing(str(missing)) from None
         except sending.WaitOverError as over:
-            raise Failure(str(over), WAIT_OVER) from None
+            raise Late(str(over)) from None
         except FAILURES as wrong:
-            raise Failure(str(wrong).splitlines()[0], FAILED) from None
+            raise Failure(str(wrong).splitlines()[0]) from None
 
     return run
 

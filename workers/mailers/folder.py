@@ -55,14 +55,14 @@ class Folder:
             take_turn(lock)
             target = self._outbox / self._name(mail)
             if not target.exists():
+                settle_names(self._names)
                 _publish(target, raw)
 
     def _name(self, mail: Mail) -> str:
-        """The name that the first try chose, on the disk before the mail can be."""
+        """The name that the first try chose."""
         known = self._names / digest(mail.key)
         with suppress(FileExistsError):
             known.symlink_to(f"{mail.at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{known.name}.eml")
-            settle_names(self._names)
         return known.readlink().name
 
     def _out_of_order(self, wrong: OSError) -> Temporary:

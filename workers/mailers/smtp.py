@@ -3,7 +3,8 @@
     smtp://[user:password@]host[:port][?from=Name <address>]       STARTTLS when the server offers it
     smtps://[user:password@]host[:port][?from=Name <address>]      TLS from the first byte
 
-User and password are percent-encoded; a password goes over TLS or to this machine only. Ports: 25, with a user 587, smtps 465.
+User and password are percent-encoded; a password goes over TLS or to this machine only. The port is 25 if none is
+given, with a user 587, for smtps 465.
 What the server says about the mail itself decides: 4xx `Temporary`, 5xx `Permanent`. Everything before (connection,
 greeting, TLS, login) says nothing about the mail and is `Temporary`; a connection lost after DATA is `Unknown`, because
 the server may have taken the mail. The Message-ID comes from the key, so that a mailbox can tell a mail sent twice.
@@ -135,12 +136,13 @@ def _address(server: smtplib.SMTP, sender: str, to: str) -> None:
 def _hand_over(server: smtplib.SMTP, raw: bytes) -> None:
     """Send the mail itself. From here on silence is no answer."""
     try:
-        code, reply = server.data(raw)
+        answered = server.data(raw)
     except smtplib.SMTPDataError as refused:
-        code, reply = refused.smtp_code, refused.smtp_error
+        _settled("DATA", refused.smtp_code, refused.smtp_error)
     except OSError as lost:
         raise Unknown(f"the connection was lost while the mail was handed over ({lost}): it may have arrived") from lost
-    _settled("DATA", code, reply)
+    else:
+        _settled("DATA", *answered)
 
 
 def _asked(call: Callable[..., tuple[int, bytes]], *args: object) -> tuple[int, bytes]:

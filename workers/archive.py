@@ -1,0 +1,179 @@
+"""The format of a backup: one file that `tar --zstd -xf` can open, and that proves itself.
+
+    zstd frame      a tar of files and folders, never of links
+    skippable frame the manifest, zstd: a line of JSON for the archive, then one for each entry, in order of their paths
+    skippable frame the trailer: where the manifest begins, what it adds up to, SHA-256 of everything before the digest
+
+Manifest and members stand in the same order, so that both are read side by side, in memory that does not grow.
+"""
+
+import json
+import os
+import struct
+from dataclasses import asdict, astuple, dataclass
+from typing import Any
+
+from workers.content import Kind
+from workers.errors import Permanent
+
+SCHEMA = "tenure/backup/1"
+CHUNK = 1 << 20
+LONGEST_LINE = 1 << 16
+FRAME = struct.Struct("<II")
+"""A skippable frame's magic and size: zstd programs step over it."""
+
+MANIFEST_MAGIC = 0x184D2A54
+TRAILER_MAGIC = 0x184D2A55
+TOTALS = struct.Struct("<8sQQQQ")
+WORD = b"tenure/1"
+DIGEST = 32
+TRAILER_SIZE = FRAME.size + TOTALS.size + DIGEST
+BLOCK = 512
+END = bytes(2 * BLOCK)
+LONGEST_NAME = 100
+LARGEST = 8**11
+"""From 8 GiB on a size does not fit into a tar header, nor a time so late."""
+
+MEMBERS = {"file": b"0", "database": b"0", "folder": b"5"}
+"""The kinds that are members of the tar, with their type flags; the others stand in the manifest only."""
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of the manifest. `size` in bytes, `modified` in Unix seconds, `sha256` in hex, "" without content."""
+
+    path: str
+    kind: Kind
+    mode: int
+    size: int = 0
+    modified: int = 0
+    sha256: str = ""
+    target: str = ""
+
+    @property
+    def key(self) -> Key:
+        """What entries are ordered by: a folder stands before its content."""
+        return tuple(self.path.split("/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a manifest adds up to. `manifest` is the offset of its frame, `bytes` the content of all files."""
+
+    manifest: int
+    entries: int
+    files: int
+    bytes: int
+
+
+def title(site_id: str, backup_id: str) -> bytes:
+    """Write the manifest's first line."""
+    return _line({"schema": SCHEMA, "site": site_id, "backup": backup_id})
+
+
+def write_record(record: Record) -> bytes:
+    """Write a line of the manifest; names that are no UTF-8 are kept as they are."""
+    return _line({name: value for name, value in asdict(record).items() if value or name == "mode"})
+
+
+def read_record(line: bytes) -> Record:
+    """Read a line of the manifest; raises `Permanent` for anything that the writer would not write."""
+    try:
+        record = Record(**json.loads(line))
+        fault = _fault(record)
+    except (ValueError, TypeError, RecursionError):
+        raise Permanent(f"the manifest has a line that makes no sense: {ascii(line[:80])}") from None
+    if fault:
+        raise Permanent(f"the manifest's {ascii(record.path)[:80]} {fault}")
+    return record
+
+
+def _fault(record: Record) -> str:
+    """Say what is wrong with one entry by itself."""
+    if any(type(text) is not str for text in (record.path, record.kind, record.sha256, record.target)):
+        return "is not made of texts"
+    if any(type(number) is not int or not 0 <= number < 1 << 63 for number in (record.mode, record.size)):
+        return "has an impossible mode or size"
+    if type(record.modified) is not int or not 0 <= record.modified < LARGEST or record.mode >= LARGEST >> 9:
+        return "has an impossible time or mode"
+    if record.kind not in {*MEMBERS, "symlink", "special"}:
+        return "is of an unknown kind"
+    if record.size and record.kind not in {"file", "database"}:
+        return "has content where there is none"
+    return path_fault(record.path)
+
+
+def path_fault(path: str) -> str:
+    """Say why a path can't stand in a site; "" if it can."""
+    if path.startswith("/"):
+        return "is an absolute path"
+    if any(part in {"", ".", ".."} for part in path.split("/")):
+        return "is a path that leads elsewhere"
+    return "has a zero byte in its name" if "\0" in path else ""
+
+
+def _line(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def header(record: Record) -> bytes:
+    """Make the tar header of a member: the same bytes for the same record, for ever.
+
+    The reader makes it again and compares, so nothing that stands in an archive is ever interpreted.
+    """
+    name = os.fsencode(record.path) + (b"/" if record.kind == "folder" else b"")
+    extra = b""
+    if len(name) > LONGEST_NAME or not name.isascii():
+        extra += _extra(b"path", name)
+    if record.size >= LARGEST:
+        extra += _extra(b"size", str(record.size).encode())
+    block = _block(name, record, MEMBERS[record.kind], record.size)
+    if not extra:
+        return block
+    return _block(b"PaxHeader", record, b"x", len(extra)) + extra + padding(len(extra)) + block
+
+
+def padding(size: int) -> bytes:
+    """Fill up to whole blocks."""
+    return bytes(-size % BLOCK)
+
+
+def _extra(key: bytes, value: bytes) -> bytes:
+    """Make a pax record, whose length counts its own digits."""
+    rest = b" " + key + b"=" + value + b"\n"
+    length = len(rest) + len(str(len(rest)))
+    length = len(rest) + len(str(length))
+    return str(length).encode() + rest
+
+
+def _block(name: bytes, record: Record, flag: bytes, size: int) -> bytes:
+    """Make one ustar block; what does not fit stands in a pax record before it."""
+    fields = (
+        name[:LONGEST_NAME].ljust(100, b"\0"),
+        b"%07o\0%07o\0%07o\0" % (record.mode & 0o7777, 0, 0),
+        b"%011o\0" % (size if size < LARGEST else 0),
+        b"%011o\0" % record.modified,
+        b" " * 8,
+        flag,
+        bytes(100),
+        b"ustar\x0000",
+    )
+    block = b"".join(fields).ljust(BLOCK, b"\0")
+    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+
+
+def trailer(totals: Totals) -> bytes:
+    """Make the last frame up to its digest."""
+    return FRAME.pack(TRAILER_MAGIC, TOTALS.size + DIGEST) + TOTALS.pack(WORD, *astuple(totals))
+
+
+def read_trailer(frame: bytes) -> Totals:
+    """Read the last frame; raises `Permanent` when it is none."""
+    if len(frame) != TRAILER_SIZE or frame[: FRAME.size] != FRAME.pack(TRAILER_MAGIC, TOTALS.size + DIGEST):
+        raise Permanent("it is cut short, or is no backup at all")
+    word, *numbers = TOTALS.unpack(frame[FRAME.size : -DIGEST])
+    if word != WORD:
+        raise Permanent(f"it is of a kind that this Tenure does not know: {ascii(word)}")
+    return Totals(*numbers)

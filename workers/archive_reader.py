@@ -1,0 +1,182 @@
+"""Read a backup by our own rules: first the digest of everything, then members and manifest side by side.
+
+Each member's header must be, byte for byte, the one that the manifest's entry makes. So no link, device, absolute path
+or second copy of a name can come out of an archive, whatever stands in it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import zstandard
+
+from workers.archive import (
+    CHUNK,
+    DIGEST,
+    END,
+    FRAME,
+    LONGEST_LINE,
+    MANIFEST_MAGIC,
+    SCHEMA,
+    TRAILER_SIZE,
+    Record,
+    Totals,
+    read_record,
+    read_trailer,
+)
+from workers.archive_writer import Written
+from workers.errors import Permanent
+
+WIDEST_WINDOW = 1 << 27
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A backup whose digest was right and which says that it is the one asked for."""
+
+    path: Path
+    totals: Totals
+    written: Written
+
+    def records(self) -> Iterator[Record]:
+        """Read the manifest; raises `Permanent` when it does not add up to what the trailer says."""
+        entries = files = size = 0
+        with _opened_manifest(self.path, self.totals.manifest) as lines:
+            _next_line(lines)
+            while line := _next_line(lines):
+                record = read_record(line)
+                entries, files, size = entries + 1, files + (record.sha256 != ""), size + record.size
+                yield record
+        if (entries, files, size) != (self.totals.entries, self.totals.files, self.totals.bytes):
+            raise Permanent("the manifest and its totals are not the same")
+
+    @contextmanager
+    def members(self) -> Iterator["Stream"]:
+        """Open the tar."""
+        with self.path.open("rb") as file:
+            yield Stream(Window(file, self.totals.manifest))
+
+
+def open_archive(path: Path, site_id: str, backup_id: str) -> Archive:
+    """Read all bytes of a backup against its digest, and look whose it is; raises `Permanent`."""
+    totals, written = _check_digest(path)
+    said = read_title(path)
+    if said.get("site") != site_id:
+        raise Permanent(f"it is of another site: {ascii(said.get('site'))[:80]}, not {site_id}")
+    if said.get("backup") != backup_id:
+        raise Permanent(f"it is another backup: {ascii(said.get('backup'))[:80]}, not {backup_id}")
+    return Archive(path, totals, written)
+
+
+def _check_digest(path: Path) -> tuple[Totals, Written]:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        digest, left = hashlib.sha256(), size - DIGEST
+        while left > 0 and (chunk := file.read(min(CHUNK, left))):
+            digest.update(chunk)
+            left -= len(chunk)
+        said = file.read()
+    totals = _read_end(path)
+    if said != digest.digest():
+        raise Permanent("its bytes are not those that were written: it is damaged")
+    digest.update(said)
+    return totals, Written(size, digest.hexdigest(), totals.files)
+
+
+def _read_end(path: Path) -> Totals:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(max(size - TRAILER_SIZE, 0))
+        totals = read_trailer(file.read())
+    if totals.manifest + FRAME.size + TRAILER_SIZE > size:
+        raise Permanent("it is cut short: its manifest is missing")
+    return totals
+
+
+def read_title(path: Path) -> dict[str, Any]:
+    """Read what a backup says about itself, without proof; raises `Permanent` when it says nothing."""
+    with _opened_manifest(path, _read_end(path).manifest) as lines:
+        try:
+            said = json.loads(_next_line(lines))
+        except (ValueError, RecursionError):
+            said = None
+    if not isinstance(said, dict) or said.get("schema") != SCHEMA:
+        raise Permanent("its manifest does not say what it is of")
+    return said
+
+
+@contextmanager
+def _opened_manifest(path: Path, offset: int) -> Iterator["Stream"]:
+    with path.open("rb") as file:
+        end = os.fstat(file.fileno()).st_size - TRAILER_SIZE
+        file.seek(offset)
+        if file.read(FRAME.size) != FRAME.pack(MANIFEST_MAGIC, (end - offset - FRAME.size) & 0xFFFFFFFF):
+            raise Permanent("its manifest is not where the trailer says")
+        yield Stream(Window(file, end - offset - FRAME.size))
+
+
+def _next_line(lines: "Stream") -> bytes:
+    """Read a line of the manifest; empty at the end."""
+    line = lines.line()
+    if line and not line.endswith(b"\n"):
+        raise Permanent("its manifest has a line without an end")
+    return line
+
+
+class Window:
+    """The next so many bytes of an open file, and no more."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file = file
+        self._left = size
+
+    def read(self, size: int = -1) -> bytes:
+        """Read at most `size` bytes; empty at the end of the window."""
+        chunk = self._file.read(min(size, self._left) if size >= 0 else self._left)
+        self._left -= len(chunk)
+        return chunk
+
+
+class Stream:
+    """What a zstd frame holds, read as it comes: whatever it swells to, no more than was asked for is in memory."""
+
+    def __init__(self, window: Window) -> None:
+        decompressor = zstandard.ZstdDecompressor(max_window_size=WIDEST_WINDOW)
+        self._frames = decompressor.stream_reader(window, read_across_frames=True, closefd=False)  # type: ignore[arg-type]
+        self._ahead = b""
+
+    def read(self, size: int) -> bytes:
+        """Read exactly `size` bytes, at most a chunk at a time; raises `Permanent` where they end."""
+        chunk = self._read(size)
+        if len(chunk) != size:
+            raise Permanent("the archive ends before its manifest does: it is cut short")
+        return chunk
+
+    def line(self) -> bytes:
+        """Read up to the end of a line, or of the stream; raises `Permanent` when it is too long."""
+        while (end := self._ahead.find(b"\n") + 1) == 0:
+            more = self._read(LONGEST_LINE)
+            self._ahead += more
+            if not more or len(self._ahead) > 2 * LONGEST_LINE:
+                end = len(self._ahead)
+                break
+        line, self._ahead = self._ahead[:end], self._ahead[end:]
+        if len(line) > LONGEST_LINE:
+            raise Permanent("its manifest has a line that is too long")
+        return line
+
+    def finish(self) -> None:
+        """Expect the end of the tar and nothing after it."""
+        if self.read(len(END)) != END or self._read(1):
+            raise Permanent("there is more in the archive than its manifest says")
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return bytes(self._frames.read(size))
+        except zstandard.ZstdError as wrong:
+            raise Permanent(f"it can't be decompressed: {wrong}") from wrong

@@ -1,0 +1,1 @@
+"""Where live sites may be: one module for each kind of host."""

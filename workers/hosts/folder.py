@@ -1,0 +1,209 @@
+"""The embedded host: each site is a folder with a SQLite help desk, its attachments and a marker.
+
+Beside a site's folder stand, hidden and only while something is done: `.<site id>.new` (being built), `.restore` (to be
+swapped in, then the old content), `.before` (the old content, where folders can't change places in one step),
+`.gone` (being removed) and `.snapshot` (copies of databases).
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from errno import EXDEV
+from pathlib import Path
+
+from workers.content import DATABASE, Removed, Snapshot, checked_site
+from workers.durable import check_writable, explained, make_folder, remove, sync, sync_tree
+from workers.errors import Permanent, Temporary
+from workers.hosts import marker
+from workers.hosts.marker import Marker
+from workers.hosts.snapshot import FolderSnapshot
+from workers.hosts.swap import exchange
+from workers.sqlite_file import count_agents, make_helpdesk
+
+
+class FolderHost:
+    """Sites as folders under one root; one thing at a time is done to a site, other sites go on."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def provision(self, site_id: str, *, hostname: str, email: str, agents: int, key: str) -> None:  # noqa: ARG002
+        """Build a site aside and give it its name when it is whole; one that is there is left as it is."""
+        with explained(self._root):
+            live = self._live(site_id)
+            if os.path.lexists(live) and not _is_empty(live):
+                marker.read(live, site_id)
+                return
+            new = self._beside(site_id, "new")
+            remove(new)
+            make_folder(new / "attachments")
+            make_helpdesk(new / DATABASE, email)
+            marker.write(new, Marker(site_id, hostname, online=False, agents=agents))
+            sync_tree(new)
+            new.rename(live)
+            sync(self._root)
+
+    def bring_online(self, site_id: str, *, key: str) -> None:  # noqa: ARG002
+        """Let the help desk answer its users."""
+        self._change(site_id, online=True)
+
+    def take_offline(self, site_id: str, *, key: str) -> None:  # noqa: ARG002
+        """Close the help desk; the content stays. A site that is not there is offline."""
+        if os.path.lexists(self._live(site_id)):
+            self._change(site_id, online=False)
+
+    def set_agent_limit(self, site_id: str, agents: int, *, key: str) -> None:  # noqa: ARG002
+        """Write down how many agents the help desk may have: none is locked out, none is added above it."""
+        self._change(site_id, agents=agents)
+
+    def used_agents(self, site_id: str) -> int | None:
+        """Count the active agents; None when there is no site."""
+        database = self._live(site_id) / DATABASE
+        return count_agents(database) if database.parent.is_dir() else None
+
+    @contextmanager
+    def snapshot(self, site_id: str) -> Iterator[Snapshot]:
+        """Look at a site as it is now; the copies of its databases are removed afterwards."""
+        live = self._live(site_id)
+        marker.read(live, site_id)
+        with self._scratch(site_id) as scratch:
+            with explained(live):
+                snapshot = FolderSnapshot(site_id, live, scratch)
+            yield snapshot
+
+    def beside(self, site_id: str) -> Path:
+        """Say where to put the content that `replace` is to swap in: nothing is there yet."""
+        with explained(self._root):
+            self._live(site_id)
+            remove(self._beside(site_id, "restore"))
+            return self._beside(site_id, "restore")
+
+    def replace(self, site_id: str, folder: Path, *, key: str) -> None:
+        """Swap in new content; online or not, the limit and the name stay as they are now.
+
+        Killed anywhere, the site is the old or the new one, whole; called again, it finishes.
+        """
+        with explained(self._root):
+            live = self._live(site_id)
+            mark = marker.read(live, site_id)
+            restore = self._beside(site_id, "restore")
+            if mark.replaced != key:
+                self._take(folder, restore)
+                remove(restore / marker.NAME)
+                marker.write(restore, replace(mark, replaced=key))
+                sync_tree(restore)
+                self._swap(site_id, restore, live)
+            remove(folder)
+            remove(restore)
+            remove(self._beside(site_id, "before"))
+
+    def remove(self, site_id: str, *, key: str) -> Removed:  # noqa: ARG002
+        """Take a site away, only if its marker says that it is this one; raises `Permanent` if not."""
+        with explained(self._root):
+            live = self._live(site_id)
+            gone = self._beside(site_id, "gone")
+            removed = self._remove_leftovers(site_id)
+            if os.path.lexists(live):
+                marker.read(live, site_id)
+                live.rename(gone)
+                sync(self._root)
+                removed += remove(gone)
+            if removed.files:
+                sync(self._root)
+            return removed
+
+    def remains(self, site_id: str) -> list[str]:
+        """Name whatever is left of a site; empty means nothing."""
+        with explained(self._root):
+            live = self._root / checked_site(site_id)
+            own = [live] if os.path.lexists(live) else []
+            return [f"{self._root.name}/{path.name}" for path in own + self._leftovers(site_id)]
+
+    def writable(self) -> None:
+        """Raise `Temporary`, with the remedy, if sites can't be written."""
+        check_writable(self._root)
+
+    def _live(self, site_id: str) -> Path:
+        """A site's folder, after putting back one that was about to be replaced when the machine stopped."""
+        live, before = self._root / checked_site(site_id), self._beside(site_id, "before")
+        if live.is_symlink():
+            raise Permanent(f"{live} is a link: put the site's folder itself there")
+        if not os.path.lexists(live) and marker.find(before) is not None:
+            before.rename(live)
+        return live
+
+    def _beside(self, site_id: str, word: str) -> Path:
+        return self._root / f".{checked_site(site_id)}.{word}"
+
+    def _leftovers(self, site_id: str) -> list[Path]:
+        return sorted(self._root.glob(f".{checked_site(site_id)}.*"))
+
+    def _remove_leftovers(self, site_id: str) -> Removed:
+        removed = Removed()
+        for path in self._leftovers(site_id):
+            if marker.find(path) is not None:
+                marker.read(path, site_id)
+            removed += remove(path)
+        return removed
+
+    def _change(self, site_id: str, **facts: bool | int) -> None:
+        with explained(self._root):
+            live = self._live(site_id)
+            now = marker.read(live, site_id)
+            if replace(now, **facts) != now:
+                marker.write(live, replace(now, **facts))
+
+    @contextmanager
+    def _scratch(self, site_id: str) -> Iterator[Path]:
+        """Lend an empty folder; the lock on it dies with its process, so a crash blocks nobody."""
+        scratch = self._beside(site_id, "snapshot")
+        with explained(scratch):
+            scratch.mkdir(exist_ok=True)
+            descriptor = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            _lock(descriptor, scratch)
+            try:
+                with explained(scratch):
+                    for left in scratch.iterdir():
+                        remove(left)
+                yield scratch
+            finally:
+                remove(scratch)
+        finally:
+            os.close(descriptor)
+
+    def _take(self, folder: Path, restore: Path) -> None:
+        """Give the new content its place beside the live site."""
+        if not folder.is_dir() or folder.is_symlink():
+            raise Permanent(f"{folder} is not a folder with content: the site stays as it is")
+        if folder == restore:
+            return
+        remove(restore)
+        try:
+            folder.rename(restore)
+        except OSError as wrong:
+            if wrong.errno != EXDEV:
+                raise
+            raise Permanent(f"{folder} is on another disk than the site: ask the host where it belongs") from wrong
+
+    def _swap(self, site_id: str, restore: Path, live: Path) -> None:
+        """Change places in one step, or in two that `_live` can undo."""
+        if not exchange(restore, live):
+            before = self._beside(site_id, "before")
+            remove(before)
+            live.rename(before)
+            restore.rename(live)
+        sync(self._root)
+
+
+def _lock(descriptor: int, scratch: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as busy:
+        raise Temporary(f"{scratch} is in use: this site is being copied by another process") from busy
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and next(folder.iterdir(), None) is None

@@ -1,0 +1,48 @@
+"""The marker in a site's folder: whose it is, and what the host allows. It is the host's, never part of the content."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from workers.durable import write_whole
+from workers.errors import Permanent
+
+NAME = ".tenure.json"
+SCHEMA = "tenure/marker/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What the help desk reads: open or not, how many agents. `replaced` is the key of the last restore."""
+
+    site: str
+    hostname: str
+    online: bool
+    agents: int
+    replaced: str | None = None
+
+
+def write(folder: Path, marker: Marker) -> None:
+    """Replace the marker, whole."""
+    write_whole(folder / NAME, json.dumps({"schema": SCHEMA, **asdict(marker)}) + "\n")
+
+
+def read(folder: Path, site_id: str) -> Marker:
+    """Read the marker of this very site; raises `Permanent` when the folder is not known to be its own."""
+    marker = find(folder)
+    if marker is None:
+        raise Permanent(f"{folder} has no {NAME} that can be read: it is not known to be a site's, and is left alone")
+    if marker.site != site_id:
+        raise Permanent(f"{folder} belongs to {ascii(marker.site)[:80]} and not to {site_id}: it is left alone")
+    return marker
+
+
+def find(folder: Path) -> Marker | None:
+    """Read the marker whosever it is; None when there is none that makes sense."""
+    try:
+        fields = json.loads((folder / NAME).read_bytes())
+        if fields.pop("schema") != SCHEMA:
+            return None
+        return Marker(**fields)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None

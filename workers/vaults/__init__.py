@@ -1,0 +1,1 @@
+"""Where backups may be: one module for each kind of store."""
