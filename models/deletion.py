@@ -50,6 +50,11 @@ def find(tx: Connection, site_id: str) -> Row[Any] | None:
     return tx.execute(select(DELETIONS).where(DELETIONS.c.site_id == site_id)).one_or_none()
 
 
+def all_receipts(tx: Connection) -> list[Row[Any]]:
+    """Every receipt, in the order of the chain."""
+    return list(tx.execute(select(DELETIONS).order_by(DELETIONS.c.seq)))
+
+
 def link(previous_hash: str, receipt: dict[str, Any]) -> str:
     """The hash of a receipt behind the one before it."""
     return sha256(f"{previous_hash}\n{to_json(receipt)}".encode()).hexdigest()
@@ -58,7 +63,7 @@ def link(previous_hash: str, receipt: dict[str, Any]) -> str:
 def broken_at(tx: Connection) -> int | None:
     """The number of the first receipt that does not fit the chain, None when all do."""
     previous = GENESIS
-    for row in tx.execute(select(DELETIONS).order_by(DELETIONS.c.seq)):
+    for row in all_receipts(tx):
         if row.previous_hash != previous or row.hash != link(previous, row.receipt):
             return int(row.seq)
         previous = row.hash

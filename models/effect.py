@@ -181,10 +181,12 @@ def is_claimed(tx: Connection, site_id: str) -> bool:
     return any(fence > 0 for fence in tx.execute(query).scalars())
 
 
+AGAIN = {"status": "pending", "attempt": 0, "retry_at": None, "error": None, "settled_at": None}
+
+
 def revive(tx: Connection, site_id: str) -> None:
-    """Offer again what gave up."""
-    gave_up = update(EFFECTS).where(EFFECTS.c.site_id == site_id, EFFECTS.c.status == "gave_up")
-    tx.execute(gave_up.values(status="pending", attempt=0, retry_at=None, error=None, settled_at=None))
+    """Offer again all that gave up on a site."""
+    tx.execute(update(EFFECTS).where(EFFECTS.c.site_id == site_id, EFFECTS.c.status == "gave_up").values(AGAIN))
 
 
 def open_of_site(tx: Connection, site_id: str) -> int:
@@ -245,6 +247,23 @@ def of_site(tx: Connection, site_id: str) -> list[Row[Any]]:
     return list(tx.execute(select(EFFECTS).where(EFFECTS.c.site_id == site_id).order_by(EFFECTS.c.seq)))
 
 
-def gave_up(tx: Connection) -> list[str]:
-    """The ids of what gave up, oldest first."""
-    return list(tx.execute(select(EFFECTS.c.id).where(EFFECTS.c.status == "gave_up").order_by(EFFECTS.c.seq)).scalars())
+def find(tx: Connection, effect_id: str) -> Row[Any] | None:
+    """One effect by its id."""
+    return tx.execute(select(EFFECTS).where(EFFECTS.c.id == effect_id)).one_or_none()
+
+
+def all_that_gave_up(tx: Connection) -> list[Row[Any]]:
+    """Effects that gave up, oldest first."""
+    return list(tx.execute(select(EFFECTS).where(EFFECTS.c.status == "gave_up").order_by(EFFECTS.c.seq)))
+
+
+def revive_one(tx: Connection, effect_id: str) -> Row[Any] | None:
+    """Offer one effect again that gave up; None when it did not."""
+    gave_up = update(EFFECTS).where(EFFECTS.c.id == effect_id, EFFECTS.c.status == "gave_up")
+    return tx.execute(gave_up.values(AGAIN).returning(*EFFECTS.c)).one_or_none()
+
+
+def drop(tx: Connection, effect_id: str, now: datetime) -> bool:
+    """Close one effect that gave up as dropped by an operator; False when it did not give up."""
+    gave_up = update(EFFECTS).where(EFFECTS.c.id == effect_id, EFFECTS.c.status == "gave_up")
+    return tx.execute(gave_up.values(status="dropped", settled_at=now)).rowcount == 1

@@ -9,10 +9,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 from sqlmodel import SQLModel
 
-from models import backup, clock, counter, deletion, effect, event, money, receipt, site, timer
+from models import backup, breaker, clock, counter, dead, deletion, effect, event, money, receipt, site, timer
 from models.database import writing
 
-ROOMS = (backup, clock, counter, deletion, effect, event, money, receipt, site, timer)
+ROOMS = (backup, breaker, clock, counter, dead, deletion, effect, event, money, receipt, site, timer)
 METADATA = SQLModel.metadata
 
 

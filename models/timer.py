@@ -63,17 +63,26 @@ def put_off(tx: Connection, site_id: str, kind: str, wakes_at: datetime) -> None
     tx.execute(update(TIMERS).where(TIMERS.c.site_id == site_id, TIMERS.c.kind == kind).values(wakes_at=wakes_at))
 
 
+def ask_again(tx: Connection, kind: str, now: datetime) -> None:
+    """A guard of all timers of a kind has changed: those that were put off are asked when they were due."""
+    put_off_ones = update(TIMERS).where(TIMERS.c.kind == kind, TIMERS.c.wakes_at > TIMERS.c.due_at)
+    tx.execute(put_off_ones.where(TIMERS.c.due_at <= now).values(wakes_at=now))
+
+
 def of_site(tx: Connection, site_id: str) -> dict[str, datetime]:
     """A site's timers by kind, as they will be asked."""
     query = select(TIMERS.c.kind, TIMERS.c.wakes_at).where(TIMERS.c.site_id == site_id)
     return {row.kind: row.wakes_at for row in tx.execute(query.order_by(TIMERS.c.wakes_at))}
 
 
-def upcoming(tx: Connection, *, until: datetime | None, site_id: str | None) -> list[tuple[datetime, str, engine.Site]]:
+def upcoming(
+    tx: Connection, *, until: datetime | None, site_id: str | None, kind: str | None = None
+) -> list[tuple[datetime, str, engine.Site]]:
     """What will be asked next and of whom, earliest first."""
     columns = [SITES.c[name] for name in FACTS]
     query = select(TIMERS.c.wakes_at, TIMERS.c.kind, *columns).join(SITES, SITES.c.id == TIMERS.c.site_id)
     query = query if until is None else query.where(TIMERS.c.wakes_at <= until)
     query = query if site_id is None else query.where(TIMERS.c.site_id == site_id)
+    query = query if kind is None else query.where(TIMERS.c.kind == kind)
     rows = tx.execute(query.order_by(TIMERS.c.wakes_at, SITES.c.host))
-    return [(wakes_at, kind, engine.Site(*facts)) for wakes_at, kind, *facts in rows]
+    return [(wakes_at, what, engine.Site(*facts)) for wakes_at, what, *facts in rows]

@@ -7,8 +7,8 @@ from hashlib import blake2b
 from typing import Any
 
 import engine
+from models import breaker, money
 from models import effect as effects
-from models import money
 from models import site as sites
 from models.clock import engine_now
 from models.columns import stamp, unstamp
@@ -219,8 +219,13 @@ def _authorize(place: Workplace, work: Work) -> None:
             else engine.authorize_destruction(site, engine_now(tx), place.policy)
         )
         others = effects.open_of_site(tx, work.site.id) - 1
+        warrant, (breaker_state, why, _) = breaker.warrant(tx, work.site.id), breaker.look(tx)
     if others:
         reasons.append(f"{others} other effects of the site are not finished")
+    if warrant is None or warrant.generation != work.row.generation:
+        reasons.append("no warrant of this generation")
+    if breaker_state in {"tripped", "paused"}:
+        reasons.append(f"deletions are {breaker_state}: {why}")
     if reasons:
         raise Temporary(f"the deletion is held: {'; '.join(reasons)}")
 
@@ -233,25 +238,24 @@ def _say_deleted(place: Workplace, work: Work) -> None:
     place.mailer.send(Mail(f"{work.row.id}:deleted", work.site.email, written.subject, written.body, work.now))
 
 
+def evidence_of(site: engine.Site) -> Facts:
+    """The moments on which a deletion was allowed, and the guards that were waived."""
+    moments = (
+        *("created_at", "ready_at", "cancelled_at", "export_ready_at", "final_backup_at"),
+        *("notice_sent_at", "deletes_at"),
+    )
+    known = {name: getattr(site, name) for name in moments}
+    return {"waived": list(site.waived), **{name: stamp(at) if at else None for name, at in known.items()}}
+
+
 def receipt_of(site: engine.Site, data: Facts, backups: int, now: datetime) -> Facts:
     """What was removed, and the evidence that it was allowed; no word about a person."""
-    moments = (
-        "created_at",
-        "ready_at",
-        "cancelled_at",
-        "export_ready_at",
-        "final_backup_at",
-        "notice_sent_at",
-        "deletes_at",
-    )
-    evidence = {name: getattr(site, name) for name in moments}
     return {
         "site_id": site.id,
         "generation": site.generation,
         "removed": data["removed"],
         "backups": backups,
-        "waived": list(site.waived),
-        **{name: stamp(at) if at else None for name, at in evidence.items()},
+        **evidence_of(site),
         "deleted_at": stamp(now),
     }
 

@@ -1,13 +1,14 @@
 """What each worker process does first: settings, log, broker, actors, and the proof that it lives."""
 
 from contextlib import suppress
+from functools import partial
 from threading import Event, Thread
 from typing import Any
 
 import dramatiq
 from redis.exceptions import RedisError
 
-from workers import alive, command, effect, logs
+from workers import alive, command, dead, effect, logs
 from workers.settings import load
 from workers.workplace import Workplace
 
@@ -44,6 +45,7 @@ def declare(place: Workplace) -> None:
     """Put the actors on this process's broker: commands, and effects by character."""
     hands = Hands(place)
     dramatiq.set_broker(place.broker)
+    place.broker.on_poison = partial(dead.keep, place)
     dramatiq.actor(actor_name="command", queue_name="lifecycle", broker=place.broker, **PATIENCE)(hands.lifecycle)
     for queue in ("effects", "data", "deletions"):
         dramatiq.actor(actor_name=queue, queue_name=queue, broker=place.broker, **PATIENCE)(hands.effect)

@@ -8,10 +8,10 @@ import click
 from workers.settings import SettingsError, load
 from workers.up import run
 
-VERBS = ("clock", "diagram", "doctor", "due", "migrate", "send", "simulate", "site", "tail")
+VERBS = ("clock", "dead", "deletion", "diagram", "doctor", "due", "migrate", "send", "simulate", "site", "tail")
 """The verbs besides `up`, each a click command of its name in `workers/verbs.py`."""
 
-ROOMS = {"site": "site_group"}
+ROOMS = {"site": "site_group", "deletion": "deletion_group"}
 
 
 class Verbs(click.Group):

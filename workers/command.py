@@ -12,14 +12,14 @@ import engine
 from models import receipt
 from models import site as sites
 from models.clock import engine_now, review_secret
+from models.columns import to_json
 from models.database import reading, writing
 from models.effect import is_claimed
 from models.record import record, tell, write_receipt
-from workers import announce, narrate
+from workers import announce, dead, narrate
 from workers.answer import answer, refusal
 from workers.document import document
 from workers.envelope import Envelope, Unreadable, read
-from workers.logs import log
 from workers.review import check, quoted_at, sign
 from workers.workplace import Workplace
 
@@ -37,7 +37,8 @@ def take(place: Workplace, args: tuple[Any, ...]) -> Answer | None:
     try:
         envelope = read(args)
     except Unreadable as wrong:
-        log.error("refused", code="envelope.malformed", error=f"{wrong}; nobody can be answered")
+        reason = f"refused envelope.malformed: {wrong}; nobody can be answered"
+        dead.keep(place, "lifecycle", "without a readable id", to_json(_message(args)).encode(), reason)
         return None
     used = _used_agents(place, envelope)
     with writing(place.database) as tx:
@@ -50,6 +51,11 @@ def take(place: Workplace, args: tuple[Any, ...]) -> Answer | None:
     announce.events(place)
     narrate.command(envelope, said)
     return said
+
+
+def _message(args: tuple[Any, ...]) -> Answer:
+    """The message again, as Dramatiq would carry it."""
+    return {"queue_name": "lifecycle", "actor_name": "command", "args": args, "kwargs": {}, "options": {}}
 
 
 def _judge(

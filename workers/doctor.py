@@ -9,7 +9,7 @@ import pysqlite3.dbapi2 as sqlite
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from models import clock, effect, schema, timer
+from models import clock, dead, effect, schema, timer
 from models.database import reading
 from workers import alive
 from workers.errors import Permanent, Temporary
@@ -66,8 +66,8 @@ def _database(place: Workplace) -> Iterator[Finding]:
         due, now = timer.earliest(tx), clock.engine_now(tx)
         late = due is not None and now - due > LATE
         yield Finding("timers", "on time" if not late else f"overdue since {due}", "start the clock" if late else None)
-        stuck = effect.gave_up(tx)
-        yield Finding("effects", f"{len(stuck)} gave up", f"`tenure send retry` for {stuck[0]}" if stuck else None)
+        stuck = len(effect.all_that_gave_up(tx)) + len(dead.messages(tx))
+        yield Finding("dead", f"{stuck} gave up", "`tenure dead list` says why" if stuck else None)
 
 
 def _redis(place: Workplace) -> Iterator[Finding]:

@@ -99,6 +99,39 @@ def due(found: Document) -> str:
     return "\n".join(f"{one['at']}  {one['site']:<32} {one['what']:<16} {one['detail']}" for one in found["due"])
 
 
+def dead(found: Document) -> str:
+    """What gave up, one line each."""
+    return "\n".join(
+        f"{one['id']}  {one['at']}  {one['site'] or '-'}  {one['what']}  {one['reason']}" for one in found["dead"]
+    )
+
+
+def deletions(found: Document) -> str:
+    """Planned deletions, one line each, under where the breaker stands."""
+    why = f": {found['why']}" if found["why"] else ""
+    lines = [f"breaker {found['breaker']}{why}"]
+    if "count" in found:
+        lines.append(f"{found['count']} planned for the next day, of {found['fleet']} living sites")
+    if found.get("would_trip"):
+        lines.append(f"this trips the breaker: {found['would_trip']}")
+    for one in found["sites"]:
+        waits = f"  waits for: {'; '.join(one['waits_for'])}" if one["waits_for"] else ""
+        lines.append(f"{one['at']}  {one['site']:<32} {one['state']}{waits}")
+    return "\n".join(lines)
+
+
+def deletion_check(found: Document) -> str:
+    """Whether the chain holds and the stores are empty."""
+    chain = "whole" if found["broken_at"] is None else f"BROKEN at receipt {found['broken_at']}"
+    left = [f"LEFT of {site_id}: {', '.join(things)}" for site_id, things in found["left"].items()]
+    return "\n".join([f"{found['receipts']} receipts, the chain is {chain}", *left])
+
+
+def receipt(found: Document) -> str:
+    """A receipt, a line for each fact."""
+    return "\n".join(f"{name:<16} {value}" for name, value in found.items())
+
+
 def event(body: Document) -> str:
     """One event as a line of `tenure tail`."""
     data = body["data"]

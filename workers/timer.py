@@ -1,6 +1,6 @@
 """Firing what is due: the clock's verb. Dates are asked of the table, guards of the law."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -8,17 +8,22 @@ from sqlalchemy import Connection
 import engine
 from models import site as sites
 from models import timer
+from models.breaker import write_warrant
 from models.clock import engine_now
 from models.columns import stamp
 from models.database import reading, writing
 from models.effect import is_claimed
 from models.record import record, tell, write_receipt
 from workers import announce, narrate
+from workers.acts import evidence_of
 from workers.answer import answer
+from workers.deletion import stopped
 from workers.errors import Permanent, Temporary
 from workers.workplace import Workplace
 
 BATCH = 200
+SOONEST = timedelta(seconds=1)
+"""A held timer is asked again at a strictly later moment, by so much at the least."""
 
 
 def fire_due(place: Workplace) -> int:
@@ -44,11 +49,18 @@ def _fire(tx: Connection, place: Workplace, row: Any, now: datetime, used: dict[
     if engine.timers(live, place.policy).get(row.kind) != row.due_at:
         timer.rewrite(tx, site.id, site.generation, {row.kind: row.due_at}, engine.timers(live, place.policy), now)
         return None
+    stop = stopped(tx, place, now) if row.kind == "delete" else None
+    if stop is not None:
+        why, again = stop
+        _hold(tx, row, live, why, max(again, now + SOONEST))
+        return None
     command = _command(row, live)
     decision = engine.decide(live, command, now, place.policy)
     if decision.outcome != "applied":
-        _hold(tx, place, row, live, decision, now)
+        _hold(tx, row, live, decision.message or "", now + place.policy.held_retry)
         return None
+    if row.kind == "delete":
+        write_warrant(tx, live.id, live.generation, now, evidence_of(live))
     record(tx, command, decision, now, place.policy)
     write_receipt(tx, command, decision, now, "", answer(command, decision, subject=live.host))
     for event in decision.events:
@@ -68,13 +80,10 @@ def _command(row: Any, site: engine.Site) -> engine.Command:
     )
 
 
-def _hold(
-    tx: Connection, place: Workplace, row: Any, site: engine.Site, decision: engine.Decision, now: datetime
-) -> None:
+def _hold(tx: Connection, row: Any, site: engine.Site, why: str, again: datetime) -> None:
     """A guard stopped it: no receipt, and the timer is armed again for a strictly later moment."""
-    again = now + place.policy.held_retry
     timer.put_off(tx, row.site_id, row.kind, again)
-    narrate.held(site, row.kind, decision.message or "", row.due_at, again)
+    narrate.held(site, row.kind, why, row.due_at, again)
 
 
 def _used_agents(place: Workplace) -> dict[str, int]:

@@ -10,6 +10,8 @@ import click
 import engine
 from engine.diagram import diagram as draw
 from workers import advance as test_clock
+from workers import dead as graveyard
+from workers import deletion as deletions
 from workers import doctor as examination
 from workers import release, reports, shown
 from workers import send as sending
@@ -32,7 +34,7 @@ def with_place(verb: Callable[..., None]) -> Callable[..., None]:
     def run(**options: Any) -> None:
         try:
             verb(Workplace(load()), **options)
-        except reports.NotFoundError as missing:
+        except (reports.NotFoundError, graveyard.NoSuchDeadError) as missing:
             raise Missing(str(missing)) from None
         except sending.WaitOverError as over:
             raise Late(str(over)) from None
@@ -247,3 +249,91 @@ def simulate(sites: int, days: int, seed: int, *, backups: bool, as_json: bool) 
     out(found, report.text, as_json=as_json)
     if found["violations"]:
         raise click.exceptions.Exit(FAILED)
+
+
+@click.group()
+def dead() -> None:
+    """Messages and effects that gave up."""
+
+
+@dead.command("list")
+@as_json
+@with_place
+def list_dead(place: Workplace, *, as_json: bool) -> None:
+    """Each with its id, its site and its reason."""
+    out(graveyard.listing(place), shown.dead, as_json=as_json)
+
+
+@dead.command("retry")
+@click.argument("dead_id", metavar="ID")
+@with_place
+def retry_dead(place: Workplace, dead_id: str) -> None:
+    """Try it again."""
+    graveyard.retry(place, dead_id)
+
+
+@dead.command("drop")
+@click.argument("dead_id", metavar="ID")
+@with_place
+def drop_dead(place: Workplace, dead_id: str) -> None:
+    """Forget it; not what a deletion waits for."""
+    graveyard.drop(place, dead_id)
+
+
+@click.group("deletion")
+def deletion_group() -> None:
+    """Deletions: what is planned, the breaker, the receipts."""
+
+
+@deletion_group.command("list")
+@as_json
+@with_place
+def list_deletions(place: Workplace, *, as_json: bool) -> None:
+    """Every deletion that will come as things stand, and what it waits for."""
+    out(deletions.listing(place), shown.deletions, as_json=as_json)
+
+
+@deletion_group.command("preview")
+@as_json
+@with_place
+def preview_deletions(place: Workplace, *, as_json: bool) -> None:
+    """The next day's deletions and their number, which `resume` wants confirmed."""
+    out(deletions.preview(place), shown.deletions, as_json=as_json)
+
+
+@deletion_group.command("pause")
+@with_place
+def pause_deletions(place: Workplace) -> None:
+    """Let no deletion through."""
+    deletions.pause(place)
+
+
+@deletion_group.command("resume")
+@click.option("--confirm", "confirmed", type=int, required=True, metavar="N", help="The number that preview shows.")
+@with_place
+def resume_deletions(place: Workplace, confirmed: int) -> None:
+    """Let the previewed deletions through, paced."""
+    deletions.resume(place, confirmed)
+
+
+@deletion_group.command("verify")
+@as_json
+@with_place
+def verify_deletions(place: Workplace, *, as_json: bool) -> None:
+    """The chain of receipts, and that no store has anything left of a deleted site."""
+    found = deletions.verify(place)
+    out(found, shown.deletion_check, as_json=as_json)
+    if found["broken_at"] is not None or found["left"]:
+        raise click.exceptions.Exit(FAILED)
+
+
+@deletion_group.command("receipt")
+@click.argument("site")
+@as_json
+@with_place
+def show_receipt(place: Workplace, site: str, *, as_json: bool) -> None:
+    """What was removed of a site, and on what evidence."""
+    found = deletions.receipt(place, site)
+    if found is None:
+        raise Missing(f"{site!r} has no receipt: it was not deleted")
+    out(found, shown.receipt, as_json=as_json)

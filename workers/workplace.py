@@ -5,13 +5,12 @@ from datetime import timedelta
 from functools import cached_property
 
 import redis
-from dramatiq.brokers.redis import RedisBroker
 from sqlalchemy import Engine
 
 import engine
 from models.database import connect
 from workers import settings as setting
-from workers.broker import make_broker
+from workers.broker import TenureBroker, make_broker
 from workers.download import Downloads
 from workers.host import Host, open_host
 from workers.mailer import Mailer, open_mailer
@@ -33,7 +32,7 @@ class Workplace:
         return connect(self.settings.database_url)
 
     @cached_property
-    def broker(self) -> RedisBroker:
+    def broker(self) -> TenureBroker:
         """Where effects are announced."""
         return make_broker(setting.redis_url(self.settings), threads=self.threads)
 

@@ -1,0 +1,112 @@
+"""`tenure dead`: messages and effects that gave up, to be seen, tried again or dropped."""
+
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from models import dead, effect
+from models import site as sites
+from models.clock import engine_now, machine_now
+from models.columns import stamp
+from models.database import reading, writing
+from workers import announce
+from workers.logs import log
+from workers.workplace import Workplace
+
+LONGEST = 70_000
+Document = dict[str, Any]
+
+
+class NoSuchDeadError(Exception):
+    """Nothing that gave up has this id."""
+
+
+def keep(place: Workplace, queue: str, redis_id: str, raw: bytes, reason: str) -> None:
+    """Mirror a dead letter into the database, and say so in one line without its content."""
+    text = raw[:LONGEST].decode(errors="backslashreplace").replace("\0", "\\x00")
+    kept = f"{queue} message {redis_id} {reason}"
+    try:
+        with writing(place.database) as tx:
+            kept = f"{kept}; tenure dead retry {dead.add(tx, queue, reason, text, machine_now())}"
+    except SQLAlchemyError as wrong:
+        kept = f"{kept}; it is in {queue}.XQ only: {str(wrong).splitlines()[0]}"
+    log.error("gave_up", code="message.dead", error=kept)
+
+
+def listing(place: Workplace) -> Document:
+    """`tenure/dead/1`: everything that gave up, oldest first of each kind."""
+    with reading(place.database) as tx:
+        found = [_message(row) for row in dead.messages(tx)]
+        found += [_effect(tx, row) for row in effect.all_that_gave_up(tx)]
+    return {"schema": "tenure/dead/1", "dead": found}
+
+
+def _message(row: Any) -> Document:
+    return {"id": row.id, "what": "message", "site": None, "reason": row.reason, "at": stamp(row.at), "body": row.body}
+
+
+def _effect(tx: Connection, row: Any) -> Document:
+    site = sites.find(tx, row.site_id)
+    at = stamp(row.settled_at) if row.settled_at else None
+    return {
+        "id": row.id,
+        "what": row.kind,
+        "site": site.host if site else None,
+        "reason": row.error,
+        "at": at,
+        "body": None,
+    }
+
+
+def retry(place: Workplace, dead_id: str) -> None:
+    """Put a message on its queue again, or make an effect pending again. Raises NoSuchDeadError."""
+    if dead_id.startswith("msg_"):
+        _enqueue_again(place, dead_id)
+        return
+    with writing(place.database) as tx:
+        row = effect.revive_one(tx, dead_id)
+        if row is None:
+            raise NoSuchDeadError(f"nothing that gave up has the id {dead_id!r}; `tenure dead list` shows all")
+    announce.effects(place, [row])
+
+
+def _enqueue_again(place: Workplace, dead_id: str) -> None:
+    """On the queue first: a crash in between leaves it in both, and twice equals once."""
+    with reading(place.database) as tx:
+        row = next((one for one in dead.messages(tx) if one.id == dead_id), None)
+    if row is None:
+        raise NoSuchDeadError(f"nothing that gave up has the id {dead_id!r}; `tenure dead list` shows all")
+    redis_id = str(uuid4())
+    pipeline = place.redis.pipeline(transaction=True)
+    pipeline.hset(f"dramatiq:{row.queue}.msgs", redis_id, row.body)
+    pipeline.rpush(f"dramatiq:{row.queue}", redis_id)
+    pipeline.execute()
+    with writing(place.database) as tx:
+        dead.take(tx, dead_id)
+
+
+def drop(place: Workplace, dead_id: str) -> None:
+    """Forget a message, or close an effect as dropped; not one that the deletion of its site waits for.
+
+    Raises NoSuchDeadError, and ValueError for an effect that a guard waits for.
+    """
+    with writing(place.database) as tx:
+        if dead_id.startswith("msg_"):
+            found = dead.take(tx, dead_id) is not None
+        else:
+            _must_not_be_awaited(tx, dead_id)
+            found = effect.drop(tx, dead_id, engine_now(tx))
+        if not found:
+            raise NoSuchDeadError(f"nothing that gave up has the id {dead_id!r}; `tenure dead list` shows all")
+
+
+def _must_not_be_awaited(tx: Connection, effect_id: str) -> None:
+    row = effect.find(tx, effect_id)
+    if row is None:
+        return
+    site = sites.find(tx, row.site_id)
+    leaving = site is not None and site.state in {"cancelled", "expired", "failed", "deleting"}
+    if leaving and row.kind in {"export", "back_up", "charge", "delete", "provision"}:
+        raise ValueError(f"the deletion of {site.host if site else row.site_id} waits for this {row.kind}; retry it")

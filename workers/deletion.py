@@ -1,0 +1,136 @@
+"""Deletions as a whole: the breaker that stands before each of them, and `tenure deletion`."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+import engine
+from models import breaker, deletion, timer
+from models import site as sites
+from models.clock import engine_now
+from models.columns import stamp
+from models.database import reading, writing
+from models.record import tell
+from workers import announce
+from workers.logs import log
+from workers.settings import Settings
+from workers.workplace import Workplace
+
+Document = dict[str, Any]
+
+
+def caps(settings: Settings) -> breaker.Caps:
+    """The caps that the settings name."""
+    return breaker.Caps(settings.deletions_per_hour, settings.deletions_per_day, settings.deletions_share)
+
+
+def stopped(tx: Connection, place: Workplace, now: datetime) -> tuple[str, datetime] | None:
+    """Why the breaker lets no deletion through now, and when to ask again; None when one may pass.
+
+    It trips before the first deletion of a plan that is too large, and tells operators once.
+    """
+    again = now + place.policy.held_retry
+    current = breaker.state(tx, now)
+    if current.state in {"tripped", "paused"}:
+        return f"deletions are {current.state}: {current.why}; `tenure deletion preview`, then `resume`", again
+    if current.state == "closed":
+        too_many = breaker.excess(breaker.plan(tx, now), caps(place.settings))
+        if too_many is not None:
+            _trip(tx, too_many, now)
+            return f"the breaker tripped: {too_many}", again
+    free_at = breaker.free_again_at(tx, caps(place.settings), now)
+    return None if free_at is None else ("deletions are paced", free_at)
+
+
+def _trip(tx: Connection, why: str, now: datetime) -> None:
+    breaker.turn(tx, "tripped", why, now)
+    tell(tx, "alarm.raised", {"alarm": "deletions.tripped", "error": why}, now, host="*", site_id=None, cause=None)
+    log.error("tripped", error=f"{why}; nothing is deleted until `tenure deletion resume --confirm N`")
+
+
+def preview(place: Workplace) -> Document:
+    """`tenure/deletions/1`: what is planned for the next day, its number, and where the breaker stands."""
+    with reading(place.database) as tx:
+        now = engine_now(tx)
+        planned = breaker.plan(tx, now)
+        state, why, budget = breaker.look(tx)
+        due = timer.upcoming(tx, until=now + breaker.DAY, site_id=None, kind="delete")
+        excess = breaker.excess(planned, caps(place.settings))
+    return {
+        "schema": "tenure/deletions/1",
+        "breaker": state,
+        "why": why,
+        "budget": budget,
+        "would_trip": excess,
+        "count": planned.next_day,
+        "fleet": planned.fleet,
+        "sites": [_planned(place, at, site, now) for at, _, site in due],
+    }
+
+
+def listing(place: Workplace) -> Document:
+    """`tenure/deletions/1` for all that will ever be deleted as things stand, with what holds each of them."""
+    with reading(place.database) as tx:
+        now = engine_now(tx)
+        state, why, budget = breaker.look(tx)
+        due = timer.upcoming(tx, until=None, site_id=None, kind="delete")
+    rows = [_planned(place, at, site, now) for at, _, site in due]
+    return {"schema": "tenure/deletions/1", "breaker": state, "why": why, "budget": budget, "sites": rows}
+
+
+def _planned(place: Workplace, at: datetime, site: engine.Site, now: datetime) -> Document:
+    return {
+        "site": site.host,
+        "id": site.id,
+        "state": site.state,
+        "at": stamp(at),
+        "deletes_at": stamp(site.deletes_at) if site.deletes_at else None,
+        "waits_for": engine.authorize_destruction(site, max(now, site.deletes_at or now), place.policy),
+    }
+
+
+def pause(place: Workplace) -> None:
+    """Let no deletion through until somebody resumes."""
+    with writing(place.database) as tx:
+        breaker.turn(tx, "paused", "paused by an operator", engine_now(tx))
+    log.warning("paused", error="deletions are paused by an operator")
+
+
+def resume(place: Workplace, confirmed: int) -> None:
+    """Let the deletions of the preview through, paced.
+
+    Raises ValueError when the number is not the one that the preview shows now.
+    """
+    with writing(place.database) as tx:
+        now = engine_now(tx)
+        planned = breaker.plan(tx, now).next_day
+        if planned != confirmed:
+            raise ValueError(f"--confirm {confirmed} is not the {planned} that `tenure deletion preview` shows now")
+        breaker.turn(tx, "released" if planned else "closed", "released by an operator", now, budget=planned)
+        timer.ask_again(tx, "delete", now)
+    announce.ring(place)
+
+
+def verify(place: Workplace) -> Document:
+    """`tenure/deletion-check/1`: the chain of receipts, and for each deleted site that no store has anything left."""
+    with reading(place.database) as tx:
+        broken, receipts = deletion.broken_at(tx), deletion.all_receipts(tx)
+    left = {row.site_id: found for row in receipts if (found := remains(place, row.site_id))}
+    return {"schema": "tenure/deletion-check/1", "receipts": len(receipts), "broken_at": broken, "left": left}
+
+
+def remains(place: Workplace, site_id: str) -> list[str]:
+    """Whatever any store still has of a site: the probe."""
+    return [*place.host.remains(site_id), *place.downloads.remains(site_id), *place.vault.remains(site_id)]
+
+
+def receipt(place: Workplace, subject: str) -> Document | None:
+    """`tenure/deletion-receipt/1`: what was removed, with its place in the chain; None without one."""
+    with reading(place.database) as tx:
+        site = sites.find(tx, subject)
+        row = None if site is None else deletion.find(tx, site.id)
+    if row is None:
+        return None
+    chained = {"number": row.seq, "hash": row.hash, "previous_hash": row.previous_hash}
+    return {"schema": "tenure/deletion-receipt/1", **row.receipt, **chained}
