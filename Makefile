@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint
+.PHONY: help up test test-long lint
 
 help: ## show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/'
@@ -22,6 +22,9 @@ test: $(STAMP) ## the whole suite: what CI runs
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+test-long: $(STAMP) ## the runs that take many minutes
+	$(BIN)/pytest -m long
 
 lint: $(STAMP) ## the style, without the tests
 	$(BIN)/ruff format --check .

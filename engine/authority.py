@@ -1,12 +1,13 @@
 """Who may be deleted: the one function that every path to a deletion asks. A missing value means hold."""
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
-from engine.case import Case
-from engine.decision import Refused
 from engine.policy import Policy
-from engine.site import Site
-from engine.words import moment
+from engine.site import LEAVING, Site
+from engine.words import moment, shown
+
+Guard = Callable[[Site, datetime, Policy], str | None]
 
 
 def authorize_destruction(site: Site, now: datetime, policy: Policy) -> list[str]:
@@ -15,73 +16,78 @@ def authorize_destruction(site: Site, now: datetime, policy: Policy) -> list[str
     Asked in the transaction and again just before the act. Guards that look at the world and not at the site's facts
     (breaker, clock sanity, open effects, the resource's marker) are asked beside it by who can see them.
     """
-    return [
-        *_state(site),
-        *_hold(site),
-        *_retention(site, now, policy),
-        *([] if site.ready_at is None else _evidence(site, now, policy)),
-    ]
+    asked = [*GUARDS, *(guard for name, guard in EVIDENCE.items() if needs(site, name))]
+    return [reason for guard in asked if (reason := guard(site, now, policy)) is not None]
 
 
-def must_be_authorized(case: Case) -> bool:
-    """Refuses a deletion with every reason that stands against it."""
-    reasons = authorize_destruction(case.site, case.now, case.policy)
-    if reasons:
-        raise Refused("state.illegal", "; ".join(reasons))
-    return True
+def needs(site: Site, evidence: str) -> bool:
+    """A site that was never ready holds no data to prove anything about; an operator may waive one guard."""
+    return site.ready_at is not None and evidence not in site.waived
 
 
-def _state(site: Site) -> list[str]:
-    if site.state in {"cancelled", "expired", "failed", "deleting"}:
-        return []
-    return [f"state {site.state} is not one that is deleted"]
+def kept_for(_site: Site, policy: Policy) -> timedelta:
+    """How long this customer was told that the data is kept; a changed setting is for later customers."""
+    return policy.retention
 
 
-def _hold(site: Site) -> list[str]:
-    reasons = []
-    if site.held_for is not None:
-        reasons.append(f"a hold is on it ({site.held_for}): site.release ends it")
-    if site.paying is not None:
-        reasons.append(f"payment {site.paying.payment_id} is not answered yet")
-    return reasons
+def right_state(site: Site, _now: datetime, _policy: Policy) -> str | None:
+    """Only a site that has left is deleted."""
+    if site.state in {*LEAVING, "failed", "deleting"}:
+        return None
+    return f"state {site.state} is not one that is deleted"
 
 
-def _retention(site: Site, now: datetime, policy: Policy) -> list[str]:
-    """14 full days since the end of service; `deletes_at` only ever moves later, so both must have passed."""
-    reasons = []
+def no_hold(site: Site, _now: datetime, _policy: Policy) -> str | None:
+    """A legal hold stops everything."""
+    return None if site.held_for is None else f"a hold is on it ({shown(site.held_for)}): site.release ends it"
+
+
+def no_payment(site: Site, _now: datetime, _policy: Policy) -> str | None:
+    """It may be somebody who comes back."""
+    return None if site.paying is None else f"payment {shown(site.paying.payment_id)} is not answered yet"
+
+
+def fourteen_days(site: Site, now: datetime, policy: Policy) -> str | None:
+    """Full days since the end of service."""
     if site.cancelled_at is None:
-        reasons.append("cancelled_at is not set")
-    elif now < site.cancelled_at + policy.retention:
-        reasons.append(f"{policy.retention.days} days since {moment(site.cancelled_at)} have not passed")
+        return "cancelled_at is not set"
+    return _too_early(
+        now, site.cancelled_at + kept_for(site, policy), f"its service ended at {moment(site.cancelled_at)}"
+    )
+
+
+def told_date(site: Site, now: datetime, _policy: Policy) -> str | None:
+    """The latest moment that the customer was told; it only ever moves later."""
     if site.deletes_at is None or now < site.deletes_at:
-        reasons.append(f"deletes_at is {moment(site.deletes_at)}")
-    return reasons
+        return f"deletes_at is {moment(site.deletes_at)}"
+    return None
 
 
-def _evidence(site: Site, now: datetime, policy: Policy) -> list[str]:
-    """What a site that held data needs: its export, its final backup and its notice, all of this generation."""
-    return [
-        *([] if "export" in site.waived else _export(site, now, policy)),
-        *([] if "backup" in site.waived else _final_backup(site)),
-        *([] if "notice" in site.waived else _notice(site, now, policy)),
-    ]
+def export_kept(site: Site, now: datetime, policy: Policy) -> str | None:
+    """A verified export of this generation, downloadable for the full days."""
+    ready = site.export_ready_at
+    if ready is None:
+        return "no verified export of this generation is ready"
+    return _too_early(now, ready + kept_for(site, policy), f"its export was ready at {moment(ready)}")
 
 
-def _export(site: Site, now: datetime, policy: Policy) -> list[str]:
-    if site.export_ready_at is None:
-        return ["no verified export of this generation"]
-    if now < site.export_ready_at + policy.retention:
-        return [f"the export was ready at {moment(site.export_ready_at)}, less than {policy.retention.days} days ago"]
-    return []
+def final_backup(site: Site, _now: datetime, _policy: Policy) -> str | None:
+    """A backup that was read back."""
+    return None if site.final_backup_at is not None else "no verified final backup of this generation exists"
 
 
-def _final_backup(site: Site) -> list[str]:
-    return [] if site.final_backup_at is not None else ["no verified final backup of this generation"]
+def notice_given(site: Site, now: datetime, policy: Policy) -> str | None:
+    """The customer was told 48 h before."""
+    sent = site.notice_sent_at
+    if sent is None:
+        return "the notice of this generation was not sent"
+    return _too_early(now, sent + policy.notice, f"its notice was sent at {moment(sent)}")
 
 
-def _notice(site: Site, now: datetime, policy: Policy) -> list[str]:
-    if site.notice_sent_at is None:
-        return ["the notice of this generation was not sent"]
-    if now < site.notice_sent_at + policy.notice:
-        return [f"the notice was sent at {moment(site.notice_sent_at)}, less than 48 h ago"]
-    return []
+def _too_early(now: datetime, earliest: datetime, since: str) -> str | None:
+    return None if now >= earliest else f"{since}, so {moment(earliest)} is the earliest"
+
+
+GUARDS: tuple[Guard, ...] = (right_state, no_hold, no_payment, fourteen_days, told_date)
+EVIDENCE: dict[str, Guard] = {"export": export_kept, "backup": final_backup, "notice": notice_given}
+"""By the name under which an operator may waive it."""

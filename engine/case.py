@@ -1,14 +1,14 @@
 """One command being judged: the facts so far, and what is to follow from them."""
 
 from datetime import datetime
-from typing import Any
-
-from dataclasses import replace
+from typing import Any, TypeVar
 
 from engine.command import Command
 from engine.decision import Charge, Effect, Entry, Event
 from engine.policy import Policy
-from engine.site import ABSENT, Site
+from engine.site import ABSENT, Site, with_facts
+
+Fact = TypeVar("Fact")
 
 
 class Case:
@@ -61,13 +61,13 @@ class Case:
 
     def change(self, **facts: Any) -> None:
         """Replace facts of the site."""
-        self.site_or_none = replace(self.site, **facts)
+        self.site_or_none = with_facts(self.site, facts)
 
-    def must(self, kind: str, /, *, of: str = "", **args: Any) -> None:
-        """Ask for an effect; `of` tells two effects of one kind and cause apart."""
+    def must(self, kind: str, /, *, of: str = "", once: bool = False, **args: Any) -> None:
+        """Ask for an effect; `of` tells two of one kind and cause apart, `once` makes it the same for every cause."""
         name = f"{kind}.{of}" if of else kind
-        key = f"{self.site.id}:{self.site.generation}:{name}:{self.command.digest}"
-        self.effects.append(Effect(key, kind, args))
+        cause = "once" if once else self.command.digest
+        self.effects.append(Effect(f"{self.site.id}:{self.site.generation}:{name}:{cause}", kind, args))
 
     def mail(self, letter: str, **facts: Any) -> None:
         """Ask for a letter to the customer."""
@@ -80,3 +80,13 @@ class Case:
     def given(self, field: str) -> Any:
         """A field of the command's data, None when it was left out."""
         return self.command.data.get(field)
+
+
+def known(fact: Fact | None) -> Fact:
+    """A fact that the row's conditions have made sure of.
+
+    Raises LookupError, which stops the command, should they not have.
+    """
+    if fact is None:
+        raise LookupError("the law met a fact that is not set where its conditions promise one")
+    return fact

@@ -59,7 +59,8 @@ INTERNAL = (*TIMERS, *EFFECTS)
 class Command:
     """One thing asked: `(source, id)` is its idempotency key, `cause` the command that it goes back to.
 
-    `new_site_id` is the id a new site would get; `quoted_at` the moment of a review, which fixes the amount.
+    `new_site_id` is the id a new site would get; `quoted_at` the moment of a review, which fixes the amount;
+    `by_customer` tells that no operator asks.
     """
 
     type: str
@@ -71,6 +72,7 @@ class Command:
     host: str = ""
     new_site_id: str = ""
     quoted_at: datetime | None = None
+    by_customer: bool = False
 
     @property
     def root(self) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter
 
 from engine.case import Case
 from engine.command import INTERNAL, Command
@@ -9,18 +10,18 @@ from engine.decision import Decision, Refused
 from engine.machine import follow
 from engine.menu import allowed
 from engine.policy import Policy
+from engine.remedies import remedy
 from engine.site import Site
 from engine.timers import timers
-from engine.words import moment, shown
+from engine.words import moment, named, shown
 
-VERSIONED = (
+VERSIONED = attrgetter(
     "state",
     "email",
     "plan_agents",
     "next_agents",
     "agents_allowed",
     "price_cents",
-    "payment_method",
     "ready_at",
     "trial_ends_at",
     "period_ends_at",
@@ -29,23 +30,10 @@ VERSIONED = (
     "held_for",
     "suspended_reason",
 )
-"""State, plan, dates, hold, suspension and contact; backups, mails and exports do not count (contract.md, `version`)."""
+"""State, plan, dates, hold, suspension and contact: what `version` counts (contract.md).
 
-REMEDIES = {
-    ("site.subscribe", "active"): "use site.change_plan for the agents, site.update_payment for the card",
-    ("site.subscribe", "trial_subscribed"): "use site.change_plan for the agents, site.update_payment for the card",
-    ("site.subscribe", "past_due"): "use site.pay",
-    ("site.subscribe", "suspended"): "use site.pay",
-    ("site.change_plan", "past_due"): "use site.pay first",
-    ("site.change_plan", "suspended"): "use site.pay first",
-    ("site.update_payment", "trial"): "use site.subscribe",
-    ("site.update_payment", "cancelled"): "use site.subscribe",
-    ("site.update_payment", "expired"): "use site.subscribe",
-    ("site.keep", "cancelled"): "its time has run out: use site.subscribe",
-    ("site.keep", "expired"): "its time has run out: use site.subscribe",
-    ("site.back_up", "cancelled"): "use site.subscribe first; its download and final backup are kept until the deletion",
-    ("site.back_up", "expired"): "use site.subscribe first; its download and final backup are kept until the deletion",
-}
+Backups, mails and exports do not count, so neither does `deletes_at`, which follows from them.
+"""
 
 
 def decide(site: Site | None, command: Command, now: datetime, policy: Policy) -> Decision:
@@ -59,8 +47,7 @@ def decide(site: Site | None, command: Command, now: datetime, policy: Policy) -
     case = Case(site, command, now, policy)
     try:
         _must_exist(case)
-        if not follow(case):
-            raise Refused("state.illegal", _illegal(case))
+        _must_follow(case)
     except Refused as refusal:
         return Decision("refused", site, site, refusal.code, refusal.message, allowed=allowed(site, now, policy))
     if case.quiet:
@@ -73,15 +60,24 @@ def _must_exist(case: Case) -> None:
     if site is None and command.type != "site.start_trial":
         raise Refused("site.unknown", f"subject {shown(command.host)} is not a site; start one with site.start_trial")
     if site is not None and site.state == "deleted":
-        raise Refused("site.deleted", f"{site.host} was deleted at {moment(site.deleted_at)}; nothing can be done with it")
+        raise Refused(
+            "site.deleted",
+            f"{named(site.host)} was deleted at {moment(site.deleted_at)}; site.start_trial makes a new site",
+        )
 
 
-def _illegal(case: Case) -> str:
-    """Why, the remedy if there is one, and what may be done instead."""
-    command = case.command
-    remedy = REMEDIES.get((command.type, case.state))
-    moves = ", ".join(allowed(case.site_or_none, case.now, case.policy)) or "nothing"
-    return f"{command.type} is not possible while {case.site.host} is {case.state}{f'; {remedy}' if remedy else ''}; allowed now: {moves}"
+def _must_follow(case: Case) -> None:
+    """A refusal says why, the remedy, and what may be done instead."""
+    if follow(case):
+        return
+    site = case.site
+    moves = ", ".join(allowed(site, case.now, case.policy)) or "nothing"
+    instead = remedy(case.command.type, site)
+    raise Refused(
+        "state.illegal",
+        f"{case.command.type} is not possible while {named(site.host)} is {site.state}"
+        f"{f'; {instead}' if instead else ''}; allowed now: {moves}",
+    )
 
 
 def _no_op(case: Case, site: Site | None) -> Decision:
@@ -97,7 +93,7 @@ def _no_op(case: Case, site: Site | None) -> Decision:
 
 def _applied(case: Case, before: Site | None) -> Decision:
     _tell_the_host(case, before)
-    if before is None or any(getattr(before, fact) != getattr(case.site, fact) for fact in VERSIONED):
+    if before is None or VERSIONED(before) != VERSIONED(case.site):
         case.change(version=case.site.version + 1)
     _tell_the_world(case, before)
     return Decision(

@@ -17,7 +17,7 @@ def edges() -> list[str]:
     moves: dict[tuple[str, str], list[str]] = {}
     for rule in RULES:
         for source in rule.sources:
-            if rule.to is not None:
+            if rule.to not in {None, source}:
                 names = moves.setdefault(("[*]" if source == ABSENT else source, rule.to), [])
                 name = rule.command.removeprefix("site.")
                 names += [] if name in names else [name]

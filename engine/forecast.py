@@ -24,7 +24,9 @@ def outlook(site: Site, kind: str, policy: Policy) -> Outlook:
         case "retry_charge" if site.owed is not None:
             return _dunning(site, policy)
         case "remind":
-            return Outlook("a mail: the trial ends soon" if site.state == "trial" else "a mail: the first charge is near")
+            return Outlook(
+                "a mail: the trial ends soon" if site.state == "trial" else "a mail: the first charge is near"
+            )
         case "warn":
             return Outlook("a mail: deletion in 7 days" if site.warned_at is None else "a mail: deletion in 48 hours")
         case _:
@@ -60,4 +62,6 @@ def _dunning(site: Site, policy: Policy) -> Outlook:
     then = "; a decline suspends the site" if next_try_at(owed, policy) == suspends_at(owed, policy) else ""
     if owed.card_refused:
         return Outlook(f"the card may not be tried again{then.replace('a decline suspends', 'suspends')}")
-    return Outlook(f"the unpaid {owed.amount_cents} {site.currency} minor units are tried again{then}", owed.amount_cents)
+    return Outlook(
+        f"the unpaid {owed.amount_cents} {site.currency} minor units are tried again{then}", owed.amount_cents
+    )

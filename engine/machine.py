@@ -2,24 +2,35 @@
 
 import logging
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from transitions import Machine
 from transitions.core import MachineError
 
-from engine import billing, conditions, consequences
+from engine import billing, collecting, conditions, consequences, demands, ladder, leaving, letters, plans
 from engine.case import Case
 from engine.rules import RULES, Rule
 from engine.site import ABSENT, STATES
 
 logging.getLogger("transitions").setLevel(logging.WARNING)  # it logs every callback at INFO, at a sixth of the speed
 
-CONSEQUENCES: dict[str, Callable[[Case], None]] = {
-    name: word
-    for room in (consequences, billing)
-    for name, word in vars(room).items()
-    if callable(word) and getattr(word, "__module__", "") == room.__name__
-}
+
+def words(answer: Any, *rooms: ModuleType) -> dict[str, Callable[[Case], Any]]:
+    """The functions of some rooms that take a case and nothing else, and answer with this type."""
+    return {
+        name: word
+        for room in rooms
+        for name, word in vars(room).items()
+        if getattr(word, "__module__", "") == room.__name__
+        and getattr(word, "__annotations__", None) == {"case": Case, "return": answer}
+    }
+
+
+CONDITIONS: dict[str, Callable[[Case], bool]] = words(bool, conditions, demands, ladder)
+CONSEQUENCES: dict[str, Callable[[Case], None]] = words(
+    None, consequences, leaving, plans, billing, collecting, letters
+)
 
 
 def build() -> Machine:
@@ -39,7 +50,7 @@ def transition(rule: Rule) -> dict[str, Any]:
         "trigger": rule.command,
         "source": list(rule.sources),
         "dest": rule.to,
-        "conditions": [conditions.CONDITIONS[word] for word in rule.when],
+        "conditions": [CONDITIONS[word] for word in rule.when],
         "before": [CONSEQUENCES[word] for word in rule.then],
     }
 

@@ -15,10 +15,9 @@ def add_months(anchor: datetime, months: int) -> datetime:
 
 def next_boundary(anchor: datetime, after: datetime) -> datetime:
     """The first billing date strictly after a moment, counted from the anchor and never from the previous date."""
-    months = (after.year - anchor.year) * 12 + after.month - anchor.month
-    return next(
-        date for n in range(max(months - 1, 0), months + 3) if (date := add_months(anchor, n)) > max(after, anchor)
-    )
+    months = max((after.year - anchor.year) * 12 + after.month - anchor.month, 0)
+    date = add_months(anchor, months)
+    return date if date > after else add_months(anchor, months + 1)
 
 
 def seconds_left(now: datetime, end: datetime) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from engine.authority import needs
 from engine.ladder import next_try_at
 from engine.nights import next_night
 from engine.policy import Policy
@@ -32,13 +33,13 @@ def _moments(site: Site, policy: Policy) -> Iterator[Moment]:
             yield "renew", _renewal(site, policy)
         case "past_due" if site.owed is not None and site.paying is None:
             yield "retry_charge", next_try_at(site.owed, policy)
-        case "suspended" if site.suspended_reason is None and site.unpaid_since is not None:
+        case "suspended" if site.suspended_reason is None and site.unpaid_since is not None and site.paying is None:
             yield "give_up", site.unpaid_since + policy.unpaid
     yield from _farewell(site, policy)
 
 
 def _next_reminder(site: Site, steps: tuple[timedelta, ...]) -> datetime | None:
-    """The next reminder before day 30 that is still to come, or was due and not looked at yet."""
+    """The first reminder before day 30 that was not looked at yet."""
     ends, since = site.trial_ends_at, site.reminded_at or site.ready_at
     if ends is None or since is None:
         return None
@@ -47,15 +48,15 @@ def _next_reminder(site: Site, steps: tuple[timedelta, ...]) -> datetime | None:
 
 def _renewal(site: Site, policy: Policy) -> datetime | None:
     """The end of the period; after a long silence at most one charge in 24 h."""
-    if site.period_ends_at is None:
-        return None
-    return max(site.period_ends_at, site.charged_at + policy.charge_pause if site.charged_at else site.period_ends_at)
+    if site.period_ends_at is None or site.charged_at is None:
+        return site.period_ends_at
+    return max(site.period_ends_at, site.charged_at + policy.charge_pause)
 
 
 def _farewell(site: Site, policy: Policy) -> Iterator[Moment]:
     """Warnings and the deletion; a hold stops them all."""
     if site.held_for is not None or site.deletes_at is None or site.state not in {*LEAVING, "failed"}:
         return
-    if site.ready_at is not None and "notice" not in site.waived and site.final_warning_at is None:
+    if needs(site, "notice") and site.final_warning_at is None:
         yield "warn", site.deletes_at - (policy.first_warning if site.warned_at is None else policy.notice)
     yield "delete", site.deletes_at

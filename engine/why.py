@@ -1,4 +1,4 @@
-"""Why something may or may not be done with a site: the rule or guard that stands in the way, and what would move it."""
+"""Why something may or may not be done with a site: the rule or guard in the way, and what would move it."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -6,11 +6,11 @@ from datetime import datetime
 from engine.authority import authorize_destruction
 from engine.case import Case
 from engine.command import LABELS, OPERATORS, Command
-from engine.conditions import CONDITIONS
-from engine.decide import REMEDIES
 from engine.decision import Refused
+from engine.machine import CONDITIONS
 from engine.menu import is_open
 from engine.policy import Policy
+from engine.remedies import remedy
 from engine.rules import RULES, Rule
 from engine.site import STATES, Site
 from engine.timers import timers
@@ -26,6 +26,8 @@ NEEDS = {
     "by_operator": "while an operator suspends it",
     "was_in_trial": "if it was suspended in its trial",
     "was_plain_trial": "if it was suspended in its trial",
+    "was_subscribed_trial": "if it was suspended in its trial",
+    "was_unpaid": "while it is suspended for non-payment",
     "owing": "with an unpaid invoice",
     "subscribed": "with a plan",
     "trial_runs": "before day 30",
@@ -66,8 +68,8 @@ def _obstacle(name: str, case: Case) -> str:
     acting = [rule for rule in rows if rule.then != ("nothing",)]
     if rows:
         return _first_failure(acting or rows, case)
-    remedy = REMEDIES.get((name, case.state))
-    return f"not while {case.state}{f': {remedy}' if remedy else ''}; possible while {_possible_in(name)}"
+    instead = remedy(name, case.site)
+    return f"not while {case.state}{f': {instead}' if instead else ''}; possible while {_possible_in(name)}"
 
 
 def _first_failure(rules: list[Rule], case: Case) -> str:

@@ -24,3 +24,8 @@ def shown(value: object) -> str:
     """A value from outside, escaped and cut to 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - the contract's 80 characters
+
+
+def named(host: str) -> str:
+    """A hostname, which is checked at the door, cut to 80 characters."""
+    return host if len(host) <= 80 else f"{host[:77]}..."  # noqa: PLR2004 - the contract's 80 characters

@@ -100,6 +100,7 @@ class World:
             with writing(self.place.database) as tx:
                 clock.move(tx, target if due is None else min(max(due, now), target))
                 effect.ready_for_new_moment(tx, clock.machine_now())
+            self.sweep()
             self.fire()
         if expecting is not None:
             assert [kind for kind in self.effect_kinds()[before:] if kind != "back_up.nightly"] == expecting
@@ -115,6 +116,17 @@ class World:
         """Every effect that was ever asked for, by what its id says."""
         with reading(self.place.database) as tx:
             return [name.split(":")[2] for name in tx.execute(effect.EFFECTS.select().order_by("seq")).scalars("id")]
+
+    def open_effects(self) -> list[str]:
+        with reading(self.place.database) as tx:
+            return [row.id for row in effect.unfinished(tx)]
+
+    def retry_now(self) -> None:
+        """Let every effect that waits for a retry be tried at once, and what follows happen."""
+        with writing(self.place.database) as tx:
+            effect.ready_for_new_moment(tx, clock.machine_now())
+        self.sweep()
+        self.rest()
 
     def sweep(self) -> None:
         sweep(self.place)

@@ -9,8 +9,9 @@ Manifest and members stand in the same order, so that both are read side by side
 
 import json
 import os
+import re
 import struct
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 from workers.content import Kind
@@ -31,9 +32,18 @@ TRAILER_SIZE = FRAME.size + TOTALS.size + DIGEST
 BLOCK = 512
 END = bytes(2 * BLOCK)
 LONGEST_NAME = 100
+"""In bytes, of a whole path in a plain tar header."""
+
+LONGEST_PART = 255
+"""In bytes, of one name on a disk."""
+
 LARGEST = 8**11
 """From 8 GiB on a size does not fit into a tar header, nor a time so late."""
 
+CONTENT = ("file", "database")
+"""The kinds that have bytes of their own."""
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
 MEMBERS = {"file": b"0", "database": b"0", "folder": b"5"}
 """The kinds that are members of the tar, with their type flags; the others stand in the manifest only."""
 
@@ -58,6 +68,9 @@ class Record:
         return tuple(self.path.split("/"))
 
 
+NAMES = tuple(field.name for field in fields(Record))
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """What a manifest adds up to. `manifest` is the offset of its frame, `bytes` the content of all files."""
@@ -75,7 +88,8 @@ def title(site_id: str, backup_id: str) -> bytes:
 
 def write_record(record: Record) -> bytes:
     """Write a line of the manifest; names that are no UTF-8 are kept as they are."""
-    return _line({name: value for name, value in asdict(record).items() if value or name == "mode"})
+    values = {name: getattr(record, name) for name in NAMES}
+    return _line({name: value for name, value in values.items() if value or name == "mode"})
 
 
 def read_record(line: bytes) -> Record:
@@ -84,7 +98,7 @@ def read_record(line: bytes) -> Record:
         record = Record(**json.loads(line))
         fault = _fault(record)
     except (ValueError, TypeError, RecursionError):
-        raise Permanent(f"the manifest has a line that makes no sense: {ascii(line[:80])}") from None
+        raise Permanent(f"the manifest has a line that makes no sense: {line[:80]!a}") from None
     if fault:
         raise Permanent(f"the manifest's {ascii(record.path)[:80]} {fault}")
     return record
@@ -94,15 +108,23 @@ def _fault(record: Record) -> str:
     """Say what is wrong with one entry by itself."""
     if any(type(text) is not str for text in (record.path, record.kind, record.sha256, record.target)):
         return "is not made of texts"
-    if any(type(number) is not int or not 0 <= number < 1 << 63 for number in (record.mode, record.size)):
-        return "has an impossible mode or size"
-    if type(record.modified) is not int or not 0 <= record.modified < LARGEST or record.mode >= LARGEST >> 9:
-        return "has an impossible time or mode"
+    numbers = ((record.mode, 1 << 12), (record.size, 1 << 63), (record.modified, LARGEST))
+    if any(type(number) is not int or not 0 <= number < limit for number, limit in numbers):
+        return "has an impossible mode, size or time"
+    return _misfit(record) or path_fault(record.path)
+
+
+def _misfit(record: Record) -> str:
+    """Say what an entry has that its kind can't have, or lacks."""
     if record.kind not in {*MEMBERS, "symlink", "special"}:
         return "is of an unknown kind"
-    if record.size and record.kind not in {"file", "database"}:
-        return "has content where there is none"
-    return path_fault(record.path)
+    if record.kind in CONTENT and not SHA256.fullmatch(record.sha256):
+        return "has no digest"
+    if record.kind not in CONTENT and (record.size or record.sha256):
+        return "has content where there can be none"
+    if (record.kind == "symlink") != bool(record.target) or not _is_encodable(record.target):
+        return "has a target that makes no sense"
+    return ""
 
 
 def path_fault(path: str) -> str:
@@ -111,7 +133,17 @@ def path_fault(path: str) -> str:
         return "is an absolute path"
     if any(part in {"", ".", ".."} for part in path.split("/")):
         return "is a path that leads elsewhere"
-    return "has a zero byte in its name" if "\0" in path else ""
+    if not _is_encodable(path) or any(len(os.fsencode(part)) > LONGEST_PART for part in path.split("/")):
+        return "has a name that no disk can hold"
+    return ""
+
+
+def _is_encodable(name: str) -> bool:
+    """Whether a name can be handed to the system: no zero byte, no surrogates but those of undecodable bytes."""
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
 
 
 def _line(fields: dict[str, Any]) -> bytes:
@@ -175,5 +207,5 @@ def read_trailer(frame: bytes) -> Totals:
         raise Permanent("it is cut short, or is no backup at all")
     word, *numbers = TOTALS.unpack(frame[FRAME.size : -DIGEST])
     if word != WORD:
-        raise Permanent(f"it is of a kind that this Tenure does not know: {ascii(word)}")
+        raise Permanent(f"it is of a kind that this Tenure does not know: {word!a}")
     return Totals(*numbers)

@@ -17,8 +17,8 @@ import zstandard
 
 from workers.archive import (
     CHUNK,
+    CONTENT,
     DIGEST,
-    END,
     FRAME,
     LONGEST_LINE,
     MANIFEST_MAGIC,
@@ -29,7 +29,7 @@ from workers.archive import (
     read_record,
     read_trailer,
 )
-from workers.archive_writer import Written
+from workers.content import Stored
 from workers.errors import Permanent
 
 WIDEST_WINDOW = 1 << 27
@@ -41,7 +41,7 @@ class Archive:
 
     path: Path
     totals: Totals
-    written: Written
+    stored: Stored
 
     def records(self) -> Iterator[Record]:
         """Read the manifest; raises `Permanent` when it does not add up to what the trailer says."""
@@ -50,7 +50,7 @@ class Archive:
             _next_line(lines)
             while line := _next_line(lines):
                 record = read_record(line)
-                entries, files, size = entries + 1, files + (record.sha256 != ""), size + record.size
+                entries, files, size = entries + 1, files + (record.kind in CONTENT), size + record.size
                 yield record
         if (entries, files, size) != (self.totals.entries, self.totals.files, self.totals.bytes):
             raise Permanent("the manifest and its totals are not the same")
@@ -64,16 +64,16 @@ class Archive:
 
 def open_archive(path: Path, site_id: str, backup_id: str) -> Archive:
     """Read all bytes of a backup against its digest, and look whose it is; raises `Permanent`."""
-    totals, written = _check_digest(path)
+    totals, stored = _check_digest(path)
     said = read_title(path)
     if said.get("site") != site_id:
         raise Permanent(f"it is of another site: {ascii(said.get('site'))[:80]}, not {site_id}")
     if said.get("backup") != backup_id:
         raise Permanent(f"it is another backup: {ascii(said.get('backup'))[:80]}, not {backup_id}")
-    return Archive(path, totals, written)
+    return Archive(path, totals, stored)
 
 
-def _check_digest(path: Path) -> tuple[Totals, Written]:
+def _check_digest(path: Path) -> tuple[Totals, Stored]:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         digest, left = hashlib.sha256(), size - DIGEST
@@ -85,7 +85,7 @@ def _check_digest(path: Path) -> tuple[Totals, Written]:
     if said != digest.digest():
         raise Permanent("its bytes are not those that were written: it is damaged")
     digest.update(said)
-    return totals, Written(size, digest.hexdigest(), totals.files)
+    return totals, Stored(size, digest.hexdigest(), totals.files)
 
 
 def _read_end(path: Path) -> Totals:
@@ -170,10 +170,9 @@ class Stream:
             raise Permanent("its manifest has a line that is too long")
         return line
 
-    def finish(self) -> None:
-        """Expect the end of the tar and nothing after it."""
-        if self.read(len(END)) != END or self._read(1):
-            raise Permanent("there is more in the archive than its manifest says")
+    def rest(self, size: int) -> bytes:
+        """Read what is left, at most so many bytes."""
+        return self._read(size)
 
     def _read(self, size: int) -> bytes:
         try:

@@ -14,6 +14,7 @@ import zstandard
 
 from workers.archive import (
     CHUNK,
+    CONTENT,
     END,
     FRAME,
     LARGEST,
@@ -27,19 +28,10 @@ from workers.archive import (
     trailer,
     write_record,
 )
-from workers.content import Entry, Snapshot
+from workers.content import Entry, Snapshot, Stored
 from workers.errors import Temporary
 
 LEVEL = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A finished archive: its size in bytes, its SHA-256 in hex, the files in it."""
-
-    bytes: int
-    sha256: str
-    files: int
 
 
 @dataclass(slots=True)
@@ -57,7 +49,7 @@ class Sink:
         return self.file.write(chunk)
 
 
-def write_archive(file: IO[bytes], snapshot: Snapshot, backup_id: str, beside: Path) -> Written:
+def write_archive(file: IO[bytes], snapshot: Snapshot, backup_id: str, beside: Path) -> Stored:
     """Write a site into an open file; `beside` is a folder for the growing manifest. Raises `Temporary`."""
     sink = Sink(file)
     with tempfile.TemporaryFile(dir=beside) as draft:
@@ -68,7 +60,7 @@ def write_archive(file: IO[bytes], snapshot: Snapshot, backup_id: str, beside: P
         _copy_manifest(draft, sink)
     sink.write(trailer(totals))
     sink.write(sink.digest.digest())
-    return Written(sink.size, sink.digest.hexdigest(), files)
+    return Stored(sink.size, sink.digest.hexdigest(), files)
 
 
 @contextmanager
@@ -88,14 +80,14 @@ def _write_members(snapshot: Snapshot, manifest: Any, members: Any) -> tuple[int
             continue
         manifest.write(write_record(record))
         entries += 1
-        files += record.kind in {"file", "database"}
+        files += record.kind in CONTENT
         size += record.size
     members.write(END)
     return entries, files, size
 
 
 def _write_entry(entry: Entry, members: Any) -> Record | None:
-    if entry.kind in {"file", "database"}:
+    if entry.kind in CONTENT:
         return _write_file(entry, members)
     record = Record(entry.path, entry.kind, entry.mode, target=entry.target)
     if entry.kind in MEMBERS:

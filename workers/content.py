@@ -52,6 +52,15 @@ class Removed:
         return Removed(self.files + other.files, self.bytes + other.bytes)
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A whole archive: its size in bytes, its SHA-256 in hex, the number of files in it."""
+
+    bytes: int
+    sha256: str
+    files: int
+
+
 def checked_site(site_id: str) -> str:
     """Let only a site's id through: whatever becomes part of a path can't lead out of it. Raises `Permanent`."""
     return _checked(site_id, SITE_ID, "a site's id")

@@ -56,7 +56,7 @@ def letter(kind: str, facts: Mapping[str, Any]) -> Letter:
 
 
 def needed(kind: str) -> frozenset[str]:
-    """The facts without which a letter can't be written; the others that it names must be given too, but may be None."""
+    """The facts without which a letter can't be written; the others that it names must be given, but may be None."""
     always = [text for conditions, text in map(_parted, _template(kind)) if not conditions]
     facts = frozenset(fact for text in always for fact in PLACEHOLDER.findall(text))
     return facts | {"currency"} if any(fact.endswith("_cents") for fact in facts) else facts
@@ -125,8 +125,8 @@ def _in_words(kind: str, fact: str, facts: Mapping[str, Any]) -> str:
         return moment(value)
     if fact.endswith("_cents"):
         return money(value, _in_words(kind, "currency", facts))
-    if fact.endswith("agents") or fact == "days":
-        return f"{value} {'agent' if fact != 'days' else 'day'}{'' if value == 1 else 's'}"
+    if "agents" in fact or fact == "days":
+        return f"{value} {'day' if fact == 'days' else 'agent'}{'' if value == 1 else 's'}"
     if fact == "bytes":
         return size(value)
     return _one_line(kind, fact, str(value))

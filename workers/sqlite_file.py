@@ -9,6 +9,9 @@ import pysqlite3.dbapi2 as sqlite
 from workers.errors import Permanent, Temporary
 
 MAGIC = b"SQLite format 3\0"
+SMALLEST = 512
+"""No SQLite database is smaller; bytes."""
+
 SIDECARS = ("-wal", "-shm", "-journal")
 PATIENCE_SECONDS = 10.0
 LOCKED = {sqlite.SQLITE_BUSY, sqlite.SQLITE_LOCKED}

@@ -34,7 +34,7 @@ def fire_due(place: Workplace) -> int:
         rows = timer.due(tx, now, BATCH)
         decisions = [decision for row in rows if (decision := _fire(tx, place, row, now, used)) is not None]
     announce.effects(place, [effect for decision in decisions for effect in decision.effects])
-    if decisions:
+    if rows:
         announce.events(place)
     return len(rows)
 

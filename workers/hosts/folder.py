@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from errno import EXDEV
 from pathlib import Path
+from typing import Any
 
 from workers.content import DATABASE, Removed, Snapshot, checked_site
 from workers.durable import check_writable, explained, make_folder, remove, sync, sync_tree
@@ -148,7 +149,7 @@ class FolderHost:
             removed += remove(path)
         return removed
 
-    def _change(self, site_id: str, **facts: bool | int) -> None:
+    def _change(self, site_id: str, **facts: Any) -> None:
         with explained(self._root):
             live = self._live(site_id)
             now = marker.read(live, site_id)

@@ -11,7 +11,7 @@ from workers.content import DATABASE, Entry, Kind
 from workers.durable import explained
 from workers.errors import Permanent
 from workers.hosts import marker
-from workers.sqlite_file import copy_live, faults, is_database, is_sidecar
+from workers.sqlite_file import SMALLEST, copy_live, faults, is_database, is_sidecar
 
 
 class FolderSnapshot:
@@ -62,7 +62,7 @@ class FolderSnapshot:
             return Entry(path, kind, mode, source, target=str(source.readlink()))
         if path == DATABASE:
             return Entry(path, "database", mode, self._helpdesk)
-        if kind == "file" and is_database(source):
+        if kind == "file" and status.st_size >= SMALLEST and is_database(source):
             return self._database(path, mode, source)
         return Entry(path, kind, mode, source)
 

@@ -4,15 +4,14 @@ A file's name begins with the mail's moment and ends with the digest of its key.
 first one's name is kept under the digest in `outbox/.names/`, and holds: a mail is written once.
 """
 
-import os
 from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
 
-from workers.errors import Temporary
+from workers.durable import check_writable, explained, make_folder, sync
 from workers.mailer import Mail, digest, message
 from workers.settings import mask
-from workers.shelf import settle_names, take_turn
+from workers.turn import take_turn
 
 SENDER = "Your site <no-reply@tenure.invalid>"
 
@@ -34,28 +33,20 @@ class Folder:
     def send(self, mail: Mail) -> None:
         """Write the mail under the name that it got at its first try, unless it is there."""
         raw = bytes(message(mail, SENDER))
-        try:
+        with explained(self._outbox):
+            make_folder(self._names)
             self._put(mail, raw)
-        except OSError as wrong:
-            raise self._out_of_order(wrong) from wrong
 
     def writable(self) -> None:
-        """Write, read and remove a file that is no mail."""
-        probe = self._names / "probe"
-        try:
-            self._names.mkdir(parents=True, exist_ok=True)
-            _write(probe, b"writable\n")
-            probe.unlink(missing_ok=True)
-        except OSError as wrong:
-            raise self._out_of_order(wrong) from wrong
+        """Write and remove a file that is no mail."""
+        check_writable(self._names)
 
     def _put(self, mail: Mail, raw: bytes) -> None:
-        self._names.mkdir(parents=True, exist_ok=True)
         with (self._names / "lock").open("ab") as lock:
             take_turn(lock)
             target = self._outbox / self._name(mail)
             if not target.exists():
-                settle_names(self._names)
+                sync(self._names)
                 _publish(target, raw)
 
     def _name(self, mail: Mail) -> str:
@@ -65,20 +56,11 @@ class Folder:
             known.symlink_to(f"{mail.at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{known.name}.eml")
         return known.readlink().name
 
-    def _out_of_order(self, wrong: OSError) -> Temporary:
-        return Temporary(f"mail can't be written ({wrong}): make {self._outbox} writable, with room")
-
 
 def _publish(target: Path, raw: bytes) -> None:
     """Write beside, then rename: nobody sees a part of a mail, and what a dead process left is written over."""
     part = target.with_name(f".{target.name}.part")
-    _write(part, raw)
+    part.write_bytes(raw)
+    sync(part)
     part.rename(target)
-    settle_names(target.parent)
-
-
-def _write(path: Path, raw: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(file.fileno())
+    sync(target.parent)

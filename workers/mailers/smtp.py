@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.policy import SMTP as WIRE
 from email.utils import parseaddr
+from functools import cache
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -33,34 +34,41 @@ OK, OK_FORWARDED, PERMANENT = 250, 251, 500
 
 def opened(url: str, data_dir: Path) -> "Smtp":  # noqa: ARG001 - every mailer is opened alike
     """The server that a URL names; nobody is called before the first use. `ValueError` says what is wrong with it."""
+    try:
+        return _read(url)
+    except ValueError as wrong:
+        example = "smtps://user:password@host:port?from=address"
+        raise ValueError(f"TENURE_MAIL_URL={mask(url)!r} {wrong}: set it to {example}") from None
+
+
+def _read(url: str) -> "Smtp":
     parts = urlsplit(url)
-    query = parse_qs(parts.query)
-    sender = query.pop("from", [f"no-reply@{parts.hostname}"])[-1]
-    if not _is_usable(parts) or query or not ADDRESS.fullmatch(parseaddr(sender)[1]) or not sender.isprintable():
-        raise ValueError(
-            f"TENURE_MAIL_URL={mask(url)!r} is no mail server: set smtps://user:password@host:port?from=address"
-        )
+    if not parts.hostname or parts.path not in {"", "/"} or parts.port == 0:
+        raise ValueError("names no mail server")
     usual = 465 if parts.scheme == "smtps" else 587 if parts.username else 25
     return Smtp(
-        host=parts.hostname or "",
+        host=parts.hostname,
         port=parts.port or usual,
-        sender=sender,
+        sender=_sender(parts),
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         implicit_tls=parts.scheme == "smtps",
     )
 
 
-def _is_usable(parts: SplitResult) -> bool:
-    try:
-        return bool(parts.hostname) and parts.path in {"", "/"} and parts.port != 0
-    except ValueError:
-        return False
+def _sender(parts: SplitResult) -> str:
+    query = parse_qs(parts.query)
+    sender = query.pop("from", [f"no-reply@{parts.hostname}"])[-1]
+    if query:
+        raise ValueError("has a query with more than from=")
+    if not sender.isprintable() or not ADDRESS.fullmatch(parseaddr(sender)[1]):
+        raise ValueError("names no sender's address")
+    return sender
 
 
 @dataclass(frozen=True, slots=True)
 class Smtp:
-    """A mailer that speaks to a server, one connection per mail."""
+    """A mailer that speaks to a server, one connection per mail; `tls` is what this machine trusts unless given."""
 
     host: str
     port: int
@@ -68,7 +76,7 @@ class Smtp:
     user: str = ""
     password: str = field(default="", repr=False)
     implicit_tls: bool = False
-    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
 
     def send(self, mail: Mail) -> None:
         """Hand the mail to the server; done when the server has said that it has it."""
@@ -100,7 +108,7 @@ class Smtp:
 
     def _connect(self) -> smtplib.SMTP:
         if self.implicit_tls:
-            return smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT_SECONDS, context=self.tls)
+            return smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT_SECONDS, context=self.tls or _trusted())
         return smtplib.SMTP(self.host, self.port, timeout=TIMEOUT_SECONDS)
 
     def _introduce(self, server: smtplib.SMTP) -> None:
@@ -116,13 +124,19 @@ class Smtp:
         if self.implicit_tls:
             return
         if server.has_extn("starttls"):
-            server.starttls(context=self.tls)
+            server.starttls(context=self.tls or _trusted())
             server.ehlo()
         elif self.user and self.host not in THIS_MACHINE:
             raise smtplib.SMTPNotSupportedError("the password would go over the wire in clear; use smtps://")
 
     def _out_of_reach(self, wrong: Exception) -> Temporary:
         return Temporary(f"the mail server {self.host}:{self.port} is of no use now ({wrong}): check TENURE_MAIL_URL")
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The authorities that this machine trusts, read once: it takes a while."""
+    return ssl.create_default_context()
 
 
 def _address(server: smtplib.SMTP, sender: str, to: str) -> None:

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from workers.durable import sync
 from workers.errors import Temporary, Unknown
-from workers.shelf import settle_names
 
 Line = dict[str, Any]
 
@@ -22,6 +22,7 @@ class Book:
         self.path = path
         self._offsets: dict[str, int] = {}
         self._end = 0
+        self._settled = 0
         self._inode = 0
 
     def find(self, file: BinaryIO, key: str) -> Line | None:
@@ -39,30 +40,31 @@ class Book:
         raw = json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         try:
             _write(file.fileno(), raw)
-            self._settle(file, self._end)
+            self._settle(file)
         except OSError as wrong:
             _take_back(file.fileno(), self._end, wrong)
             raise Temporary(f"{self.path} could not be written ({wrong}): nothing was booked; make room") from wrong
         self._index(line, len(raw))
+        self._settled = self._end
 
     def _catch_up(self, file: BinaryIO) -> None:
         """Index what others wrote, and make it durable: its writer may have died before it could."""
         self._forget_another(file)
-        known = self._end
-        file.seek(known)
+        file.seek(self._end)
         for raw in file:
             if not raw.endswith(b"\n"):
                 self._mend(file, raw)
                 break
             self._take(raw)
-        if self._end > known:
-            self._settle(file, known)
+        if self._end > self._settled:
+            self._settle(file)
+            self._settled = self._end
 
     def _forget_another(self, file: BinaryIO) -> None:
         """Start from the first line if the file was replaced by another one or is shorter than it was."""
         now = os.fstat(file.fileno())
         if now.st_ino != self._inode or now.st_size < self._end:
-            self._offsets, self._end, self._inode = {}, 0, now.st_ino
+            self._offsets, self._end, self._settled, self._inode = {}, 0, 0, now.st_ino
 
     def _take(self, raw: bytes) -> None:
         line = _parsed(raw)
@@ -83,11 +85,11 @@ class Book:
         self._offsets.setdefault(line["key"], self._end)
         self._end += length
 
-    def _settle(self, file: BinaryIO, start: int) -> None:
-        """Bring the bytes from `start` to the disk, and with the first ones the file's name."""
+    def _settle(self, file: BinaryIO) -> None:
+        """Bring what is new to the disk, and with the first of it the file's name."""
         os.fsync(file.fileno())
-        if start == 0:
-            settle_names(self.path.parent)
+        if self._settled == 0:
+            sync(self.path.parent)
 
 
 def _parsed(raw: bytes) -> Line | None:

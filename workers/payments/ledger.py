@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from models.columns import stamp
-from workers.errors import Permanent, Temporary
+from workers.durable import explained, make_folder
+from workers.errors import Permanent
 from workers.payment import Charge, Outcome, Retry
 from workers.payments.book import Book, Line
 from workers.settings import mask
-from workers.shelf import take_turn
+from workers.turn import take_turn
 
 DECLINES: tuple[tuple[str, str, Retry], ...] = (
     ("pm_declined_new_card", "expired_card", "new_card"),
@@ -76,15 +77,11 @@ class Ledger:
     def _open(self) -> Iterator[tuple[tuple[Book, BinaryIO], tuple[Book, BinaryIO]]]:
         """Open both books under the lock; closing them gives it back, and so does the death of the process."""
         first, second = self._accepted, self._declined
-        try:
-            first.path.parent.mkdir(parents=True, exist_ok=True)
+        with explained(first.path):
+            make_folder(first.path.parent)
             with first.path.open("a+b") as accepted, second.path.open("a+b") as declined:
                 take_turn(accepted)
                 yield (first, accepted), (second, declined)
-        except OSError as wrong:
-            raise Temporary(
-                f"the ledger can't be used ({wrong}): make {first.path.parent} writable, with room"
-            ) from wrong
 
     def _book(self, books: tuple[tuple[Book, BinaryIO], ...], charge: Charge) -> Line:
         line = _line(charge)

@@ -1,0 +1,173 @@
+"""The words of the law's `then` column that follow an answer of the card network, and that close open money."""
+
+from dataclasses import replace
+
+from engine.case import Case, known
+from engine.decision import Answered, Closed
+from engine.ladder import needs_notice
+from engine.letters import charged, mail_charge_declined, mail_declined, mail_suspended_unpaid, mail_suspension_near
+from engine.periods import add_months
+from engine.site import Paying
+from engine.words import money
+
+# It succeeded
+
+
+def book_payment(case: Case) -> None:
+    """The invoice of the payment under way is paid."""
+    paying = answer(case, "succeeded")
+    case.entries.append(Closed(paying.invoice_id, "paid", paying.reason))
+    if paying.reason != "change_plan":
+        case.change(owed=None, unpaid_since=None)
+
+
+def book_new_start(case: Case) -> None:
+    """A period of its own from the moment of the payment; what was owed for days offline is void."""
+    owed = case.site.owed
+    if owed is not None:
+        case.entries.append(Closed(owed.invoice_id, "void", "a new period began at the payment"))
+    paying = answer(case, "succeeded")
+    grant_new_period(case, paying)
+    case.change(owed=None, unpaid_since=None, night_at=case.now)
+
+
+def grant_new_period(case: Case, paying: Paying) -> None:
+    """From now, with what was agreed when it was asked for; a card named since then stays."""
+    site, start, end = case.site, case.now, add_months(case.now, 1)
+    case.entries.append(Closed(paying.invoice_id, "paid", paying.reason, (start, end)))
+    case.change(
+        anchor_at=start,
+        period_start=start,
+        period_ends_at=end,
+        cancels_at=None,
+        charged_at=start,
+        plan_agents=paying.agents,
+        next_agents=None,
+        agents_allowed=paying.agents,
+        price_cents=paying.price_cents,
+        currency=site.currency or case.policy.currency,
+        payment_method=site.payment_method if site.state == "suspended" else paying.payment_method,
+    )
+
+
+def book_late_payment(case: Case) -> None:
+    """Paid after the cancellation: nothing comes back to life, but no day is paid twice by who comes back."""
+    paying = known(case.site.paying)
+    if paying.reason == "new_start":
+        grant_new_period(case, answer(case, "succeeded"))
+        return
+    book_payment(case)
+    if paying.reason != "change_plan":
+        case.change(period_start=paying.period_start, period_ends_at=paying.period_end, agents_allowed=paying.agents)
+
+
+def allow_paid_agents(case: Case) -> None:
+    """The plan's number holds from the first successful payment."""
+    case.change(agents_allowed=known(case.site.plan_agents))
+
+
+def raise_paid_agents(case: Case) -> None:
+    """Charge Now succeeded: the number rises, and a waiting reduction is replaced."""
+    agents = known(case.site.paying).agents
+    case.change(plan_agents=agents, agents_allowed=agents, next_agents=None)
+
+
+def ask_for_refund(case: Case) -> None:
+    """An operator decides: the money is on its way back, or the customer is."""
+    amount = money(case.given("amount_cents") or 0, case.site.currency or case.policy.currency)
+    case.change(
+        attention=f"{amount} were charged after the cancellation: refund them at the payment provider, "
+        "unless the customer came back to use them, then site.retry"
+    )
+
+
+# It was declined
+
+
+def note_decline(case: Case) -> None:
+    """The first decline starts the ladder; a card that forbids another try is not tried again."""
+    paying = answer(case, "declined")
+    owed = known(case.site.owed)
+    forbids = case.given("retry") in {"new_card", "customer", "never"}
+    case.change(
+        owed=replace(
+            owed,
+            declined_at=owed.declined_at or case.now,
+            tried_at=case.now,
+            card_refused=forbids and paying.payment_method == case.site.payment_method,
+        )
+    )
+    if owed.declined_at is None:
+        mail_declined(case)
+    give_notice(case)
+
+
+def count_try(case: Case) -> None:
+    """A step of the ladder without a card that may be tried: the dates run on."""
+    case.change(owed=replace(known(case.site.owed), tried_at=case.now))
+    give_notice(case)
+
+
+def give_notice(case: Case) -> None:
+    """The customer is told at least 48 h before the suspension."""
+    owed = known(case.site.owed)
+    if needs_notice(owed, case.now, case.policy):
+        case.change(owed=replace(owed, noticed_at=case.now))
+        mail_suspension_near(case)
+
+
+def suspend_unpaid(case: Case) -> None:
+    """Offline until it is paid, for 14 days."""
+    case.change(unpaid_since=case.now)
+    mail_suspended_unpaid(case)
+
+
+def void_charge(case: Case) -> None:
+    """A declined Charge Now or new start changes nothing: its invoice is void."""
+    paying = answer(case, "declined")
+    case.entries.append(Closed(paying.invoice_id, "void", "declined"))
+    mail_charge_declined(case, paying)
+
+
+def give_up_charge(case: Case) -> None:
+    """Declined after the cancellation, which waited for it."""
+    paying = answer(case, "declined")
+    case.entries.append(Closed(paying.invoice_id, "uncollectible", "cancelled"))
+
+
+def answer(case: Case, outcome: str) -> Paying:
+    """Close the payment under way with what the card network said, and tell other systems."""
+    paying = known(case.site.paying)
+    names = ("card_label", "decline_code", "retry", "reference")
+    case.entries.append(Answered(paying.payment_id, outcome, **{name: case.given(name) for name in names}))
+    case.change(paying=None)
+    more = {"decline_code": case.given("decline_code")} if outcome == "declined" else {}
+    case.tell(f"charge.{outcome}", **charged(case, paying), **more)
+    return paying
+
+
+# Money that is open when something else ends
+
+
+def write_off(case: Case) -> None:
+    """What was owed is uncollectible and its period forgotten; a charge that a worker took is awaited."""
+    withdraw_charge(case)
+    owed, paying = case.site.owed, case.site.paying
+    if owed is None:
+        return
+    if paying is None or paying.invoice_id != owed.invoice_id:
+        status = "uncollectible" if owed.declined_at else "void"  # never asked of the card, so nobody owes it
+        case.entries.append(Closed(owed.invoice_id, status, "cancelled"))
+    case.change(owed=None, period_start=None, period_ends_at=None)
+
+
+def withdraw_charge(case: Case) -> None:
+    """A charge that no worker has claimed is void; what it was to buy is not bought."""
+    paying, owed = case.site.paying, case.site.owed
+    if paying is None or paying.claimed:
+        return
+    case.voids.append(paying.payment_id)
+    case.entries.append(Answered(paying.payment_id, "void"))
+    if owed is None or owed.invoice_id != paying.invoice_id:
+        case.entries.append(Closed(paying.invoice_id, "void", "withdrawn before it was charged"))
+    case.change(paying=None)

@@ -1,0 +1,145 @@
+"""The words of the law's `then` column that are about the end: leaving, coming back, and the way to a deletion."""
+
+from datetime import datetime
+
+from engine.authority import authorize_destruction, kept_for, needs
+from engine.case import Case, known
+from engine.policy import DAY
+from engine.words import moment
+
+# Leaving and coming back
+
+
+def end_service(case: Case) -> None:
+    """A new generation begins: evidence of an older one no longer counts for a deletion."""
+    case.change(
+        generation=case.site.generation + 1,
+        cancelled_at=case.now,
+        cancels_at=None,
+        export_ready_at=None,
+        final_backup_at=None,
+        warned_at=None,
+        final_warning_at=None,
+        notice_sent_at=None,
+        deletes_at=None,
+        waived=(),
+        next_agents=None,
+        unpaid_since=None,
+    )
+
+
+def say_farewell(case: Case) -> None:
+    """The two things that a deletion will need: a download for the customer and a last backup."""
+    site = case.site
+    kept = kept_for(site, case.policy)
+    case.must("export", generation=site.generation)
+    case.must("back_up", of="final", purpose="final", generation=site.generation)
+    case.notes.append(
+        f"the site goes offline; its data can be downloaded for at least {kept // DAY} days from when "
+        f"the download is ready, and is deleted no earlier than {moment(case.now + kept)}"
+    )
+    if site.period_ends_at is not None and case.now < site.period_ends_at:
+        days = (site.period_ends_at - case.now) // DAY
+        case.notes.append(f"{days} paid days until {moment(site.period_ends_at)} are given up; there is no refund")
+
+
+def come_back(case: Case) -> None:
+    """A return is a new generation as well: what was prepared for the deletion is void."""
+    end_service(case)
+    case.change(cancelled_at=None, night_at=case.now)
+
+
+def drop_plan(case: Case) -> None:
+    """A trial without a plan; the price that was once agreed stays agreed."""
+    case.change(plan_agents=None, payment_method=None)
+
+
+def fall_back_to_trial(case: Case) -> None:
+    """A subscribed trial cancelled for its end: free until day 30, then it expires; `keep` subscribes it again."""
+    case.change(cancels_at=case.site.trial_ends_at)
+    case.mail("cancellation_scheduled", cancels_at=case.site.cancels_at)
+
+
+def end_with_period(case: Case) -> None:
+    """Active until the end of what is paid for."""
+    case.change(cancels_at=case.site.period_ends_at)
+    case.notes.append(f"the site stays active until {moment(case.site.cancels_at)}, which is paid for")
+    case.mail("cancellation_scheduled", cancels_at=case.site.cancels_at)
+
+
+def withdraw_cancellation(case: Case) -> None:
+    """All goes on as before."""
+    case.change(cancels_at=None)
+    case.mail("cancellation_withdrawn")
+
+
+# The way to a deletion
+
+
+def date_deletion(case: Case) -> None:
+    """Set or move `deletes_at`: 14 days after the end and after the first export; it only ever moves later."""
+    site = case.site
+    if site.export_ready_at is not None:
+        move_deletion(case, max(known(site.cancelled_at), site.export_ready_at) + kept_for(site, case.policy))
+    elif not needs(site, "export"):
+        move_deletion(case, known(site.cancelled_at) + kept_for(site, case.policy))
+
+
+def move_deletion(case: Case, earliest: datetime) -> None:
+    """Never before a moment that the customer was told."""
+    case.change(deletes_at=max(earliest, case.site.deletes_at or earliest))
+
+
+def note_export(case: Case) -> None:
+    """Retention counts from the first export of this generation; a later one does not move it."""
+    case.change(export_ready_at=case.site.export_ready_at or case.now)
+
+
+def note_final_backup(case: Case) -> None:
+    """The first good one is enough."""
+    case.change(final_backup_at=case.site.final_backup_at or case.now)
+
+
+def waive(case: Case) -> None:
+    """Lifts one guard for this generation; it never shortens the 14 days, and the deletion is 48 h away at least."""
+    case.change(waived=(*case.site.waived, case.given("guard")))
+    date_deletion(case)
+    if case.site.deletes_at is not None:
+        move_deletion(case, case.now + case.policy.notice)
+
+
+def warn(case: Case) -> None:
+    """7 days before, and 48 h before: a late first warning is left out, a late notice is always sent."""
+    if case.now < known(case.site.deletes_at) - case.policy.notice:
+        case.change(warned_at=case.now)
+        case.mail("deletion_in_7_days", deletes_at=case.site.deletes_at)
+        return
+    move_deletion(case, case.now + case.policy.notice)
+    case.change(warned_at=case.now, final_warning_at=case.now)
+    case.mail("deletion_in_48_hours", deletes_at=case.site.deletes_at, generation=case.site.generation)
+
+
+def note_notice(case: Case) -> None:
+    """The notice is out: the deletion comes 48 h after it at the earliest."""
+    case.change(notice_sent_at=case.now)
+    move_deletion(case, case.now + case.policy.notice)
+
+
+def delete(case: Case) -> None:
+    """From here there is no way back to a living site."""
+    reasons = authorize_destruction(case.site, case.now, case.policy)
+    if reasons:
+        raise LookupError(f"{case.site.id} reached its deletion unauthorized: {reasons}")
+    case.must("delete", generation=case.site.generation)
+
+
+def close_the_book(case: Case) -> None:
+    """The tombstone keeps the name and the dates, and nothing about a person."""
+    case.change(
+        deleted_at=case.now,
+        email="",
+        payment_method=None,
+        attention=None,
+        held_for=None,
+        suspended_reason=None,
+    )

@@ -1,0 +1,160 @@
+"""The words of the law's `then` column that write to the customer, with the facts that each letter needs."""
+
+from engine.case import Case, known
+from engine.decision import Closed
+from engine.ladder import next_try_at, suspends_at
+from engine.site import Paying, Site
+from engine.words import agents_in_words, moment, money
+
+# A trial
+
+
+def mail_welcome(case: Case) -> None:
+    """The link, and what the trial is."""
+    site = case.site
+    case.mail(
+        "welcome", trial_ends_at=site.trial_ends_at, agents_allowed=site.agents_allowed, plan_agents=site.plan_agents
+    )
+
+
+def mail_subscribed(case: Case) -> None:
+    """Price, first charge, how to stop."""
+    site = case.site
+    first = max(known(site.trial_ends_at), case.now)
+    amount = period_price(site)
+    case.mail(
+        "subscribed",
+        first_charge_at=first,
+        amount_cents=amount,
+        currency=site.currency,
+        plan_agents=site.plan_agents,
+        price_cents=site.price_cents,
+    )
+    charge = f"first charge of {money(amount, known(site.currency))} at {moment(first)}"
+    case.notes.append(f"{agents_in_words(known(site.plan_agents))}; {charge}")
+
+
+def mail_trial_expired(case: Case) -> None:
+    """No obligation: the download comes, the data stays for 14 days."""
+    case.mail("trial_expired", deletes_at=case.site.deletes_at)
+
+
+# Leaving and coming back
+
+
+def mail_cancelled(case: Case) -> None:
+    """A site that was never ready has nothing to download."""
+    case.mail("cancelled", trial_ends_at=case.site.trial_ends_at, deletes_at=case.site.deletes_at)
+
+
+def mail_suspended(case: Case) -> None:
+    """An operator did it."""
+    case.mail("suspended_operator", reason=case.given("reason"))
+
+
+def mail_back_online(case: Case) -> None:
+    """The suspension is over."""
+    case.mail("back_online")
+
+
+def mail_welcome_back(case: Case) -> None:
+    """The cancellation or the expiry is undone."""
+    case.mail("welcome_back", trial_ends_at=case.site.trial_ends_at, period_ends_at=case.site.period_ends_at)
+
+
+def mail_download(case: Case) -> None:
+    """The link, and how long it holds."""
+    export = {name: case.given(name) for name in ("url", "bytes", "sha256")}
+    case.mail("download_ready", **export, deletes_at=case.site.deletes_at)
+
+
+# Money
+
+
+def mail_receipt(case: Case) -> None:
+    """The receipt of the payment just booked; its invoice is named, its numbers come from the books."""
+    site = case.site
+    paid = next(entry for entry in case.entries if isinstance(entry, Closed) and entry.status == "paid")
+    goes_on = site.cancelled_at is None and site.cancels_at is None
+    case.mail(
+        "receipt",
+        invoice_id=paid.invoice_id,
+        card_label=case.given("card_label"),
+        next_charge_at=site.period_ends_at if goes_on else None,
+        next_amount_cents=next_price(site) if goes_on else None,
+    )
+
+
+def mail_declined(case: Case) -> None:
+    """The first decline: what happens when, and what to do."""
+    owed = known(case.site.owed)
+    case.mail(
+        "declined",
+        amount_cents=owed.amount_cents,
+        currency=case.site.currency,
+        card_label=case.given("card_label"),
+        decline_code=case.given("decline_code"),
+        card_refused=owed.card_refused,
+        next_try_at=None if owed.card_refused else next_try_at(owed, case.policy),
+        suspends_at=suspends_at(owed, case.policy),
+    )
+
+
+def mail_suspension_near(case: Case) -> None:
+    """At least 48 h before."""
+    owed = known(case.site.owed)
+    case.mail(
+        "suspension_near",
+        amount_cents=owed.amount_cents,
+        currency=case.site.currency,
+        suspends_at=suspends_at(owed, case.policy),
+    )
+
+
+def mail_suspended_unpaid(case: Case) -> None:
+    """Offline; paying begins a new period, and after 14 days it is cancelled."""
+    case.mail(
+        "suspended_nonpayment",
+        amount_cents=next_price(case.site),
+        currency=case.site.currency,
+        ends_at=known(case.site.unpaid_since) + case.policy.unpaid,
+    )
+
+
+def mail_charge_declined(case: Case, paying: Paying) -> None:
+    """A declined Charge Now or return: nothing has changed."""
+    case.mail(
+        "charge_now_declined",
+        amount_cents=paying.amount_cents,
+        currency=case.site.currency or case.policy.currency,
+        agents=paying.agents,
+        reason=paying.reason,
+        card_label=case.given("card_label"),
+        decline_code=case.given("decline_code"),
+    )
+
+
+def mail_over_plan(case: Case) -> None:
+    """More agents in the site than in the plan: nobody is locked out, none may be added."""
+    case.mail("agents_over_plan", plan_agents=case.site.plan_agents, used_agents=case.site.used_agents)
+
+
+def period_price(site: Site) -> int:
+    """What a whole period of the chosen plan costs, in minor units."""
+    return known(site.plan_agents) * known(site.price_cents)
+
+
+def next_price(site: Site) -> int:
+    """What the next period costs, with a reduction that waits."""
+    agents = site.plan_agents if site.next_agents is None else site.next_agents
+    return known(agents) * known(site.price_cents)
+
+
+def charged(case: Case, paying: Paying) -> dict[str, object]:
+    """The data of `charge.*` events."""
+    return {
+        "invoice": paying.invoice_id,
+        "amount_cents": paying.amount_cents,
+        "currency": case.site.currency or case.policy.currency,
+        "reason": paying.reason,
+    }

@@ -1,0 +1,68 @@
+"""The words of the law's `then` column that choose: a plan, a card, a number of agents."""
+
+from dataclasses import replace
+
+from engine.billing import charge_added_agents
+from engine.case import Case
+from engine.conditions import too_little_to_charge
+from engine.words import agents_in_words, moment, money
+
+
+def choose_plan(case: Case) -> None:
+    """The price is frozen at the first choice; coming back keeps the one agreed then."""
+    site, policy = case.site, case.policy
+    case.change(
+        plan_agents=case.given("agents"),
+        payment_method=case.given("payment_method"),
+        price_cents=policy.price_cents if site.price_cents is None else site.price_cents,
+        currency=site.currency or policy.currency,
+        cancels_at=None,
+    )
+
+
+def choose_card(case: Case) -> None:
+    """A new card may be tried where the old one was refused for good."""
+    card, owed = case.given("payment_method"), case.site.owed
+    if card is None or card == case.site.payment_method:
+        return
+    case.change(payment_method=card, owed=replace(owed, card_refused=False) if owed else None)
+
+
+def choose_agents(case: Case) -> None:
+    """Replaces the number from day 30."""
+    agents = case.given("agents")
+    case.change(plan_agents=agents)
+    case.notes.append(f"{agents_in_words(agents)} from {moment(case.site.trial_ends_at)}; nothing is charged now")
+
+
+def reduce_later(case: Case) -> None:
+    """Fewer agents from the next period, no refund."""
+    agents, begins = case.given("agents"), case.site.period_ends_at
+    case.change(next_agents=agents)
+    case.notes.append(f"{agents_in_words(agents)} from {moment(begins)}; no refund")
+    case.mail("reduction_scheduled", plan_agents=case.site.plan_agents, next_agents=agents, period_ends_at=begins)
+
+
+def withdraw_reduction(case: Case) -> None:
+    """Today's number stays."""
+    case.change(next_agents=None)
+    case.mail("reduction_withdrawn", plan_agents=case.site.plan_agents)
+
+
+def raise_agents(case: Case) -> None:
+    """More agents whose share is too small to charge."""
+    agents, least = case.given("agents"), money(case.policy.min_charge_cents, case.site.currency or "")
+    case.change(plan_agents=agents, agents_allowed=agents, next_agents=None)
+    case.notes.append(f"{agents_in_words(agents)} at once; a share under {least} is not charged")
+
+
+def fit_agents(case: Case) -> None:
+    """Back within a paid period: more agents are charged pro rata, fewer come with the next period."""
+    wanted, paid = case.given("agents"), case.site.agents_allowed
+    case.change(plan_agents=paid)
+    if wanted < paid:
+        reduce_later(case)
+    elif wanted > paid and too_little_to_charge(case):
+        raise_agents(case)
+    elif wanted > paid:
+        charge_added_agents(case)

@@ -1,0 +1,82 @@
+"""A world for thousands of steps: the real engine on a real SQLite file, with adapters that only remember."""
+
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.world import Wakeups, World
+from workers.download import Download
+from workers.host import Removed
+from workers.payment import Charge, Outcome
+from workers.vault import Stored
+
+CARDS = {"pm_declined": ("declined", "later"), "pm_stolen": ("declined", "never")}
+
+
+class Remembers:
+    """Every adapter at once: what is asked for is done, at once and for nothing."""
+
+    def __init__(self) -> None:
+        self.charges: dict[str, Charge] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_args, **_named: None
+
+    @contextmanager
+    def snapshot(self, _site_id: str) -> Any:
+        yield None
+
+    def used_agents(self, _site_id: str) -> int:
+        return 1
+
+    def remove(self, *_args: Any, **_named: Any) -> Removed:
+        return Removed(1, 1)
+
+    remove_all = remove
+
+    def remains(self, _site_id: str) -> list[str]:
+        return []
+
+    def verify(self, *_args: Any) -> Stored:
+        return Stored(1, "", 1)
+
+    def build(self, *_args: Any) -> Download:
+        return Download("file:///x", 1, "")
+
+    def lookup(self, key: str) -> Outcome | None:
+        return self.charge(self.charges[key]) if key in self.charges else None
+
+    def charge(self, charge: Charge) -> Outcome:
+        status, retry = CARDS.get(charge.payment_method, ("succeeded", None))
+        if status == "succeeded":
+            assert charge.key not in self.charges, f"{charge.key} was asked twice"
+            self.charges[charge.key] = charge
+        return Outcome(status, "ref", "card", None if retry is None else "no", retry)
+
+
+class LightWorld(World):
+    """A copy of a migrated database instead of a migration, and no events published."""
+
+    def __init__(self, data_dir: Path, template: Path, redis_url: str) -> None:
+        data_dir.mkdir(parents=True)
+        shutil.copy(template, data_dir / "tenure.db")
+        super().__init__(data_dir, redis_url)
+        self.outside = Remembers()
+        for part in ("host", "vault", "downloads", "payments", "mailer"):
+            self.place.__dict__[part] = self.outside
+        self.place.__dict__["redis"] = _Silent()
+        self.wakeups = self.place.__dict__["broker"] = Wakeups()
+
+
+class _Silent:
+    """A stream to which nobody listens."""
+
+    def set(self, *_args: Any, **_named: Any) -> bool:
+        return False
+
+    def exists(self, *_args: Any) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Nothing was opened."""

@@ -1,0 +1,191 @@
+"""The promises once more, as simply as they can be said: what a site's state, plan and charges must be."""
+
+from calendar import monthrange
+from datetime import datetime, timedelta
+
+DAY = timedelta(days=1)
+GONE = ("cancelled", "expired")
+
+
+def month_after(anchor: datetime, at: datetime) -> datetime:
+    """The anchor's day in the first month that comes after a moment, clamped to the month's end."""
+    year, month = anchor.year, anchor.month
+    while True:
+        date = anchor.replace(year=year, month=month, day=min(anchor.day, monthrange(year, month)[1]))
+        if date > at:
+            return date
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+
+
+class Reference:
+    """One site, as its customer was promised."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now, self.state = now, "trial"
+        self.free_until = now + 30 * DAY
+        self.plan = self.later = self.anchor = self.paid_until = self.declined = self.tried = None
+        self.unpaid = self.ended = self.ends_with_period = None
+        self.allowed, self.card, self.charged = 5, "", []
+
+    # What the customer asks: True when it is done, None when there is nothing to do, False when it is refused
+
+    def subscribe(self, agents: int, card: str) -> bool | None:
+        if self.state in ("trial_subscribed", "active"):
+            return None if (agents, card) == (self.plan, self.card) else False
+        if self.state not in ("trial", *GONE):
+            return False
+        if self.state == "trial" or self.now < self.free_until:
+            self.back_to("trial_subscribed", agents, card)
+        elif self.paid_until and self.now < self.paid_until and not self.declined:
+            before, self.plan = self.allowed, self.allowed
+            self.back_to("active", self.allowed, card)
+            self.fit(agents, before)
+        elif self.pays(card, agents * 2000):
+            self.back_to("active", agents, card)
+            self.start_anew()
+        return True
+
+    def start_anew(self) -> None:
+        self.allowed, self.declined, self.unpaid = self.plan, None, None
+        self.anchor = self.period_start = self.now
+        self.paid_until = month_after(self.now, self.now)
+
+    def back_to(self, state: str, agents: int, card: str) -> None:
+        self.state, self.plan, self.card = state, agents, card
+        self.ended = self.ends_with_period = self.later = None
+
+    def fit(self, agents: int, before: int) -> None:
+        if agents > before:
+            self.add_agents(agents)
+        elif agents < before:
+            self.later = agents
+
+    def change_plan(self, agents: int) -> bool | None:
+        if self.state == "trial_subscribed":
+            same, self.plan = agents == self.plan, agents
+            return None if same else True
+        if self.state != "active":
+            return False
+        if agents == self.plan:
+            withdrawn, self.later = self.later is not None, None
+            return True if withdrawn else None
+        self.fit(agents, self.plan)
+        return True
+
+    def add_agents(self, agents: int) -> None:
+        """Pro rata for whole seconds, half up; too little is free, a decline changes nothing."""
+        start = self.period_start
+        left, whole = (int((self.paid_until - at).total_seconds() // 1) for at in (self.now, start))
+        cents = int((agents - self.allowed) * 2000 * left / whole + 0.5)
+        if cents < 50 or self.pays(self.card, cents):
+            self.plan = self.allowed = agents
+            self.later = None
+
+    def pays(self, card: str, cents: int) -> bool:
+        if card == "pm_visa":
+            self.charged.append(cents)
+        return card == "pm_visa"
+
+    def update_payment(self, card: str) -> bool:
+        if self.state not in ("trial_subscribed", "active", "past_due", "suspended"):
+            return False
+        self.card = card
+        if self.state == "past_due":
+            self.try_again()
+        return True
+
+    def pay(self) -> bool | None:
+        if self.state == "past_due":
+            self.try_again()
+        elif self.state == "suspended":
+            if self.pays(self.card, self.plan * 2000):
+                self.state = "active"
+                self.start_anew()
+        else:
+            return None
+        return True
+
+    def cancel(self, when: str) -> bool | None:
+        if self.state in GONE or (when == "period_end" and (self.state == "trial" or self.ends_with_period)):
+            return None
+        if when == "period_end":
+            if self.state not in ("trial_subscribed", "active"):
+                return False
+            self.ends_with_period = True
+            self.state = "trial" if self.state == "trial_subscribed" else "active"
+        else:
+            self.leave("cancelled")
+        return True
+
+    def leave(self, state: str) -> None:
+        self.state, self.ended, self.later, self.ends_with_period = state, self.now, None, None
+
+    def keep(self) -> bool | None:
+        if self.ends_with_period:
+            self.ends_with_period = None
+            self.state = "trial_subscribed" if self.state == "trial" else self.state
+            return True
+        if self.state not in GONE:
+            return False if self.state == "suspended" else None
+        if self.now < self.free_until:
+            self.back_to("trial", None, "")
+        elif self.paid_until and self.now < self.paid_until and not self.declined:
+            self.back_to("active", self.plan, self.card)
+        else:
+            return False
+        return True
+
+    # What time does
+
+    def advance(self, target: datetime) -> None:
+        while (step := min(self.moments(), default=None)) and step <= target:
+            self.now = max(step, self.now)
+            self.happens()
+        self.now = target
+
+    def moments(self) -> list[datetime]:
+        match self.state:
+            case "trial" | "trial_subscribed":
+                return [self.free_until]
+            case "active":
+                return [self.paid_until]
+            case "past_due":
+                steps = [self.declined + days * DAY for days in (1, 3, 5, 7)]
+                return [next(step for step in steps if step > self.tried)]
+            case "suspended":
+                return [self.unpaid + 14 * DAY]
+        return [self.ended + 14 * DAY] if self.state in GONE else []
+
+    def happens(self) -> None:
+        match self.state:
+            case "trial":
+                self.leave("expired")
+            case "active" if self.ends_with_period:
+                self.leave("cancelled")
+            case "trial_subscribed" | "active":
+                self.new_period()
+            case "past_due":
+                self.try_again()
+            case "suspended":
+                self.leave("cancelled")
+            case _:
+                self.state = "deleted"
+
+    def new_period(self) -> None:
+        self.anchor = self.anchor if self.state == "active" else self.free_until
+        start, self.state = self.paid_until if self.state == "active" else self.free_until, "active"
+        if self.later:
+            self.plan = self.allowed = self.later
+            self.later = None
+        self.period_start, self.paid_until, self.tried = start, month_after(self.anchor, start), self.now
+        if self.pays(self.card, self.plan * 2000):
+            self.allowed = self.plan
+        else:
+            self.state, self.declined = "past_due", self.now
+
+    def try_again(self) -> None:
+        self.tried = self.now
+        if self.pays(self.card, self.plan * 2000):
+            self.state, self.allowed, self.declined = "active", self.plan, None
+        elif self.now >= self.declined + 7 * DAY:
+            self.state, self.unpaid = "suspended", self.now

@@ -1,0 +1,125 @@
+"""The real engine on SQLite against a reference of one page, driven by hypothesis."""
+
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from tests.model.light import LightWorld
+from tests.model.reference import Reference
+from tests.world import HOST, World
+
+AGENTS = st.integers(1, 12)
+CARD = st.sampled_from(["pm_visa", "pm_declined"])
+LENGTH = st.one_of(
+    st.integers(0, 3600).map(lambda seconds: timedelta(seconds=seconds)),
+    st.integers(1, 45).map(lambda days: timedelta(days=days)),
+    st.integers(1, 45).map(lambda days: timedelta(days=days, seconds=-1)),
+)
+OUTCOME = {"applied": True, "no_op": None, "refused": False}
+
+
+class Lives(RuleBasedStateMachine):
+    """One site: every step is asked of the engine and of the reference, and they must agree."""
+
+    template: ClassVar[Path]
+
+    @initialize()
+    def begin(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.world = LightWorld(Path(self.folder.name) / "data", self.template, "redis://127.0.0.1:1")
+        self.world.start_trial()
+        self.site = Reference(self.world.now)
+        self.last = None
+
+    def teardown(self):
+        self.world.close()
+        self.folder.cleanup()
+
+    def ask(self, expected, kind, **data):
+        if self.site.state == "deleted":
+            expected = False
+        said = self.world.send(kind, **data)
+        assert OUTCOME[said["outcome"]] is expected, (kind, data, said["outcome"], said["code"], said["message"])
+        self.last = (kind, said["command"]["id"], data, said)
+
+    @rule(agents=AGENTS, card=CARD)
+    def subscribe(self, agents, card):
+        self.ask(self.site.subscribe(agents, card), "subscribe", agents=agents, payment_method=card)
+
+    @rule(agents=AGENTS)
+    def change_plan(self, agents):
+        self.ask(self.site.change_plan(agents), "change_plan", agents=agents)
+
+    @rule(card=CARD)
+    def update_payment(self, card):
+        self.ask(self.site.update_payment(card), "update_payment", payment_method=card)
+
+    @rule()
+    def pay(self):
+        self.ask(self.site.pay(), "pay")
+
+    @rule(when=st.sampled_from(["now", "now", "period_end"]))
+    def cancel(self, when):
+        self.ask(self.site.cancel(when), "cancel", when=when)
+
+    @rule()
+    def keep(self):
+        self.ask(self.site.keep(), "keep")
+
+    @rule(length=LENGTH)
+    def time_goes_on(self, length):
+        self.world.advance_to(self.world.now + length)
+        self.site.advance(self.world.now)
+
+    @rule()
+    def the_last_command_comes_twice(self):
+        if self.last is not None:
+            kind, key, data, said = self.last
+            assert self.world.send(kind, key=key, **data) == {**said, "duplicate": True}
+
+    @invariant()
+    def the_engine_keeps_what_the_reference_promises(self):
+        document = self.world.show()
+        assert document["state"] == self.site.state
+        charged = [charge.amount_cents for charge in self.world.outside.charges.values()]
+        assert charged == self.site.charged
+        if self.site.state in {"active", "trial_subscribed"}:
+            plan = document["plan"]
+            assert (plan["agents"], plan["next_agents"]) == (self.site.plan, self.site.later)
+            assert document["agents_allowed"] == self.site.allowed
+        assert document["attention"] is None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _template(tmp_path_factory):
+    """One migrated, empty database, copied for every example."""
+    made = World(tmp_path_factory.mktemp("template"), "redis://127.0.0.1:1")
+    made.close()
+    Lives.template = made.data_dir / "tenure.db"
+
+
+def lives(examples):
+    return settings(
+        max_examples=examples,
+        stateful_step_count=40,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
+
+
+def test_the_engine_agrees_with_the_reference_in_200_lives_of_40_steps():
+    run_state_machine_as_test(Lives, settings=lives(200))
+    assert HOST
+
+
+@pytest.mark.long
+def test_the_engine_agrees_with_the_reference_in_5000_lives():
+    run_state_machine_as_test(Lives, settings=lives(5000))
+    assert HOST

@@ -1,0 +1,94 @@
+"""The embedded vault: one archive for each backup, in a folder for each site."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workers.archive_reader import Archive, open_archive, read_title
+from workers.archive_writer import write_archive
+from workers.content import Removed, Snapshot, Stored
+from workers.durable import explained
+from workers.errors import Permanent
+from workers.sqlite_file import faults
+from workers.storeroom import Storeroom
+from workers.unpack import drop_files, unpack
+
+
+class FolderVault:
+    """Archives `<site id>/<backup id>.tar.zst` under one root."""
+
+    def __init__(self, root: Path) -> None:
+        self._room = Storeroom(root, ".tar.zst", owner_of)
+
+    def save(self, site_id: str, backup_id: str, snapshot: Snapshot) -> Stored:
+        """Write a backup; a whole one of this id is kept, a damaged one is written again."""
+        if snapshot.site_id != site_id:
+            raise Permanent(f"this is the content of {snapshot.site_id}, not of {site_id}: nothing was saved")
+        place = self._room.place(site_id, backup_id)
+        with explained(place):
+            if place.exists() and (kept := _whole(place, site_id, backup_id)):
+                return kept
+        with self._room.adding(site_id, backup_id) as file:
+            return write_archive(file, snapshot, backup_id, place.parent)
+
+    def verify(self, site_id: str, backup_id: str) -> Stored:
+        """Read a backup back from the disk: every byte, unpacked, its databases opened and checked."""
+        with _named(site_id, backup_id), self._room.scratch(site_id, backup_id) as scratch:
+            archive = self._open(site_id, backup_id)
+            for database in unpack(archive, scratch, drop_files).databases:
+                if wrong := faults(database):
+                    name = ascii(str(database.relative_to(scratch)))[1:-1]
+                    raise Permanent(f"the database {name} is damaged: {wrong[0]}")
+            return archive.stored
+
+    def extract(self, site_id: str, backup_id: str, into: Path) -> list[str]:
+        """Unpack a backup into a new folder; returns the links that were left out because they lead out of the site."""
+        with _named(site_id, backup_id), explained(into):
+            return unpack(self._open(site_id, backup_id), into).left_out
+
+    def remove(self, site_id: str, backup_id: str) -> Removed:
+        """Take one backup away."""
+        return self._room.remove(site_id, backup_id)
+
+    def remove_all(self, site_id: str) -> Removed:
+        """Take all of a site's backups away, half-written ones included."""
+        return self._room.remove_all(site_id)
+
+    def remains(self, site_id: str) -> list[str]:
+        """Name whatever is left of a site's backups; empty means nothing."""
+        return self._room.remains(site_id)
+
+    def writable(self) -> None:
+        """Raise `Temporary`, with the remedy, if backups can't be written."""
+        self._room.writable()
+
+    def _open(self, site_id: str, backup_id: str) -> Archive:
+        place = self._room.place(site_id, backup_id)
+        if not place.is_file():
+            raise Permanent(f"it is not there: {place}")
+        return open_archive(place, site_id, backup_id)
+
+
+@contextmanager
+def _named(site_id: str, backup_id: str) -> Iterator[None]:
+    """Say of which backup something is wrong."""
+    try:
+        yield
+    except Permanent as wrong:
+        raise Permanent(f"backup {backup_id} of {site_id}: {wrong}") from wrong
+
+
+def _whole(place: Path, site_id: str, backup_id: str) -> Stored | None:
+    try:
+        return open_archive(place, site_id, backup_id).stored
+    except Permanent:
+        return None
+
+
+def owner_of(path: Path) -> str | None:
+    """Read from an archive whose it says it is; None when it says nothing that can be read."""
+    try:
+        site = read_title(path).get("site")
+    except Permanent:
+        return None
+    return site if isinstance(site, str) else None
