@@ -9,6 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from workers import advance, reports, send
+from workers.settings import load
+from workers.workplace import Workplace
+
 HOST = "acme.example.com"
 
 
@@ -75,17 +79,33 @@ class Live:
     def json(self, *words: str, expecting: int = 0) -> Any:
         return json.loads(self.run(*words, "--json", expecting=expecting))
 
-    def show(self, host: str = HOST) -> Any:
-        return self.json("site", "show", host)
+    @property
+    def place(self) -> Workplace:
+        """What the command line works with, without the second that a new Python takes to start."""
+        return Workplace(load(self.environ))
 
-    def send(self, kind: str, *fields: str, host: str = HOST, expecting: int = 0) -> Any:
-        return self.json("send", kind, host, *fields, "--settle", expecting=expecting)
+    def show(self, host: str = HOST) -> Any:
+        return reports.show(self.place, host)
+
+    def history(self, host: str = HOST) -> Any:
+        return reports.history(self.place, host)["moves"]
+
+    def say(self, kind: str, *fields: str, host: str = HOST, key: str | None = None) -> None:
+        """Enqueue a command and wait for nothing."""
+        send.enqueue(self.place, send.envelope(kind, host, fields, source="tests", key=key, extra={}))
+
+    def send(self, kind: str, *fields: str, host: str = HOST) -> Any:
+        """What `tenure send --settle` does."""
+        body = send.envelope(kind, host, fields, source="tests", key=None, extra={})
+        said = send.ask(self.place, body, 60)
+        send.settle(self.place, body, 60)
+        return said
 
     def start_trial(self, host: str = HOST) -> Any:
         return self.send("start_trial", "account=acme", f"email=owner@{host}", host=host)
 
-    def advance(self, length: str) -> str:
-        return str(self.json("clock", "advance", length)["now"])
+    def advance(self, length: str) -> None:
+        advance.advance(self.place, advance.duration(length), 300)
 
     def log(self) -> list[Any]:
         """Every line that all processes of this run wrote, as documents."""

@@ -38,7 +38,10 @@ def the_settings() -> str:
     names = [field.name.upper() for field in fields(Settings)]
     rows = [f"| `TENURE_{name}` | {'' if READERS[name][0] is None else f'`{READERS[name][0]}`'} |" for name in names]
     machine = {"WORKER_PROCESSES"}
-    rows = [row if not any(name in row for name in machine) else f"| `TENURE_{next(iter(machine))}` | as many as cores |" for row in rows]
+    rows = [
+        row if not any(name in row for name in machine) else f"| `TENURE_{next(iter(machine))}` | as many as cores |"
+        for row in rows
+    ]
     return "\n".join(["| name | default |", "|---|---|", *rows, ""])
 
 

@@ -27,17 +27,17 @@ def words_of(live, host=HOST):
 
 def test_a_life_from_sign_up_to_deletion_by_the_real_processes(live):
     live.start()
-    said = live.start_trial()
+    said = live.json("send", "start_trial", HOST, "account=acme", "email=owner@acme.example", "--settle")
     assert (said["schema"], said["outcome"], said["to"]) == ("tenure/answer/1", "applied", "provisioning")
-    site = live.show()
+    site = live.json("site", "show", HOST)
     assert (site["state"], site["agents_allowed"], site["used_agents"]) == ("trial", 5, 1)
     assert (unstamp(site["trial_ends_at"]) - unstamp(site["ready_at"])).total_seconds() == 30 * 86_400
     folder = live.data_dir / "sites" / site["id"]
     assert (folder / "helpdesk.db").exists()
 
-    live.advance("29d23h59m59s")
+    live.run("clock", "advance", "29d23h59m59s")
     assert live.show()["state"] == "trial"
-    live.advance("1s")
+    live.run("clock", "advance", "1s")
     site = live.show()
     assert (site["state"], site["online"]) == ("expired", False)
     assert Path(site["export"]["url"].removeprefix("file://")).stat().st_size == site["export"]["bytes"]
@@ -156,13 +156,13 @@ def test_a_worker_killed_in_the_middle_of_a_backup_is_replaced_and_the_backup_is
     live.start(LEASE_SECONDS="2")
     live.start_trial()
     a_large_site(live)
-    live.run("send", "back_up", HOST)
+    live.say("back_up")
     until(lambda: backup_is_being_written(live))
     for pid in live.find("-m workers")[1:]:
         os.kill(pid, signal.SIGKILL)
 
     until(lambda: ("done", "back_up") in words_of(live), 60)
-    live.run("clock", "advance", "0s")
+    live.advance("0s")
     assert words_of(live).count(("done", "back_up")) == 1
     assert live.show()["state"] == "trial"
     assert len(list((live.data_dir / "backups" / live.show()["id"]).iterdir())) in {1, 2}
@@ -189,14 +189,15 @@ def test_a_killed_valkey_comes_back_at_the_same_address_with_every_command(live)
     for pid in live.find("-m workers"):
         os.kill(pid, signal.SIGSTOP)
     for number in range(20):
-        live.run("send", "update_contact", HOST, f"email=owner{number}@acme.example", "--id", f"change-{number}")
-    os.kill(live.find("valkey-server")[0], signal.SIGKILL)
+        live.say("update_contact", f"email=owner{number}@acme.example", key=f"change-{number}")
+    with redis.Redis.from_url(url) as client:
+        os.kill(client.info("server")["process_id"], signal.SIGKILL)
     for pid in live.find("-m workers"):
         os.kill(pid, signal.SIGCONT)
 
-    until(lambda: len([one for one in live.json("site", "history", HOST)["moves"] if one["type"] == "site.update_contact"]) == 20, 60)  # fmt: skip
+    until(lambda: [one["type"] for one in live.history()].count("site.update_contact") == 20, 60)
     assert json.loads((live.data_dir / "up.json").read_text())["redis_url"] == url
-    live.run("clock", "advance", "0s")
+    live.advance("0s")
     assert live.show()["version"] == 22
     assert live.stop() == 0
 
