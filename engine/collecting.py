@@ -18,7 +18,7 @@ def book_payment(case: Case) -> None:
     paying = answer(case, "succeeded")
     case.entries.append(Closed(paying.invoice_id, "paid", paying.reason))
     if paying.reason != "change_plan":
-        case.change(owed=None, unpaid_since=None)
+        case.change(owed=None, unpaid_since=None, charged_at=case.now)
 
 
 def book_new_start(case: Case) -> None:

@@ -1,5 +1,6 @@
 """The clock process: APScheduler wakes the engine when time makes something due. Dates live in the Timer table."""
 
+import logging
 import signal
 import sys
 from datetime import UTC, datetime, timedelta
@@ -121,6 +122,9 @@ def main() -> int:
         sys.stderr.write(f"clock: {wrong}\n")
         return 1
     logs.configure(settings.log_format)
+    logging.getLogger("apscheduler").setLevel(
+        logging.ERROR
+    )  # a bell during a firing is no news: it fires until nothing is due
     clock = Clock(place)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, clock.stop)

@@ -130,7 +130,7 @@ def charge(place: Workplace, work: Work) -> Report:
             invoice_id=args["invoice_id"],
             amount_cents=args["amount_cents"],
             currency=work.site.currency or place.policy.currency,
-            payment_method=work.site.payment_method or "",
+            payment_method=args["payment_method"] or "",
             at=work.now,
         )
     )

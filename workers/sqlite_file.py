@@ -15,7 +15,8 @@ SMALLEST = 512
 SIDECARS = ("-wal", "-shm", "-journal")
 PATIENCE_SECONDS = 10.0
 LOCKED = {sqlite.SQLITE_BUSY, sqlite.SQLITE_LOCKED}
-BROKEN = {sqlite.SQLITE_NOTADB, sqlite.SQLITE_CORRUPT}
+BROKEN = ("file is not a database", "database disk image is malformed")
+"""SQLite's own words for damage: the online backup raises the same error for everything and gives no code."""
 
 HELPDESK = """
 CREATE TABLE agents (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, active INTEGER NOT NULL DEFAULT 1);
@@ -67,8 +68,7 @@ def copy_live(source: Path, target: Path) -> None:
             copy.execute("PRAGMA synchronous = OFF")
             live.backup(copy, progress=_give_up_when_locked)
     except sqlite.Error as wrong:
-        code = getattr(wrong, "sqlite_errorcode", 0) & 0xFF
-        kind = Permanent if code in BROKEN or type(wrong) is sqlite.DatabaseError else Temporary
+        kind = Permanent if str(wrong) in BROKEN else Temporary
         raise kind(f"{ascii(str(source))[1:-1]}: this database can't be copied: {wrong}") from wrong
 
 

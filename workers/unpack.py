@@ -150,10 +150,10 @@ def _finish(members: Stream) -> None:
 
 def _stranger(block: bytes, record: Record | None = None) -> str:
     """Say what a member is that should not be there; it is refused whatever this finds out."""
+    if not any(block):
+        return "the archive ends before its manifest does: it is cut short"
     try:
         found = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except tarfile.EOFHeaderError:
-        return "the archive ends before its manifest does: it is cut short"
     except tarfile.HeaderError:
         return "there is something in the archive that is no member: it is damaged"
     return f"{_shown(found.name)} {_strangeness(found, record)}"

@@ -63,7 +63,7 @@ class Killer:
     def __init__(self, number):
         self.left = number
 
-    def __call__(self, event, arguments):
+    def __call__(self, event, _arguments):
         if event in STEPS:
             self.left -= 1
             if self.left < 0:

@@ -223,7 +223,7 @@ class TestALiveSite:
 
 def test_a_url_of_no_known_kind_names_the_setting_the_value_and_the_remedy(tmp_path):
     for url in ("ftp://user:secret@x/y", "file:relative", "file://other/x"):
-        with pytest.raises(ValueError, match="TENURE_HOST_URL=.*use file:") as wrong:
+        with pytest.raises(ValueError, match=r"TENURE_HOST_URL=.*use file:") as wrong:
             open_host(url, tmp_path)
         assert "secret" not in str(wrong.value)
 
