@@ -27,6 +27,7 @@ def wishes(random: Random, horizon: timedelta) -> Iterator[Wish]:
         yield Wish(subscribes_after, "site.subscribe", _plan(random))
         yield from _plan_changes(random, subscribes_after, horizon)
     yield from _leaving(random, horizon)
+    yield from _hesitating(random, horizon)
     yield from _operators(random, horizon)
     yield from _nonsense(random, horizon)
 
@@ -65,6 +66,18 @@ def _leaving(random: Random, horizon: timedelta) -> Iterator[Wish]:
         if random.random() < 0.5:
             yield Wish(at, *random.choice((("site.keep", {}), ("site.subscribe", _plan(random)))))
         at += random.uniform(0, 120) * DAY
+
+
+def _hesitating(random: Random, horizon: timedelta) -> Iterator[Wish]:
+    """Some leave, come back and leave again within days."""
+    if random.random() < 0.15:
+        at = _between(random, timedelta(0), horizon)
+        yield Wish(at, "site.cancel", {})
+        for _ in range(random.randint(1, 3)):
+            at += random.uniform(0, 4) * DAY
+            yield Wish(at, *random.choice((("site.keep", {}), ("site.subscribe", _plan(random)))))
+            at += random.uniform(0, 4) * DAY
+            yield Wish(at, "site.cancel", {})
 
 
 def _operators(random: Random, horizon: timedelta) -> Iterator[Wish]:

@@ -21,6 +21,9 @@ DURATIONS = {
     "delete": timedelta(minutes=1),
     "mail": timedelta(seconds=1),
 }
+SLOW_SHARE = 0.03
+"""How many effects take days and not minutes."""
+
 Step = tuple[datetime, int, str, tuple[Any, ...]]
 
 
@@ -163,8 +166,14 @@ class Fleet:
             self._set_timers(site_id, decision)
             for effect in decision.effects:
                 if effect.kind in DURATIONS:
-                    self._later(self.now + DURATIONS[effect.kind], "report", site_id, effect, after.generation)
+                    self._later(self.now + self._duration(effect), "report", site_id, effect, after.generation)
         return decision
+
+    def _duration(self, effect: engine.Effect) -> timedelta:
+        """Mostly quick; now and then a store, a mail server or a card network is away for days."""
+        if self.random.random() >= SLOW_SHARE or effect.kind in {"provision", "delete"}:
+            return DURATIONS[effect.kind]
+        return self.random.uniform(0, 3 if effect.kind == "charge" else 20) * timedelta(days=1)
 
     def _note_state(self, site_id: str, before: engine.Site | None, after: engine.Site) -> None:
         was = before.state if before else None

@@ -1,0 +1,151 @@
+"""The simulator: the law keeps the promises for years, and a checker that knows no code catches a law that does not."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+import engine
+from engine import authority, billing, conditions, machine, periods, rules
+from engine.machine import CONSEQUENCES
+from workers.simulation import fleet
+from workers.simulation.report import simulate, text
+
+DAY = timedelta(days=1)
+POLICY = engine.Policy()
+
+
+def run(policy=POLICY, *, sites=400, seed=1):
+    return simulate(sites, 365, seed, backups=False, policy=policy)
+
+
+@pytest.fixture
+def law(monkeypatch):
+    """Change words of the law for one test: the machine is built again around them."""
+
+    def change(**words):
+        for name, word in words.items():
+            table = machine.CONDITIONS if name in machine.CONDITIONS else CONSEQUENCES
+            monkeypatch.setitem(table, name, word)
+        monkeypatch.setattr(machine, "MACHINE", machine.build())
+
+    return change
+
+
+def test_a_year_of_the_law_breaks_no_promise():
+    found = run()
+
+    assert (found["violations"], found["broken"]) == (0, [])
+    assert sum(found["deletions_per_day"]) > 100
+    assert sum(found["charges_per_day"]) > 500
+    assert "0 violations" in text(found)
+
+
+def test_the_same_seed_gives_the_same_output_to_the_byte_and_another_seed_another():
+    first, again, other = (json.dumps(run(sites=60, seed=seed)) for seed in (7, 7, 8))
+
+    assert first == again
+    assert first != other
+
+
+def test_nightly_backups_are_added_on_demand():
+    with_backups = simulate(5, 60, 1, backups=True, policy=POLICY)
+
+    assert with_backups["violations"] == 0
+    assert with_backups["timers_fired"] > run(sites=5)["timers_fired"]
+
+
+def caught(found, words):
+    """The checker saw it, and its line names the seed that shows it again."""
+    assert found["violations"] > 0
+    assert any(words in line for line in found["broken"]), found["broken"][:5]
+    assert all(line.startswith("seed 1: ") for line in found["broken"])
+
+
+def test_a_grace_of_13_days_is_caught():
+    caught(run(replace(POLICY, retention=13 * DAY)), "deleted before 14 full days")
+
+
+def test_a_trial_of_29_days_is_caught_by_its_charge_and_its_end():
+    found = run(replace(POLICY, trial=29 * DAY))
+    caught(found, "charged before day 30")
+    caught(found, "a trial expired before its 30 days were over")
+
+
+def test_a_notice_of_47_hours_is_caught():
+    caught(run(replace(POLICY, notice=timedelta(hours=47)), sites=2000), "without 48 h of notice")
+
+
+def test_a_deletion_without_the_final_backup_is_caught(monkeypatch):
+    monkeypatch.setattr(authority, "EVIDENCE", {name: authority.EVIDENCE[name] for name in ("export", "notice")})
+
+    caught(run(sites=1000), "without a final backup")
+
+
+def test_evidence_of_an_older_generation_is_caught(law, monkeypatch):
+    law(of_this_generation=lambda _case: True)
+    monkeypatch.setattr(fleet, "SLOW_SHARE", 0.5)
+
+    caught(run(sites=1500), "deleted ")
+
+
+def test_a_renewal_that_comes_twice_is_caught(law):
+    renew = CONSEQUENCES["begin_period"]
+
+    def twice(case):
+        renew(case)
+        case.change(period_ends_at=case.site.period_start + DAY)
+
+    law(begin_period=twice)
+    caught(run(), "paid twice")
+
+
+def test_a_cent_too_much_is_caught(monkeypatch):
+    def dearer(*given):
+        return periods.prorate(*given) + 1
+
+    monkeypatch.setattr(billing, "prorate", dearer, raising=False)
+    monkeypatch.setattr(conditions, "prorate", dearer)
+    caught(run(), "of a period")
+
+
+def test_paying_again_for_paid_days_after_a_return_is_caught(law):
+    law(paid_period_runs=lambda _case: False)
+
+    caught(run(sites=1500), "paid twice")
+
+
+def test_a_return_that_keeps_the_old_evidence_is_caught(law):
+    def forgetful(case):
+        case.change(cancelled_at=case.now, cancels_at=None)
+
+    law(end_service=forgetful, come_back=lambda case: case.change(cancelled_at=None, cancels_at=None))
+    caught(run(sites=1000), "deleted ")
+
+
+def test_a_retention_that_counts_from_the_cancellation_is_caught(law, monkeypatch):
+    farewell = CONSEQUENCES["say_farewell"]
+
+    def hasty(case):
+        farewell(case)
+        case.change(deletes_at=case.now + case.policy.retention)
+
+    law(say_farewell=hasty)
+    monkeypatch.setattr(authority, "EVIDENCE", {name: authority.EVIDENCE[name] for name in ("backup", "notice")})
+    caught(run(sites=1500), "14 full days of download")
+
+
+def test_a_deletion_that_skips_deleting_is_caught(monkeypatch):
+    changed = tuple(replace(row, to="deleted") if row.command == "site.delete" else row for row in rules.RULES)
+    monkeypatch.setattr(machine, "RULES", changed)
+    monkeypatch.setattr(machine, "MACHINE", machine.build())
+
+    caught(run(), "not through deleting")
+
+
+def test_a_hold_that_holds_nothing_is_caught(monkeypatch, law):
+    law(hold=lambda case: case.change(attention="a hold was asked for"))
+    monkeypatch.setattr(authority, "GUARDS", tuple(one for one in authority.GUARDS if one is not authority.no_hold))
+
+    caught(run(sites=2000), "deleted under a hold")
