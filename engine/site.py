@@ -75,6 +75,7 @@ class Site:
     generation: int = 0
     ready_at: datetime | None = None
     trial_ends_at: datetime | None = None
+    trial_days: int = 30
     trial_agents: int = 5
     agents_allowed: int = 0
     used_agents: int = 0
@@ -89,6 +90,7 @@ class Site:
     charged_at: datetime | None = None
     cancels_at: datetime | None = None
     cancelled_at: datetime | None = None
+    retention_days: int | None = None
     export_ready_at: datetime | None = None
     final_backup_at: datetime | None = None
     warned_at: datetime | None = None

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import BigInteger, Connection, Row, delete, select
 from sqlmodel import Field, SQLModel
 
 from models.upsert import upsert
@@ -21,7 +21,7 @@ class Backup(SQLModel, table=True):
     purpose: str
     taken_at: datetime
     verified_at: datetime
-    bytes: int
+    bytes: int = Field(sa_type=BigInteger)
     sha256: str
     files: int
 
@@ -33,7 +33,7 @@ class Export(SQLModel, table=True):
     site_id: str = Field(index=True)
     generation: int
     url: str
-    bytes: int
+    bytes: int = Field(sa_type=BigInteger)
     sha256: str
     ready_at: datetime
 
