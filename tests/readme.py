@@ -1,23 +1,38 @@
-"""The parts of the README that are made from the code. `python -m tests.readme` writes them; a test keeps them fresh."""
+"""The parts of the README that the code makes. `python -m tests.readme` writes them; a test keeps them fresh."""
 
 import re
 import sys
 from dataclasses import fields
+from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+from uuid import UUID
 
 from engine.diagram import diagram
 from engine.menu import LABELS
-from workers import shown
+from models import clock
+from models.database import writing
+from tests.model.light import LightWorld
+from tests.world import HOST, World
+from workers import logs, reports, shown
 from workers.envelope import FORMS
 from workers.settings import READERS, Settings
 
+MACHINE = "| `TENURE_WORKER_PROCESSES` | as many as cores, 8 at the most |"
 README = Path(__file__).parent.parent / "README.md"
 PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def made() -> dict[str, str]:
     """Each part by its name."""
-    return {"diagram": the_diagram(), "commands": the_commands(), "settings": the_settings(), "show": the_show()}
+    with patch("workers.command.uuid7", lambda: UUID("019c1234567870008000000000000001")):
+        return _made()
+
+
+def _made() -> dict[str, str]:
+    return {"diagram": the_diagram(), "commands": the_commands(), "settings": the_settings(), **the_life()}
 
 
 def the_diagram() -> str:
@@ -37,43 +52,32 @@ def _data(kind: str) -> str:
 def the_settings() -> str:
     names = [field.name.upper() for field in fields(Settings)]
     rows = [f"| `TENURE_{name}` | {'' if READERS[name][0] is None else f'`{READERS[name][0]}`'} |" for name in names]
-    machine = {"WORKER_PROCESSES"}
-    rows = [
-        row if not any(name in row for name in machine) else f"| `TENURE_{next(iter(machine))}` | as many as cores |"
-        for row in rows
-    ]
+    rows = [MACHINE if "WORKER_PROCESSES" in row else row for row in rows]
     return "\n".join(["| name | default |", "|---|---|", *rows, ""])
 
 
-def the_show() -> str:
-    """A site in its trial, as `tenure site show` prints it."""
-    document = {
-        "site": "acme.example.com",
-        "state": "trial",
-        "online": True,
-        "id": "site_01a20a23b0d377b89ae44e8378afef77",
-        "version": 2,
-        "account": "acme",
-        "used_agents": 1,
-        "agents_allowed": 5,
-        "plan": None,
-        **dict.fromkeys(shown.DATES),
-        "ready_at": "2026-01-31T09:30:00.000000Z",
-        "trial_ends_at": "2026-03-02T09:30:00.000000Z",
-        "suspended_for": None,
-        "hold": None,
-        "restore_points": {"previous_day": None, "7_day": None, "30_day": None},
-        "export": None,
-        "invoices": [],
-        "next": [
-            {"what": "back_up_nightly", "at": "2026-02-01T01:08:08.000000Z"},
-            {"what": "remind", "at": "2026-02-23T09:30:00.000000Z"},
-            {"what": "expire", "at": "2026-03-02T09:30:00.000000Z"},
-        ],
-        "menu": [{"label": "Subscribe Now"}, {"label": "End Trial"}, {"label": "Change Contact"}],
-        "attention": None,
-    }
-    return "".join(f"    {line}\n" for line in shown.site(document).splitlines())
+def the_life() -> dict[str, str]:
+    """What the command line prints for one site on the way, with a fixed name, id and clock."""
+    with TemporaryDirectory() as folder:
+        world = _world(Path(folder))
+        world.start_trial()
+        parts = {"show": shown.site(world.show())}
+        world.send("subscribe", agents=7, payment_method="pm_visa")
+        parts["due"] = shown.due(reports.due(world.place, within=None, subject=None))
+        world.advance(days=40)
+        parts["dryrun"] = shown.answer(world.say("change_plan", agents=9, extra={"dryrun": True}))
+        world.send("cancel")
+        parts["why"] = shown.why(reports.why(world.place, HOST))
+        world.close()
+    return {name: "".join(f"    {line[:140]}\n" for line in text.splitlines()) for name, text in parts.items()}
+
+
+def _world(folder: Path) -> LightWorld:
+    template = World(folder / "template", "redis://127.0.0.1:1")
+    with writing(template.place.database) as tx:
+        tx.execute(clock.CLOCK.update().values(now=datetime(2026, 1, 31, 9, 30, tzinfo=UTC), secret="readme"))
+    template.close()
+    return LightWorld(folder / "life", template.data_dir / "tenure.db", "redis://127.0.0.1:1")
 
 
 def fresh(text: str) -> str:
@@ -83,5 +87,6 @@ def fresh(text: str) -> str:
 
 
 if __name__ == "__main__":
+    logs.configure("json", StringIO())
     README.write_text(fresh(README.read_text()))
     sys.stdout.write("README.md is fresh\n")
