@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from engine.case import known
 from engine.ladder import next_try_at, suspends_at
 from engine.policy import Policy
 from engine.site import Site
-from engine.words import agents_in_words
+from engine.words import agents_in_words, money
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ def outlook(site: Site, kind: str, policy: Policy) -> Outlook:
     """What `kind` will do to this site as things stand now."""
     match kind:
         case "renew":
-            return _renewal(site)
+            return _renewal(site, policy)
         case "retry_charge" if site.owed is not None:
             return _dunning(site, policy)
         case "remind":
@@ -42,7 +43,7 @@ DETAILS = {
 }
 
 
-def _renewal(site: Site) -> Outlook:
+def _renewal(site: Site, policy: Policy) -> Outlook:
     """The plan's next period; a waiting reduction counts if the agents are gone by then."""
     wanted = site.next_agents
     reduces = wanted is not None and site.used_agents <= wanted
@@ -52,16 +53,17 @@ def _renewal(site: Site) -> Outlook:
     note = f", reduced from {site.plan_agents}" if reduces else ""
     if wanted is not None and not reduces:
         note = f", not reduced to {wanted}: {agents_in_words(site.used_agents)} in use"
-    return Outlook(f"{first} for {agents_in_words(agents)}{note}: {amount} {site.currency} minor units", amount)
+    return Outlook(
+        f"{first} for {agents_in_words(agents)}{note}: {money(amount, site.currency or policy.currency)}", amount
+    )
 
 
 def _dunning(site: Site, policy: Policy) -> Outlook:
-    owed = site.owed
-    if owed is None:
-        return Outlook("nothing is owed")
+    owed = known(site.owed)
     then = "; a decline suspends the site" if next_try_at(owed, policy) == suspends_at(owed, policy) else ""
     if owed.card_refused:
         return Outlook(f"the card may not be tried again{then.replace('a decline suspends', 'suspends')}")
     return Outlook(
-        f"the unpaid {owed.amount_cents} {site.currency} minor units are tried again{then}", owed.amount_cents
+        f"the unpaid {money(owed.amount_cents, site.currency or policy.currency)} are tried again{then}",
+        owed.amount_cents,
     )

@@ -2,6 +2,14 @@
 
 from datetime import UTC, datetime
 
+DECIMALS = {
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI"), 0),
+    **dict.fromkeys(("VND", "VUV", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}
+"""ISO 4217: the currencies whose minor unit is not a hundredth."""
+
 
 def moment(at: datetime | None) -> str:
     """RFC 3339, UTC, six digits, `Z`; "not set" for None."""
@@ -16,8 +24,10 @@ def agents_in_words(count: int) -> str:
 
 
 def money(cents: int, currency: str) -> str:
-    """An amount as an operator reads it; the letters to customers have a fuller form."""
-    return f"{cents} {currency} minor units"
+    """`USD 1,234.50`, `JPY 1,235`, `KWD 1.234`: minor units with the decimals of their currency."""
+    places = DECIMALS.get(currency, 2)
+    whole, rest = divmod(cents, 10**places)
+    return f"{currency} {whole:,}.{rest:0{places}}" if places else f"{currency} {whole:,}"
 
 
 def shown(value: object) -> str:

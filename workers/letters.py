@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from engine.words import money
 from workers.errors import Permanent
 
 TEXTS = Path(__file__).with_name("letter_texts")
@@ -23,14 +24,6 @@ WIDTH = 72
 GLUE = "\u00a0"
 CONDITION = re.compile(r"\[(!?)(\w+)\]")
 PLACEHOLDER = re.compile(r"{(\w+)}")
-
-DECIMALS = {
-    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI"), 0),
-    **dict.fromkeys(("VND", "VUV", "XAF", "XOF", "XPF"), 0),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-    **dict.fromkeys(("CLF", "UYW"), 4),
-}
-"""ISO 4217: the currencies whose minor unit is not a hundredth."""
 
 STEP = 1024
 
@@ -60,13 +53,6 @@ def needed(kind: str) -> frozenset[str]:
     always = [text for conditions, text in map(_parted, _template(kind)) if not conditions]
     facts = frozenset(fact for text in always for fact in PLACEHOLDER.findall(text))
     return facts | {"currency"} if any(fact.endswith("_cents") for fact in facts) else facts
-
-
-def money(cents: int, currency: str) -> str:
-    """`USD 1,234.50`, `JPY 1,235`, `KWD 1.234`: minor units with the decimals of their currency."""
-    places = DECIMALS.get(currency, 2)
-    whole, rest = divmod(cents, 10**places)
-    return f"{currency} {whole:,}.{rest:0{places}}" if places else f"{currency} {whole:,}"
 
 
 def moment(at: datetime) -> str:

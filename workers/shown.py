@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from engine.words import money
+
 Document = dict[str, Any]
 
 
@@ -36,7 +38,7 @@ def _plan(plan: Document | None) -> str:
     if plan is None:
         return ""
     later = f", {plan['next_agents']} from the next period" if plan["next_agents"] else ""
-    return f"; plan {plan['agents']} × {plan['price_cents']} {plan['currency']} minor units a month{later}"
+    return f"; plan {plan['agents']} × {money(plan['price_cents'], plan['currency'])} a month{later}"
 
 
 def _point(point: Document | None) -> str:
@@ -46,7 +48,7 @@ def _point(point: Document | None) -> str:
 def _invoice(invoice: Document) -> str:
     number = f"no. {invoice['number']}" if invoice["number"] else "not numbered"
     return (
-        f"{number} {invoice['status']}: {invoice['amount_cents']} {invoice['currency']} minor units, "
+        f"{number} {invoice['status']}: {money(invoice['amount_cents'], invoice['currency'])}, "
         f"{invoice['reason']}, {invoice['period_start']} to {invoice['period_end']}"
     )
 
@@ -62,7 +64,7 @@ def answer(said: Document) -> str:
         lines.append(f"  {said['message']}")
     if said["charge"]:
         charge = said["charge"]
-        lines.append(f"  charge    {charge['amount_cents']} {charge['currency']} minor units ({charge['reason']})")
+        lines.append(f"  charge    {money(charge['amount_cents'], charge['currency'])} ({charge['reason']})")
     if said["effects"]:
         lines.append(f"  effects   {', '.join(said['effects'])}")
     lines += [f"  next      {step['at']}  {step['what']}" for step in said["timers"]]
