@@ -128,7 +128,7 @@ def charge_added_agents(case: Case) -> None:
         numbered=False,
     )
     case.notes.append(
-        f"{agents_in_words(invoice.agents)} added × {price} × {left} s left ÷ {whole} s of this period "
+        f"{agents_in_words(invoice.agents)} added × {money(price, invoice.currency)} × {left} s left ÷ {whole} s of this period "
         f"= {money(invoice.amount_cents, invoice.currency)}"
     )
     ask(case, invoice, "change_plan", wanted, f"{site.id}:change_plan:{case.command.digest}")
@@ -188,7 +188,7 @@ def ask(case: Case, invoice: Invoice, reason: str, agents: int, payment_id: str,
     )
     if invoice.kind == "period":
         case.notes.append(
-            f"{agents_in_words(agents)} × {invoice.unit_price_cents} for one month "
+            f"{agents_in_words(agents)} × {money(invoice.unit_price_cents, invoice.currency)} for one month "
             f"= {money(invoice.amount_cents, invoice.currency)}"
         )
     charge(case, paying, 1)

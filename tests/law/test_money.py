@@ -167,7 +167,7 @@ def test_half_a_cent_is_rounded_up_in_a_charge():
 def test_the_arithmetic_is_told_in_words():
     lab = active().advance(days=7)
     notes = lab.judge("change_plan", {"agents": 5}).notes
-    assert notes[0] == ("2 agents added × 2000 × 1814400 s left ÷ 2419200 s of this period = USD 30.00")
+    assert notes[0] == ("2 agents added × USD 20.00 × 1814400 s left ÷ 2419200 s of this period = USD 30.00")
     assert "USD 30.00 are charged now (change_plan)" in notes
 
 
