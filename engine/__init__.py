@@ -16,6 +16,7 @@ from engine.decision import (
 )
 from engine.menu import allowed, menu
 from engine.policy import Policy
+from engine.retention import Kept, restore_points, to_keep
 from engine.site import STATES, Owed, Paying, Site
 from engine.timers import timers
 
@@ -35,6 +36,7 @@ __all__ = [
     "Effect",
     "Event",
     "Invoice",
+    "Kept",
     "Owed",
     "Paying",
     "Payment",
@@ -45,6 +47,8 @@ __all__ = [
     "authorize_destruction",
     "decide",
     "menu",
+    "restore_points",
     "timers",
+    "to_keep",
     "with_live_facts",
 ]

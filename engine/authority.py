@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from engine.policy import Policy
+from engine.policy import DAY, Policy
 from engine.site import LEAVING, Site
-from engine.words import moment, shown
+from engine.words import moment, named, shown
 
 Guard = Callable[[Site, datetime, Policy], str | None]
 
@@ -25,16 +25,16 @@ def needs(site: Site, evidence: str) -> bool:
     return site.ready_at is not None and evidence not in site.waived
 
 
-def kept_for(_site: Site, policy: Policy) -> timedelta:
+def kept_for(site: Site, policy: Policy) -> timedelta:
     """How long this customer was told that the data is kept; a changed setting is for later customers."""
-    return policy.retention
+    return policy.retention if site.retention_days is None else site.retention_days * DAY
 
 
 def right_state(site: Site, _now: datetime, _policy: Policy) -> str | None:
     """Only a site that has left is deleted."""
     if site.state in {*LEAVING, "failed", "deleting"}:
         return None
-    return f"state {site.state} is not one that is deleted"
+    return f"{named(site.host)} is {site.state}, which is not a state that is deleted"
 
 
 def no_hold(site: Site, _now: datetime, _policy: Policy) -> str | None:

@@ -128,8 +128,8 @@ def charge_added_agents(case: Case) -> None:
         numbered=False,
     )
     case.notes.append(
-        f"{agents_in_words(invoice.agents)} added × {money(price, invoice.currency)} × {left} s left ÷ {whole} s of this period "
-        f"= {money(invoice.amount_cents, invoice.currency)}"
+        f"{agents_in_words(invoice.agents)} added × {money(price, invoice.currency)} × "
+        f"{left} s left ÷ {whole} s of this period = {money(invoice.amount_cents, invoice.currency)}"
     )
     ask(case, invoice, "change_plan", wanted, f"{site.id}:change_plan:{case.command.digest}")
 

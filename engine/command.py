@@ -6,6 +6,8 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
+from engine.retention import Kept
+
 LABELS: dict[str, str] = {
     "site.start_trial": "Start Free Trial",
     "site.subscribe": "Subscribe Now",
@@ -17,6 +19,7 @@ LABELS: dict[str, str] = {
     "site.update_contact": "Change Contact",
     "site.export": "Prepare Download",
     "site.back_up": "Back Up Now",
+    "site.restore": "Restore",
 }
 """Customers' commands in the order of the portal's menu."""
 
@@ -47,6 +50,7 @@ EFFECTS = (
     "site.charge_declined",
     "site.export_ready",
     "site.backup_verified",
+    "site.restored",
     "site.notice_sent",
     "site.gave_up",
     "site.site_deleted",
@@ -60,7 +64,7 @@ class Command:
     """One thing asked: `(source, id)` is its idempotency key, `cause` the command that it goes back to.
 
     `new_site_id` is the id a new site would get; `quoted_at` the moment of a review, which fixes the amount;
-    `by_customer` tells that no operator asks.
+    `by_customer` tells that no operator asks. `backups` are the site's, for the commands that look at them, else None.
     """
 
     type: str
@@ -73,6 +77,7 @@ class Command:
     new_site_id: str = ""
     quoted_at: datetime | None = None
     by_customer: bool = False
+    backups: tuple[Kept, ...] | None = None
 
     @property
     def root(self) -> tuple[str, str]:

@@ -12,7 +12,7 @@ BY_DATA = frozenset(
         *("same_plan", "same_agents", "same_reduction", "same_contact", "fewer_agents", "too_little_to_charge"),
         *("at_period_end", "already_waived", "must_cover_used_agents", "must_be_subscribed_first", "must_be_at_once"),
         *("must_name_a_card_to_try", "not_awaited", "pays_period", "pays_agents", "pays_new_start", "pays_return"),
-        *("card_changed", "is_final", "of_this_generation"),
+        *("card_changed", "is_final", "of_this_generation", "must_have_a_restore_point"),
     }
 )
 

@@ -33,6 +33,7 @@ def open_account(case: Case) -> None:
         email=data["email"],
         state="provisioning",
         created_at=case.now,
+        trial_days=policy.trial // DAY,
         trial_agents=policy.trial_agents,
         agents_allowed=policy.trial_agents,
     )
@@ -44,7 +45,7 @@ def provision(case: Case) -> None:
 
 
 def begin_trial(case: Case) -> None:
-    ends = case.now + case.policy.trial
+    ends = case.now + case.site.trial_days * DAY
     case.change(ready_at=case.now, trial_ends_at=ends, used_agents=1, night_at=case.now)
 
 
@@ -55,13 +56,14 @@ def take_down(case: Case) -> None:
 def note_failure(case: Case) -> None:
     case.change(
         cancelled_at=case.now,
+        retention_days=case.policy.retention // DAY,
         attention=f"the site could not be built ({shown(case.given('error'))}): "
         "site.retry builds it again, site.cancel gives it up",
     )
 
 
 def forget_failure(case: Case) -> None:
-    case.change(cancelled_at=None, deletes_at=None)
+    case.change(cancelled_at=None, deletes_at=None, retention_days=None)
     try_again(case)
 
 

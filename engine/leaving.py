@@ -15,6 +15,7 @@ def end_service(case: Case) -> None:
     case.change(
         generation=case.site.generation + 1,
         cancelled_at=case.now,
+        retention_days=case.policy.retention // DAY,
         cancels_at=None,
         export_ready_at=None,
         final_backup_at=None,
@@ -46,7 +47,7 @@ def say_farewell(case: Case) -> None:
 def come_back(case: Case) -> None:
     """A return is a new generation as well: what was prepared for the deletion is void."""
     end_service(case)
-    case.change(cancelled_at=None, night_at=case.now)
+    case.change(cancelled_at=None, retention_days=None, night_at=case.now)
 
 
 def drop_plan(case: Case) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from transitions import Machine
 from transitions.core import MachineError
 
-from engine import billing, collecting, conditions, consequences, demands, ladder, leaving, letters, plans
+from engine import backups, billing, collecting, conditions, consequences, demands, ladder, leaving, letters, plans
 from engine.case import Case
 from engine.rules import RULES, Rule
 from engine.site import ABSENT, STATES
@@ -27,9 +27,9 @@ def words(answer: Any, *rooms: ModuleType) -> dict[str, Callable[[Case], Any]]:
     }
 
 
-CONDITIONS: dict[str, Callable[[Case], bool]] = words(bool, conditions, demands, ladder)
+CONDITIONS: dict[str, Callable[[Case], bool]] = words(bool, conditions, demands, ladder, backups)
 CONSEQUENCES: dict[str, Callable[[Case], None]] = words(
-    None, consequences, leaving, plans, billing, collecting, letters
+    None, consequences, leaving, plans, billing, collecting, letters, backups
 )
 
 

@@ -26,6 +26,7 @@ IN_PARTICULAR = {
     "site.change_plan": {"past_due": "use site.pay first"},
     "site.keep": {"cancelled": RUN_OUT, "expired": RUN_OUT},
     "site.back_up": {"cancelled": KEPT, "expired": KEPT},
+    "site.restore": {"cancelled": KEPT, "expired": KEPT},
     "site.extend_trial": {"active": PAYING_CUSTOMER, "past_due": PAYING_CUSTOMER, "nonpayment": PAYING_CUSTOMER},
     "site.resume": dict.fromkeys(
         ("trial", "trial_subscribed", "active", "past_due", "cancelled", "expired"), NOT_SUSPENDED

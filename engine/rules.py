@@ -162,6 +162,8 @@ RULES: tuple[Rule, ...] = (
     rule("export_ready", GONE, SAME, "of_this_generation", "note_export date_deletion mail_download"),
     rule("export_ready", READY, SAME, "", "mail_download"),
     rule("back_up", SERVED, SAME, "", "back_up"),
+    rule("restore", SERVED, SAME, "must_not_be_held must_have_a_restore_point", "restore"),
+    rule("restored", READY, SAME, "", "mail_restored"),
     rule("back_up_nightly", SERVED, SAME, "must_be_due", "back_up_tonight"),
     rule("backup_verified", GONE, SAME, "is_final of_this_generation", "note_final_backup"),
 
@@ -174,7 +176,7 @@ RULES: tuple[Rule, ...] = (
     # What comes late leads nowhere: a timer that no longer stands, a report that nobody waits for
     *(rule(late, LIVING) for late in (
         *("provisioned", "provision_failed", "remind", "expire", "renew", "retry_charge", "give_up", "end_period", "warn"),
-        *("back_up_nightly", "delete", "export_ready", "backup_verified", "notice_sent", "site_deleted"),
+        *("back_up_nightly", "delete", "export_ready", "backup_verified", "notice_sent", "site_deleted", "restored"),
         *("charge_succeeded", "charge_declined"),
     )),
 )

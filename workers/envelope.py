@@ -86,6 +86,12 @@ class UpdateContact(Strict):
     email: Email
 
 
+class Restore(Strict):
+    """From which point, or from which backup by its id."""
+
+    from_: Annotated[str, StringConstraints(pattern=r"^(previous_day|7_day|30_day|[a-z0-9_]{1,100})$")] = Field(alias="from")
+
+
 class Waive(Strict):
     """Which guard of the deletion an operator lifts, and why."""
 
@@ -116,6 +122,7 @@ FORMS: dict[str, type[Strict]] = {
     "site.update_contact": UpdateContact,
     "site.export": Nothing,
     "site.back_up": Nothing,
+    "site.restore": Restore,
     "site.show": Nothing,
     "site.waive": Waive,
     "site.extend_trial": ExtendTrial,

@@ -66,21 +66,18 @@ class Lab:
         return silent or effect.kind in self.stuck or effect.args.get("letter") in self.stuck
 
     def _done(self, effect):
+        """What an effect reports when it is done, None for those that say nothing."""
         args = dict(effect.args)
-        match effect.kind:
-            case "provision":
-                return "provisioned", {}
-            case "export":
-                return "export_ready", {**args, "id": "exp_1", "url": "file:///x", "bytes": 1, "sha256": "0"}
-            case "back_up":
-                return "backup_verified", {**args, "id": "bkp_1", "bytes": 1, "sha256": "0"}
-            case "mail" if args["letter"] == "deletion_in_48_hours":
-                return "notice_sent", args
-            case "delete":
-                return "site_deleted", {"removed": {}}
-            case "charge":
-                return self._charged(args)
-        return None
+        kept = {**args, "id": "x_1", "url": "file:///x", "bytes": 1, "sha256": "0"}
+        if effect.kind == "charge":
+            return self._charged(args)
+        return {
+            "provision": ("provisioned", {}),
+            "export": ("export_ready", kept),
+            "back_up": ("backup_verified", kept),
+            "mail": ("notice_sent", args) if args.get("letter") == "deletion_in_48_hours" else None,
+            "delete": ("site_deleted", {"removed": {}}),
+        }.get(effect.kind)
 
     def _charged(self, args):
         declined = str(args["payment_method"]).startswith("pm_declined")

@@ -21,17 +21,22 @@ def ripe(where="expired"):
 
 PAYING = engine.Paying("pay_1", "inv_1", "new_start", 6000, 3, *(at("expired").now,) * 2)
 
-# What is wrong, alone, with a site that could be deleted; and the guard that must see it
-FAULTS = {
-    "right_state": lambda site, _: {"state": "active"},
-    "no_hold": lambda site, _: {"held_for": "a court"},
-    "no_payment": lambda site, _: {"paying": PAYING},
-    "fourteen_days": lambda site, now: {"cancelled_at": now - 14 * DAY + TICK},
-    "told_date": lambda site, now: {"deletes_at": now + TICK},
-    "export_kept": lambda site, now: {"export_ready_at": now - 14 * DAY + TICK},
-    "final_backup": lambda site, _: {"final_backup_at": None},
-    "notice_given": lambda site, now: {"notice_sent_at": now - 2 * DAY + TICK},
-}
+
+def faults(now):
+    """What is wrong, alone, with a site that could be deleted now; by the guard that must see it."""
+    return {
+        "right_state": {"state": "active"},
+        "no_hold": {"held_for": "a court"},
+        "no_payment": {"paying": PAYING},
+        "fourteen_days": {"cancelled_at": now - 14 * DAY + TICK},
+        "told_date": {"deletes_at": now + TICK},
+        "export_kept": {"export_ready_at": now - 14 * DAY + TICK},
+        "final_backup": {"final_backup_at": None},
+        "notice_given": {"notice_sent_at": now - 2 * DAY + TICK},
+    }
+
+
+FAULTS = tuple(faults(PAYING.period_start))
 MISSING = {
     "fourteen_days": {"cancelled_at": None},
     "told_date": {"deletes_at": None},
@@ -53,7 +58,7 @@ def test_every_guard_has_its_fault_here():
 @pytest.mark.parametrize("name", FAULTS)
 def test_each_guard_alone_stops_a_deletion_and_without_it_nothing_would(monkeypatch, name):
     lab = ripe()
-    site = replace(lab.site, **FAULTS[name](lab.site, lab.now))
+    site = replace(lab.site, **faults(lab.now)[name])
     assert len(engine.authorize_destruction(site, lab.now, POLICY)) == 1
 
     without(monkeypatch, name)
@@ -69,7 +74,7 @@ def test_a_missing_value_means_hold(name):
 @pytest.mark.parametrize("name", [name for name in FAULTS if name != "right_state"])
 def test_the_timer_is_held_by_each_guard_and_tells_why(name):
     lab = ripe()
-    lab.site = replace(lab.site, **FAULTS[name](lab.site, lab.now))
+    lab.site = replace(lab.site, **faults(lab.now)[name])
     held = lab.judge("delete")
     assert (held.outcome, held.code) == ("refused", "state.illegal")
     assert held.message == "; ".join(engine.authorize_destruction(lab.site, lab.now, POLICY))

@@ -15,8 +15,9 @@ ANSWERS = {
 }
 
 COLUMNS = (
-    "provisioning failed trial trial_subscribed active past_due nonpayment operator cancelled expired deleting deleted"
-).split()
+    *("provisioning", "failed", "trial", "trial_subscribed", "active", "past_due"),
+    *("nonpayment", "operator", "cancelled", "expired", "deleting", "deleted"),
+)
 
 # `cancelled` has a paid period with time left, `expired` has none; `operator` was active; the plan has 3 agents.
 MATRIX = """
@@ -100,7 +101,7 @@ def labs():
     return {name: at(name) for name in STANDINGS}
 
 
-@pytest.mark.parametrize(("row", "where", "answer"), CELLS, ids=lambda word: str(word))
+@pytest.mark.parametrize(("row", "where", "answer"), CELLS, ids=str)
 def test_the_cell_answers_as_written(labs, row, where, answer):
     lab = labs[where]
 
@@ -109,7 +110,7 @@ def test_the_cell_answers_as_written(labs, row, where, answer):
     assert (decision.outcome, decision.code) == ANSWERS[answer]
     if decision.outcome != "applied":
         assert decision.site == decision.before
-        assert not (decision.effects or decision.entries or decision.events or decision.charge)
+        assert not any((decision.effects, decision.entries, decision.events, decision.charge))
 
 
 def test_the_matrix_has_every_command_and_every_state():
@@ -206,7 +207,13 @@ GUARDS = [
     ("trial", [("gave_up", {"kind": "back_up", "error": "x"})], "retry", {}, "applied"),
     ("operator", [("gave_up", {"kind": "back_up", "error": "x"})], "retry", {}, "applied"),
     ("expired", [("waive", {"guard": "notice", "reason": "x"})], "waive", {"guard": "notice", "reason": "x"}, "no_op"),
-    ("expired", [("waive", {"guard": "notice", "reason": "x"})], "waive", {"guard": "export", "reason": "x"}, "applied"),
+    (
+        "expired",
+        [("waive", {"guard": "notice", "reason": "x"})],
+        "waive",
+        {"guard": "export", "reason": "x"},
+        "applied",
+    ),
     # evidence of another generation
     ("expired", [], "export_ready", {"generation": 0}, "applied"),
     ("expired", [], "backup_verified", {"generation": 0, "purpose": "final"}, "no_op"),

@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -64,7 +65,7 @@ class Watched(Lab):
         if before.ready_at is None and after.ready_at is not None:
             self.ready, self.free_until = self.now, self.now + 30 * DAY
         if decision.charge is not None:
-            self._charge(before, after, decision)
+            self._charge(before, decision)
         if after.state in {"cancelled", "expired"} and before.state not in {"cancelled", "expired"}:
             self.ended, self.exported, self.waived, self.told = self.now, None, set(), []
         if after.export_ready_at and not before.export_ready_at:
@@ -73,7 +74,7 @@ class Watched(Lab):
         if after.deletes_at and after.generation == before.generation and before.deletes_at:
             assert after.deletes_at >= before.deletes_at
         if before.state != "deleting" and after.state == "deleting":
-            self._delete(after)
+            self._delete()
         assert (after.state == "deleted") <= (before.state in {"deleting", "deleted"})
         if after.state == "suspended" and before.state == "past_due" and after.suspended_reason is None:
             assert before.owed.noticed_at is not None
@@ -84,7 +85,7 @@ class Watched(Lab):
         versions = after.version - before.version
         assert versions == 1 or (versions == 0 and before.state == after.state)
 
-    def _charge(self, before, after, decision):
+    def _charge(self, before, decision):
         assert self.now >= self.free_until
         assert before.paying is None or any(isinstance(entry, engine.Answered) for entry in decision.entries)
         if decision.charge.reason in {"first_charge", "renewal"} and before.state != "suspended":
@@ -92,13 +93,24 @@ class Watched(Lab):
         if decision.charge.reason != "change_plan":
             self.period_charges.append(self.now)
 
-    def _delete(self, site):
+    def _delete(self):
         assert self.now >= self.ended + 14 * DAY
         assert "export" in self.waived or self.now >= self.exported + 14 * DAY
 
+    def ask(self, kind, data):
+        self.say(kind, **data)
+
+    def hear(self, outcome):
+        if any(one.kind == "charge" for one in self.waiting):
+            self.answer(outcome, retry=self.retry)
+
+    def leave_waiting(self, kinds):
+        self.stuck = set(kinds)
+        self.settle()
+
     def check_books(self):
         spans = sorted(self.paid())
-        assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+        assert all(end <= start for (_, end), (start, _) in pairwise(spans))
         assert sum(row["outcome"] == "pending" for row in self.payments.values()) == (self.site.paying is not None)
         open_ones = {key for key, row in self.invoices.items() if row["status"] == "open"}
         known = {one.invoice_id for one in (self.site.owed, self.site.paying) if one}
@@ -107,31 +119,27 @@ class Watched(Lab):
 
 def live(lab, steps):
     for kind, given_ in steps:
-        match kind:
-            case "advance":
-                lab.advance(**given_)
-            case "jump":
-                lab.jump(**given_)
-            case "answer":
-                if any(one.kind == "charge" for one in lab.waiting):
-                    lab.answer(given_, retry=lab.retry)
-            case "claim":
-                lab.claim()
-            case "use":
-                lab.use(given_)
-            case "retry_means":
-                lab.retry = given_
-            case "stuck":
-                lab.stuck = set(given_)
-                lab.settle()
-            case _:
-                lab.say(kind, **given_)
+        OUTSIDE.get(kind, Watched.ask)(lab, kind, given_)
         lab.check_books()
         if lab.site.state == "deleted":
             return
 
 
-@settings(max_examples=int(os.environ.get('LAW_EXAMPLES', '300')), deadline=None, suppress_health_check=list(HealthCheck))
+OUTSIDE = {
+    "advance": lambda lab, _, length: lab.advance(**length),
+    "jump": lambda lab, _, length: lab.jump(**length),
+    "answer": lambda lab, _, outcome: lab.hear(outcome),
+    "claim": lambda lab, *_: lab.claim(),
+    "use": lambda lab, _, agents: lab.use(agents),
+    "retry_means": lambda lab, _, means: setattr(lab, "retry", means),
+    "stuck": lambda lab, _, kinds: lab.leave_waiting(kinds),
+}
+"""What happens to a site and is no command."""
+
+
+@settings(
+    max_examples=int(os.environ.get("LAW_EXAMPLES", "300")), deadline=None, suppress_health_check=list(HealthCheck)
+)
 @given(st.lists(STEPS, min_size=1, max_size=25))
 def test_no_walk_breaks_a_promise_and_every_firing_makes_progress(steps):
     lab = Watched()
@@ -268,10 +276,10 @@ def test_after_a_silence_of_months_each_period_is_charged_a_day_apart():
     lab = at("active").jump(days=95)
     lab.advance(days=6)
     moments = [row["at"] for row in lab.payments.values()]
-    assert all(later - earlier >= DAY for earlier, later in zip(moments, moments[1:], strict=False))
+    assert all(later - earlier >= DAY for earlier, later in pairwise(moments))
     assert lab.site.period_ends_at > lab.now
     spans = lab.paid()
-    assert all(end == start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    assert all(end == start for (_, end), (start, _) in pairwise(spans))
 
 
 def test_a_retry_that_succeeds_late_is_not_followed_by_a_renewal_on_the_same_day():
