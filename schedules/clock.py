@@ -117,7 +117,7 @@ def main() -> int:
     try:
         settings = load()
         place = Workplace(settings)
-        release.check(place)
+        release.check(place.database, test_clock=settings.test_clock)
     except (SettingsError, ValueError) as wrong:
         sys.stderr.write(f"clock: {wrong}\n")
         return 1

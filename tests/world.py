@@ -47,7 +47,7 @@ class World:
         self.data_dir = data_dir
         self.done: list[str] = []
         self.ids = (f"test-{number}" for number in count(1))
-        release.migrate(self.place)
+        release.migrate(self.place.database, test_clock=True)
 
     def close(self) -> None:
         self.place.database.dispose()

@@ -34,10 +34,9 @@ def main() -> int:
 
 def check_database(settings: Settings) -> None:
     """Refuse a database that these workers would harm. Its connections end here: none is carried over a fork."""
-    release = importlib.import_module("workers.release")
-    place = importlib.import_module("workers.workplace").Workplace(settings)
-    release.check(place)
-    place.database.dispose()
+    database = importlib.import_module("models.database").connect(settings.database_url)
+    importlib.import_module("workers.release").check(database, test_clock=settings.test_clock)
+    database.dispose()
 
 
 def arguments(settings: Settings, boot: str) -> list[str]:

@@ -2,14 +2,15 @@
 
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
-from workers.settings import SettingsError, load
+from workers.settings import Settings, SettingsError, load
 from workers.up import run
 
-VERBS = ("clock", "dead", "deletion", "diagram", "doctor", "due", "migrate", "send", "simulate", "site", "tail")
-"""The verbs besides `up`, each a click command of its name in `workers/verbs.py`."""
+VERBS = ("clock", "dead", "deletion", "diagram", "doctor", "due", "send", "simulate", "site", "tail")
+"""The verbs besides `up` and `migrate`, each a click command of its name in `workers/verbs.py`."""
 
 ROOMS = {"site": "site_group", "deletion": "deletion_group"}
 
@@ -37,9 +38,30 @@ def main() -> None:
 @main.command()
 def up() -> None:
     """Everything on this machine: Valkey, workers, clock (Ctrl-C drains)."""
+    sys.exit(run(_settings()))
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    # The supervisor starts without these, and the release without the rest of the verbs.
+    from models.database import connect  # noqa: PLC0415
+    from workers import release  # noqa: PLC0415
+
+    settings = _settings()
     try:
-        settings = load()
+        release.migrate(connect(settings.database_url), test_clock=settings.test_clock)
+    except (ValueError, OSError) as wrong:
+        _end(wrong)
+
+
+def _settings() -> Settings:
+    try:
+        return load()
     except SettingsError as wrong:
-        click.echo(f"tenure: {wrong}", err=True)
-        sys.exit(1)
-    sys.exit(run(settings))
+        _end(wrong)
+
+
+def _end(wrong: Exception) -> NoReturn:
+    click.echo(f"tenure: {wrong}", err=True)
+    sys.exit(1)

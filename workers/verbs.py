@@ -13,7 +13,7 @@ from workers import advance as test_clock
 from workers import dead as graveyard
 from workers import deletion as deletions
 from workers import doctor as examination
-from workers import release, reports, shown
+from workers import reports, shown
 from workers import send as sending
 from workers.failure import FAILURES, Failure, Late, Missing
 from workers.settings import load, masked
@@ -47,13 +47,6 @@ def with_place(verb: Callable[..., None]) -> Callable[..., None]:
 def out(document: Document, text: Callable[[Document], str], *, as_json: bool) -> None:
     """Print a document, or the same for people."""
     click.echo(json.dumps(document, ensure_ascii=False) if as_json else text(document))
-
-
-@click.command()
-@with_place
-def migrate(place: Workplace) -> None:
-    """Bring the database to the newest schema."""
-    release.migrate(place)
 
 
 @click.command()
