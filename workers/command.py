@@ -1,5 +1,6 @@
 """One command: an envelope in, one transaction, one answer."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -12,7 +13,6 @@ import engine
 from models import receipt
 from models import site as sites
 from models.clock import engine_now, review_secret
-from models.columns import to_json
 from models.database import reading, writing
 from models.effect import is_claimed
 from models.record import record, tell, write_receipt
@@ -20,6 +20,7 @@ from workers import announce, dead, narrate
 from workers.answer import answer, refusal
 from workers.document import document
 from workers.envelope import Envelope, Unreadable, read
+from workers.errors import Permanent, Temporary
 from workers.review import check, quoted_at, sign
 from workers.workplace import Workplace
 
@@ -38,7 +39,7 @@ def take(place: Workplace, args: tuple[Any, ...]) -> Answer | None:
         envelope = read(args)
     except Unreadable as wrong:
         reason = f"refused envelope.malformed: {wrong}; nobody can be answered"
-        dead.keep(place, "lifecycle", "without a readable id", to_json(_message(args)).encode(), reason)
+        dead.keep(place, "lifecycle", "without a readable id", json.dumps(_message(args)).encode(), reason)
         return None
     used = _used_agents(place, envelope)
     with writing(place.database) as tx:
@@ -62,8 +63,8 @@ def _judge(
     tx: Connection, place: Workplace, envelope: Envelope, now: datetime, used: int | None
 ) -> tuple[Answer, engine.Decision | None]:
     """The first answer again, or a new one; the decision is None when nothing was decided now."""
-    first = receipt.find(tx, envelope.source, envelope.id)
-    if first is not None and not envelope.dryrun and envelope.type != "site.show":
+    first = receipt.find(tx, envelope.source, envelope.id) if envelope.uses_up_its_id else None
+    if first is not None:
         return _again(first, envelope), None
     site = sites.find(tx, envelope.subject)
     site = None if site is None else _live(tx, site, used)
@@ -74,6 +75,8 @@ def _judge(
     said = answer(command, decision, subject=envelope.subject)
     if envelope.dryrun:
         return _preview(tx, envelope, said, decision, now), None
+    if not envelope.uses_up_its_id:
+        return said, None
     record(tx, command, decision, now, place.policy)
     write_receipt(tx, command, decision, now, envelope.digest, said)
     return said, decision
@@ -104,7 +107,7 @@ def _decide(
 
 def _must_be_current(envelope: Envelope, site: engine.Site | None) -> None:
     wanted = envelope.expectedversion
-    if wanted is not None and site is not None and site.version != wanted:
+    if wanted is not None and site is not None and site.state != "deleted" and site.version != wanted:
         raise engine.Refused(
             "state.stale", f"expectedversion {wanted} is not the site's version {site.version}; look at it again"
         )
@@ -128,12 +131,17 @@ def _live(tx: Connection, site: engine.Site, used: int | None) -> engine.Site:
 
 
 def _used_agents(place: Workplace, envelope: Envelope) -> int | None:
-    """Asked outside the transaction: the host may be slow."""
+    """Asked outside the transaction: the host may be slow. One that can't tell leaves what was last known."""
     if envelope.type not in LIVE or envelope.fault is not None:
         return None
     with reading(place.database) as tx:
         site = sites.find(tx, envelope.subject)
-    return None if site is None or site.ready_at is None else place.host.used_agents(site.id)
+    if site is None or site.ready_at is None:
+        return None
+    try:
+        return place.host.used_agents(site.id)
+    except (Permanent, Temporary, OSError):
+        return None
 
 
 def _again(first: Any, envelope: Envelope) -> Answer:

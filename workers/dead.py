@@ -1,8 +1,10 @@
 """`tenure dead`: messages and effects that gave up, to be seen, tried again or dropped."""
 
+import json
 from typing import Any
 from uuid import uuid4
 
+from dramatiq.common import q_name
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -78,13 +80,24 @@ def _enqueue_again(place: Workplace, dead_id: str) -> None:
         row = next((one for one in dead.messages(tx) if one.id == dead_id), None)
     if row is None:
         raise NoSuchDeadError(f"nothing that gave up has the id {dead_id!r}; `tenure dead list` shows all")
-    redis_id = str(uuid4())
+    queue, redis_id = q_name(row.queue), str(uuid4())
     pipeline = place.redis.pipeline(transaction=True)
-    pipeline.hset(f"dramatiq:{row.queue}.msgs", redis_id, row.body)
-    pipeline.rpush(f"dramatiq:{row.queue}", redis_id)
+    pipeline.hset(f"dramatiq:{queue}.msgs", redis_id, _anew(row.body, queue, redis_id))
+    pipeline.rpush(f"dramatiq:{queue}", redis_id)
     pipeline.execute()
     with writing(place.database) as tx:
         dead.take(tx, dead_id)
+
+
+def _anew(body: str, queue: str, redis_id: str) -> str:
+    """A message as if it were sent now: its own id in Redis, no tries, no delay; what is no message stays as it is."""
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+    if not isinstance(message, dict):
+        return body
+    return json.dumps({**message, "queue_name": queue, "options": {"redis_message_id": redis_id}})
 
 
 def drop(place: Workplace, dead_id: str) -> None:
@@ -108,5 +121,8 @@ def _must_not_be_awaited(tx: Connection, effect_id: str) -> None:
         return
     site = sites.find(tx, row.site_id)
     leaving = site is not None and site.state in {"cancelled", "expired", "failed", "deleting"}
-    if leaving and row.kind in {"export", "back_up", "charge", "delete", "provision"}:
+    is_notice = row.kind == "mail" and row.args["letter"] == "deletion_in_48_hours"
+    if row.kind == "charge":
+        raise ValueError("nobody knows whether this charge was made, and its site waits for the answer; retry it")
+    if leaving and (is_notice or row.kind in {"export", "back_up", "delete", "provision"}):
         raise ValueError(f"the deletion of {site.host if site else row.site_id} waits for this {row.kind}; retry it")

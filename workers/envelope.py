@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from engine import PUBLIC, Refused
 
 MOST_BYTES = 64 * 1024
+OURS = "tenure:"
+"""How the engine names itself as a source: its timers' and effects' keys are derived, so nobody may use them up."""
+
 REPLY_TO = re.compile(r"tenure:reply:[A-Za-z0-9._:-]{1,128}")
 HOSTNAME = re.compile(r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -171,6 +174,11 @@ class Envelope:
     correlation_id: str | None = None
     fault: Refused | None = None
 
+    @property
+    def uses_up_its_id(self) -> bool:
+        """Whether the answer is kept under its key: a dry run's, a question's and an impostor's are not."""
+        return not (self.dryrun or self.type == "site.show" or is_ours(self.source))
+
 
 def read(args: tuple[Any, ...]) -> Envelope:
     """Read the actor's arguments into an envelope; one with a fault is still answered.
@@ -195,7 +203,8 @@ def read(args: tuple[Any, ...]) -> Envelope:
         _short(raw.get("type")),
         _short(raw.get("subject")),
         {},
-        "",
+        _digest_of_anything(raw),
+        dryrun=raw.get("dryrun") is True,
         replyto=_reply(raw),
         fault=fault,
     )
@@ -237,7 +246,9 @@ def _check_signature(signed: bool) -> None:
 
 
 def _checked(raw: dict[str, Any], given: Attributes) -> Envelope:
-    """The envelope's own attributes are right; now its time, its reply stream, its type and its data."""
+    """The envelope's own attributes are right; now its source, time, reply stream, type and data."""
+    if is_ours(given.source):
+        raise Refused("envelope.malformed", f"source {_short(given.source)!r} is the engine's own; name another")
     if given.time is not None:
         _check_time(given.time)
     if given.replyto is not None and not REPLY_TO.fullmatch(given.replyto):
@@ -299,6 +310,19 @@ def _digest(raw: dict[str, Any]) -> str:
     """The fingerprint of what a key stands for: type, subject, data and expectedversion."""
     content = [raw.get("type"), str(raw.get("subject")).lower(), raw.get("data") or {}, raw.get("expectedversion")]
     return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _digest_of_anything(raw: dict[str, Any]) -> str:
+    """The fingerprint of an envelope with a fault."""
+    try:
+        return _digest(raw)
+    except RecursionError:
+        return "too deep"
+
+
+def is_ours(source: str) -> bool:
+    """Whether a source is a name of the engine itself."""
+    return source.lower().startswith(OURS)
 
 
 def _reply(raw: dict[str, Any]) -> str | None:
