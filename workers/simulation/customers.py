@@ -24,8 +24,9 @@ def wishes(random: Random, horizon: timedelta) -> Iterator[Wish]:
     """All that one customer will ask within the horizon, in no order; much of it will be refused, as in life."""
     subscribes_after = _subscribes_after(random)
     if subscribes_after is not None:
-        yield Wish(subscribes_after, "site.subscribe", _plan(random))
-        yield from _plan_changes(random, subscribes_after, horizon)
+        plan = _plan(random)
+        yield Wish(subscribes_after, "site.subscribe", plan)
+        yield from _plan_changes(random, plan["agents"], subscribes_after, horizon)
     yield from _leaving(random, horizon)
     yield from _hesitating(random, horizon)
     yield from _operators(random, horizon)
@@ -46,9 +47,13 @@ def _plan(random: Random) -> dict[str, Any]:
     return {"agents": random.randint(1, 12), "payment_method": random.choice(CARDS)}
 
 
-def _plan_changes(random: Random, start: timedelta, horizon: timedelta) -> Iterator[Wish]:
+def _plan_changes(random: Random, agents: int, start: timedelta, horizon: timedelta) -> Iterator[Wish]:
+    """More, fewer, and now and then back to the number before."""
     for _ in range(random.choice((0, 0, 1, 2, 4))):
-        yield Wish(_between(random, start, horizon), "site.change_plan", {"agents": random.randint(1, 20)})
+        at = _between(random, start, horizon)
+        yield Wish(at, "site.change_plan", {"agents": random.randint(1, 20)})
+        if random.random() < 0.3:
+            yield Wish(at + random.uniform(0, 5) * DAY, "site.change_plan", {"agents": agents})
     if random.random() < 0.4:
         data = {"payment_method": random.choice(CARDS)}
         yield Wish(_between(random, start, horizon), "site.update_payment", data)

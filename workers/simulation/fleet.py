@@ -21,6 +21,7 @@ DURATIONS = {
     "delete": timedelta(minutes=1),
     "mail": timedelta(seconds=1),
 }
+LOOKED_AT = frozenset({"site.renew", "site.subscribe", "site.change_plan", "site.cancel", "site.resume"})
 SLOW_SHARE = 0.03
 """How many effects take days and not minutes."""
 
@@ -44,6 +45,7 @@ class Fleet:
         self.commands = 0
         self.decisions = 0
         self.states: Counter[str] = Counter()
+        self.voided: set[str] = set()
         self.per_month: dict[str, Counter[str]] = {}
         self.deletions: Counter[str] = Counter()
         self.charges: Counter[str] = Counter()
@@ -141,7 +143,9 @@ class Fleet:
             self._tell(site_id, effect, "site.notice_sent", effect.args)
 
     def _charge(self, site_id: str, effect: engine.Effect) -> None:
-        card = self.sites[site_id].payment_method or ""
+        if effect.args["payment_id"] in self.voided:
+            return
+        card = effect.args["payment_method"] or ""
         declined = card in {"pm_declined", "pm_stolen"} or (card == "pm_flaky" and self.random.random() < 0.3)
         said = {**effect.args, "card_label": card, "decline_code": "no" if declined else None}
         said |= {"retry": "never" if card == "pm_stolen" else "later" if declined else None, "reference": "x"}
@@ -155,9 +159,10 @@ class Fleet:
 
     def _decide(self, site_id: str, command: engine.Command) -> engine.Decision:
         """Ask the law, and let happen what it decided."""
-        site = self.sites.get(site_id)
+        site = self._looked_at(site_id, command)
         decision = engine.decide(site, command, self.now, self.policy)
         self.decisions += 1
+        self.voided.update(decision.voids)
         after = decision.site
         if decision.outcome == "applied" and after is not None:
             self.sites[site_id] = after
@@ -168,6 +173,14 @@ class Fleet:
                 if effect.kind in DURATIONS:
                     self._later(self.now + self._duration(effect), "report", site_id, effect, after.generation)
         return decision
+
+    def _looked_at(self, site_id: str, command: engine.Command) -> engine.Site | None:
+        """The site as the world has it now: how many agents are in use, and whether a worker has taken the charge."""
+        site = self.sites.get(site_id)
+        if site is None or command.type not in LOOKED_AT:
+            return site
+        used = self.random.randint(1, site.agents_allowed + 2) if self.random.random() < 0.3 else site.used_agents
+        return engine.with_live_facts(site, used_agents=used, claimed=self.random.random() < 0.5)
 
     def _duration(self, effect: engine.Effect) -> timedelta:
         """Mostly quick; now and then a store, a mail server or a card network is away for days."""
