@@ -55,10 +55,9 @@ class Reference:
         self.ended = self.ends_with_period = self.later = None
 
     def fit(self, agents: int, before: int) -> None:
+        self.later = agents if agents < before else self.later
         if agents > before:
             self.add_agents(agents)
-        elif agents < before:
-            self.later = agents
 
     def change_plan(self, agents: int) -> bool | None:
         if self.state == "trial_subscribed":

@@ -61,7 +61,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule()
     def pay(self):
-        self.ask(lambda: self.site.pay(), "pay")
+        self.ask(self.site.pay, "pay")
 
     @rule(when=st.sampled_from(["now", "now", "period_end"]))
     def cancel(self, when):
@@ -69,7 +69,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule()
     def keep(self):
-        self.ask(lambda: self.site.keep(), "keep")
+        self.ask(self.site.keep, "keep")
 
     @rule(length=LENGTH)
     def time_goes_on(self, length):

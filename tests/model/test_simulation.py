@@ -10,6 +10,7 @@ import engine
 from engine import authority, billing, conditions, machine, periods, rules
 from engine.machine import CONSEQUENCES
 from workers.simulation import fleet
+from workers.simulation.promises import Promises
 from workers.simulation.report import simulate, text
 
 DAY = timedelta(days=1)
@@ -56,41 +57,64 @@ def test_nightly_backups_are_added_on_demand():
     assert with_backups["timers_fired"] > run(sites=5)["timers_fired"]
 
 
-def caught(found, words):
-    """The checker saw it, and its line names the seed that shows it again."""
-    assert found["violations"] > 0
-    assert any(words in line for line in found["broken"]), found["broken"][:5]
-    assert all(line.startswith("seed 1: ") for line in found["broken"])
+class SeenError(Exception):
+    """The checker saw a broken promise."""
 
 
-def test_a_grace_of_13_days_is_caught():
-    caught(run(replace(POLICY, retention=13 * DAY)), "deleted before 14 full days")
+@pytest.fixture
+def caught(monkeypatch):
+    """Run until the checker sees a promise broken, and expect these words of it."""
+
+    def expect(words, policy=POLICY, *, sites=2500):
+        def see(_promises, _site_id, _at, what):
+            if words in what:
+                raise SeenError(what)
+
+        monkeypatch.setattr(Promises, "broken", see)
+        with pytest.raises(SeenError):
+            run(policy, sites=sites)
+
+    return expect
 
 
-def test_a_trial_of_29_days_is_caught_by_its_charge_and_its_end():
-    found = run(replace(POLICY, trial=29 * DAY))
-    caught(found, "charged before day 30")
-    caught(found, "a trial expired before its 30 days were over")
+def test_a_violation_is_one_line_that_names_the_seed_which_shows_it_again():
+    found = run(replace(POLICY, retention=13 * DAY), sites=100)
+
+    assert found["violations"] == len(found["broken"]) > 0
+    assert all(line.startswith("seed 1: ") and "\n" not in line for line in found["broken"])
+    assert text(found).startswith("VIOLATION seed 1: ")
 
 
-def test_a_notice_of_47_hours_is_caught():
-    caught(run(replace(POLICY, notice=timedelta(hours=47)), sites=2000), "without 48 h of notice")
+def test_a_grace_of_13_days_is_caught(caught):
+    caught("deleted before 14 full days", replace(POLICY, retention=13 * DAY))
 
 
-def test_a_deletion_without_the_final_backup_is_caught(monkeypatch):
+def test_a_trial_of_29_days_is_caught_by_its_charge(caught):
+    caught("charged before day 30", replace(POLICY, trial=29 * DAY))
+
+
+def test_a_plain_trial_of_29_days_is_caught_by_its_end(caught):
+    caught("a trial expired before its 30 days were over", replace(POLICY, trial=29 * DAY))
+
+
+def test_a_notice_of_47_hours_is_caught(caught):
+    caught("without 48 h of notice", replace(POLICY, notice=timedelta(hours=47)))
+
+
+def test_a_deletion_without_the_final_backup_is_caught(monkeypatch, caught):
     monkeypatch.setattr(authority, "EVIDENCE", {name: authority.EVIDENCE[name] for name in ("export", "notice")})
 
-    caught(run(sites=1000), "without a final backup")
+    caught("without a final backup")
 
 
-def test_evidence_of_an_older_generation_is_caught(law, monkeypatch):
+def test_evidence_of_an_older_generation_is_caught(law, monkeypatch, caught):
     law(of_this_generation=lambda _case: True)
     monkeypatch.setattr(fleet, "SLOW_SHARE", 0.5)
 
-    caught(run(sites=1500), "deleted ")
+    caught("deleted ")
 
 
-def test_a_renewal_that_comes_twice_is_caught(law):
+def test_a_renewal_that_comes_twice_is_caught(law, caught):
     renew = CONSEQUENCES["begin_period"]
 
     def twice(case):
@@ -98,33 +122,33 @@ def test_a_renewal_that_comes_twice_is_caught(law):
         case.change(period_ends_at=case.site.period_start + DAY)
 
     law(begin_period=twice)
-    caught(run(), "paid twice")
+    caught("paid twice")
 
 
-def test_a_cent_too_much_is_caught(monkeypatch):
+def test_a_cent_too_much_is_caught(monkeypatch, caught):
     def dearer(*given):
         return periods.prorate(*given) + 1
 
     monkeypatch.setattr(billing, "prorate", dearer, raising=False)
     monkeypatch.setattr(conditions, "prorate", dearer)
-    caught(run(), "of a period")
+    caught("of a period")
 
 
-def test_paying_again_for_paid_days_after_a_return_is_caught(law):
+def test_paying_again_for_paid_days_after_a_return_is_caught(law, caught):
     law(paid_period_runs=lambda _case: False)
 
-    caught(run(sites=1500), "paid twice")
+    caught("paid twice")
 
 
-def test_a_return_that_keeps_the_old_evidence_is_caught(law):
+def test_a_return_that_keeps_the_old_evidence_is_caught(law, caught):
     def forgetful(case):
         case.change(cancelled_at=case.now, cancels_at=None)
 
     law(end_service=forgetful, come_back=lambda case: case.change(cancelled_at=None, cancels_at=None))
-    caught(run(sites=1000), "deleted ")
+    caught("deleted ")
 
 
-def test_a_retention_that_counts_from_the_cancellation_is_caught(law, monkeypatch):
+def test_a_retention_that_counts_from_the_cancellation_is_caught(law, monkeypatch, caught):
     farewell = CONSEQUENCES["say_farewell"]
 
     def hasty(case):
@@ -133,19 +157,19 @@ def test_a_retention_that_counts_from_the_cancellation_is_caught(law, monkeypatc
 
     law(say_farewell=hasty)
     monkeypatch.setattr(authority, "EVIDENCE", {name: authority.EVIDENCE[name] for name in ("backup", "notice")})
-    caught(run(sites=1500), "14 full days of download")
+    caught("14 full days of download")
 
 
-def test_a_deletion_that_skips_deleting_is_caught(monkeypatch):
+def test_a_deletion_that_skips_deleting_is_caught(monkeypatch, caught):
     changed = tuple(replace(row, to="deleted") if row.command == "site.delete" else row for row in rules.RULES)
     monkeypatch.setattr(machine, "RULES", changed)
     monkeypatch.setattr(machine, "MACHINE", machine.build())
 
-    caught(run(), "not through deleting")
+    caught("not through deleting")
 
 
-def test_a_hold_that_holds_nothing_is_caught(monkeypatch, law):
+def test_a_hold_that_holds_nothing_is_caught(monkeypatch, law, caught):
     law(hold=lambda case: case.change(attention="a hold was asked for"))
     monkeypatch.setattr(authority, "GUARDS", tuple(one for one in authority.GUARDS if one is not authority.no_hold))
 
-    caught(run(sites=2000), "deleted under a hold")
+    caught("deleted under a hold")
