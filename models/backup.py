@@ -1,15 +1,13 @@
 """What was kept of a site: its verified backups and its downloads."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Row, delete, select
 from sqlmodel import Field, SQLModel
 
+import engine
 from models.upsert import upsert
-
-POINTS = {"previous_day": timedelta(0), "7_day": timedelta(days=7), "30_day": timedelta(days=30)}
-"""The restore points: the youngest verified nightly backup that is at least this old."""
 
 
 class Backup(SQLModel, table=True):
@@ -63,15 +61,21 @@ def latest_export(tx: Connection, site_id: str) -> Row[Any] | None:
     return tx.execute(query.limit(1)).one_or_none()
 
 
+def find(tx: Connection, backup_id: str) -> Row[Any] | None:
+    """One backup by its id."""
+    return tx.execute(select(BACKUPS).where(BACKUPS.c.id == backup_id)).one_or_none()
+
+
+def kept(tx: Connection, site_id: str) -> tuple[engine.Kept, ...]:
+    """A site's backups as facts for the law, oldest first."""
+    return tuple(engine.Kept(row.id, row.purpose, row.taken_at) for row in backups_of(tx, site_id))
+
+
 def restore_points(backups: list[Row[Any]], now: datetime) -> dict[str, Row[Any] | None]:
-    """Each point's backup, None before one can exist."""
-    nightly = [row for row in backups if row.purpose == "nightly"]
-    return {name: _youngest(nightly, now - age) for name, age in POINTS.items()}
-
-
-def _youngest(backups: list[Row[Any]], at_latest: datetime) -> Row[Any] | None:
-    old_enough = [row for row in backups if row.taken_at <= at_latest]
-    return max(old_enough, key=lambda row: row.taken_at, default=None)
+    """Each point's row, None before one can exist."""
+    rows = {row.id: row for row in backups}
+    facts = [engine.Kept(row.id, row.purpose, row.taken_at) for row in backups]
+    return {name: rows[one.id] if one else None for name, one in engine.restore_points(facts, now).items()}
 
 
 def forget(tx: Connection, site_id: str) -> None:

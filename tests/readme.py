@@ -46,7 +46,8 @@ def the_commands() -> str:
 
 def _data(kind: str) -> str:
     given = FORMS[kind].model_fields
-    return ", ".join(f"`{name}`" if field.is_required() else f"`{name}`?" for name, field in given.items())
+    named = {field.alias or name: field for name, field in given.items()}
+    return ", ".join(f"`{name}`" if field.is_required() else f"`{name}`?" for name, field in named.items())
 
 
 def the_settings() -> str:

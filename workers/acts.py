@@ -1,9 +1,8 @@
 """What each effect does in the world. The effect's id is the key: twice equals once."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any
 
 import engine
@@ -13,46 +12,14 @@ from models import site as sites
 from models.clock import engine_now
 from models.columns import stamp, unstamp
 from models.database import reading
-from workers.errors import Temporary
+from workers.errors import Held, Temporary
 from workers.letters import letter
 from workers.mailer import Mail
 from workers.payment import Charge, Outcome
+from workers.restoring import restore
+from workers.saving import back_up
+from workers.work import NOTHING, Facts, Report, Work
 from workers.workplace import Workplace
-
-Facts = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A claimed effect with the facts of its site at the start of the try."""
-
-    row: Any
-    site: engine.Site
-    now: datetime
-
-    @property
-    def args(self) -> Facts:
-        """What the decision asked for."""
-        return dict(self.row.args)
-
-    @property
-    def token(self) -> str:
-        """A short name that is the same at every try."""
-        return blake2b(self.row.id.encode(), digest_size=12).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What an act has to say: a command for the law, rows to write, an event for other systems."""
-
-    command: str | None = None
-    data: Facts = field(default_factory=dict)
-    backup: Facts | None = None
-    export: Facts | None = None
-    event: tuple[str, Facts] | None = None
-
-
-NOTHING = Report()
 
 
 def provision(place: Workplace, work: Work) -> Report:
@@ -80,25 +47,6 @@ def set_agent_limit(place: Workplace, work: Work) -> Report:
     """Tell the host the number that holds now, which may be newer than the one asked for."""
     place.host.set_agent_limit(work.site.id, work.site.agents_allowed, key=work.row.id)
     return NOTHING
-
-
-def back_up(place: Workplace, work: Work) -> Report:
-    """Save, then read back from the store: only what was read back counts."""
-    backup_id = f"bkp_{work.token}"
-    with place.host.snapshot(work.site.id) as snapshot:
-        place.vault.save(work.site.id, backup_id, snapshot)
-    stored = place.vault.verify(work.site.id, backup_id)
-    kept = {"id": backup_id, "bytes": stored.bytes, "sha256": stored.sha256}
-    row = {
-        **kept,
-        "site_id": work.site.id,
-        "generation": work.args["generation"],
-        "purpose": work.args["purpose"],
-        "taken_at": work.now,
-        "verified_at": work.now,
-        "files": stored.files,
-    }
-    return Report("site.backup_verified", {**work.args, **kept}, backup=row, event=("backup.verified", kept))
 
 
 def export(place: Workplace, work: Work) -> Report:
@@ -146,12 +94,23 @@ def mail(place: Workplace, work: Work) -> Report:
     """Write the letter from the facts of now, and send it; a notice that is out is reported."""
     args = work.args
     name = args["letter"]
+    if name in FAREWELLS and not _still_stands(work):
+        return NOTHING
     written = letter(name, {**_about(work.site), **_moments(args), **_receipt(place, args)})
     to = args.get("to") or work.site.email
     if not to:
         return NOTHING
     place.mailer.send(Mail(work.row.id, to, written.subject, written.body, work.now))
     return Report("site.notice_sent", args) if name == "deletion_in_48_hours" else NOTHING
+
+
+def _still_stands(work: Work) -> bool:
+    """A word about a deletion is not for somebody who has come back since; under a hold it waits."""
+    if work.row.generation != work.site.generation:
+        return False
+    if work.site.held_for is not None:
+        raise Held("a hold is on the site, so the customer is told of no deletion")
+    return True
 
 
 def _about(site: engine.Site) -> Facts:
@@ -194,14 +153,14 @@ def _arithmetic(row: Any) -> str:
 
 
 def delete(place: Workplace, work: Work) -> Report:
-    """Authorize once more, remove, then ask every store whether anything is left: only nothing counts."""
-    site = work.site
+    """Authorize before each step, remove, then ask every store whether anything is left: only nothing counts."""
+    site, removed = work.site, {}
     _authorize(place, work)
-    removed = {
-        "site": asdict(place.host.remove(site.id, key=work.row.id)),
-        "exports": asdict(place.downloads.remove_all(site.id)),
-        "backups": asdict(place.vault.remove_all(site.id)),
-    }
+    removed["site"] = asdict(place.host.remove(site.id, key=work.row.id))
+    _authorize(place, work)
+    removed["exports"] = asdict(place.downloads.remove_all(site.id))
+    _authorize(place, work)
+    removed["backups"] = asdict(place.vault.remove_all(site.id))
     left = [*place.host.remains(site.id), *place.downloads.remains(site.id), *place.vault.remains(site.id)]
     if left:
         raise Temporary(f"{len(left)} things are left after the deletion, {left[0]} first; they are removed again")
@@ -227,7 +186,8 @@ def _authorize(place: Workplace, work: Work) -> None:
     if breaker_state in {"tripped", "paused"}:
         reasons.append(f"deletions are {breaker_state}: {why}")
     if reasons:
-        raise Temporary(f"the deletion is held: {'; '.join(reasons)}")
+        waits = others > 0 or breaker_state in {"tripped", "paused"} or (site is not None and site.held_for is not None)
+        raise (Held if waits else Temporary)(f"the deletion is held: {'; '.join(reasons)}")
 
 
 def _say_deleted(place: Workplace, work: Work) -> None:
@@ -267,6 +227,7 @@ ACTS: dict[str, Callable[[Workplace, Work], Report]] = {
     "set_agent_limit": set_agent_limit,
     "back_up": back_up,
     "export": export,
+    "restore": restore,
     "charge": charge,
     "mail": mail,
     "delete": delete,

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from uuid_utils import uuid7
 
 import engine
-from models import receipt
+from models import backup, receipt
 from models import site as sites
 from models.clock import engine_now, review_secret
 from models.database import reading, writing
@@ -68,7 +68,7 @@ def _judge(
         return _again(first, envelope), None
     site = sites.find(tx, envelope.subject)
     site = None if site is None else _live(tx, site, used)
-    command = _command(envelope, site)
+    command = replace(_command(envelope, site), backups=_backups(tx, envelope, site))
     if envelope.fault is None and envelope.type == "site.show" and site is not None:
         return _show(tx, place, command, site, now), None
     decision = _decide(tx, place, envelope, command, site, now)
@@ -123,6 +123,11 @@ def _command(envelope: Envelope, site: engine.Site | None) -> engine.Command:
         host=envelope.subject if site is None else site.host,
         new_site_id=f"site_{uuid7().hex}",
     )
+
+
+def _backups(tx: Connection, envelope: Envelope, site: engine.Site | None) -> tuple[engine.Kept, ...] | None:
+    """What a restore may choose from."""
+    return backup.kept(tx, site.id) if envelope.type == "site.restore" and site is not None else None
 
 
 def _live(tx: Connection, site: engine.Site, used: int | None) -> engine.Site:

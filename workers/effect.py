@@ -15,15 +15,21 @@ from models.clock import engine_now, machine_now
 from models.database import writing
 from models.record import record, tell, write_receipt
 from workers import announce, narrate
-from workers.acts import ACTS, Report, Work, receipt_of
+from workers.acts import ACTS, receipt_of
 from workers.answer import answer
-from workers.errors import Permanent, Temporary, Unknown
+from workers.errors import Held, Permanent, Temporary, Unknown
+from workers.late import make_good
 from workers.lease import keeping
+from workers.logs import log
+from workers.work import Report, Work
 from workers.workplace import Workplace
 
 MOST_ATTEMPTS = 12
 BACKOFF = timedelta(seconds=1)
 LONGEST_BACKOFF = timedelta(minutes=10)
+KNOWN = (Permanent, Temporary, Unknown, OSError)
+HELD = "held: "
+"""So begins the error of an effect that only a guard has stopped."""
 
 
 def run(place: Workplace, effect_id: str) -> None:
@@ -34,11 +40,23 @@ def run(place: Workplace, effect_id: str) -> None:
     started = time.monotonic()
     try:
         with keeping(place, work.row):
-            report = ACTS[work.row.kind](place, work)
-    except (Permanent, Temporary, Unknown, OSError) as wrong:
+            report = _act(place, work)
+        ours, decisions = _done(place, work, report)
+    except Exception as wrong:  # noqa: BLE001 - whatever it is, it is tried so often and then shown to operators
         _not_done(place, work, wrong, started)
         return
-    _done(place, work, report, started)
+    word, lost = ("done", None) if ours else ("rescued", "another worker has taken it over")
+    narrate.effect(word, work.row, work.site, _ms(started), error=lost)
+    _after(place, work, decisions, ours=ours)
+
+
+def _act(place: Workplace, work: Work) -> Report:
+    """Do it, unless its time is over."""
+    if work.row.attempt > MOST_ATTEMPTS:
+        raise Permanent(f"{MOST_ATTEMPTS} workers died or were stopped while they did it")
+    if work.site.state in {"deleting", "deleted"} and work.row.kind not in {"delete", "mail"}:
+        raise Permanent(f"the site is {work.site.state}: nothing is made again")
+    return ACTS[work.row.kind](place, work)
 
 
 def _claim(place: Workplace, effect_id: str) -> Work | None:
@@ -52,15 +70,12 @@ def _claim(place: Workplace, effect_id: str) -> Work | None:
         return Work(row, site, engine_now(tx))
 
 
-def _done(place: Workplace, work: Work, report: Report, started: float) -> None:
+def _done(place: Workplace, work: Work, report: Report) -> tuple[bool, list[engine.Decision]]:
     """Settle what was done; a claim that was taken over meanwhile is the other one's to settle."""
     with writing(place.database) as tx:
         now = engine_now(tx)
         ours = effects.settle(tx, work.row.id, work.row.fence, "done", now)
-        decisions = _report(tx, place, work, report, now) if ours else []
-    word = "done" if ours else "rescued"
-    narrate.effect(word, work.row, work.site, _ms(started), error=None if ours else "another worker has taken it over")
-    _after(place, work.site.id, decisions)
+        return ours, _report(tx, place, work, report, now) if ours else []
 
 
 def _report(tx: Connection, place: Workplace, work: Work, report: Report, now: datetime) -> list[engine.Decision]:
@@ -118,28 +133,37 @@ def _close_the_ledger(tx: Connection, work: Work, data: dict[str, Any], now: dat
 
 def _not_done(place: Workplace, work: Work, wrong: Exception, started: float) -> None:
     """Try again later with backoff and jitter, or give up where everybody can see it."""
-    gives_up = isinstance(wrong, Permanent) or work.row.attempt >= MOST_ATTEMPTS
-    again = None if gives_up else machine_now() + backoff(work.row.attempt)
+    held, error = isinstance(wrong, Held), _sentence(wrong)
+    gives_up = isinstance(wrong, Permanent) or (work.row.attempt >= MOST_ATTEMPTS and not held)
+    again = None if gives_up else machine_now() + (LONGEST_BACKOFF if held else backoff(work.row.attempt))
     with writing(place.database) as tx:
-        now = engine_now(tx)
-        decisions = _give_up(tx, place, work, wrong, now) if again is None else _put_off(tx, work, wrong, again, now)
-    word = "gave_up" if gives_up else "failed"
-    narrate.effect(word, work.row, work.site, _ms(started), error=str(wrong), again=again)
-    _after(place, work.site.id, decisions)
+        now, decisions = engine_now(tx), []
+        if again is None:
+            ours = effects.settle(tx, work.row.id, work.row.fence, "gave_up", now, error)
+            decisions = _give_up(tx, place, work, error, now) if ours else []
+        else:
+            ours = effects.put_off(tx, work.row.id, work.row.fence, again, error, counted=not held)
+            if ours and not held:
+                _tell(tx, work, "effect.failed", _failure(work, error), now)
+    word = "gave_up" if gives_up else "held" if held else "failed"
+    narrate.effect(word, work.row, work.site, _ms(started), error=error, again=again)
+    if not isinstance(wrong, KNOWN):
+        log.error("alarm", effect=work.row.kind, effect_id=work.row.id, error=error, exc_info=wrong)
+    _after(place, work, decisions, ours=ours)
 
 
-def _put_off(tx: Connection, work: Work, wrong: Exception, again: datetime, now: datetime) -> list[engine.Decision]:
-    if effects.put_off(tx, work.row.id, work.row.fence, again, str(wrong)):
-        _tell(tx, work, "effect.failed", _failure(work, wrong), now)
-    return []
-
-
-def _give_up(tx: Connection, place: Workplace, work: Work, wrong: Exception, now: datetime) -> list[engine.Decision]:
-    if not effects.settle(tx, work.row.id, work.row.fence, "gave_up", now, str(wrong)):
-        return []
-    _tell(tx, work, "effect.gave_up", _failure(work, wrong), now)
+def _give_up(tx: Connection, place: Workplace, work: Work, error: str, now: datetime) -> list[engine.Decision]:
+    _tell(tx, work, "effect.gave_up", _failure(work, error), now)
     kind = "site.provision_failed" if work.row.kind == "provision" else "site.gave_up"
-    return [apply(tx, place, work, kind, {"kind": work.row.kind, "error": str(wrong)}, now)]
+    return [apply(tx, place, work, kind, {"kind": work.row.kind, "error": error}, now)]
+
+
+def _sentence(wrong: Exception) -> str:
+    """What went wrong, in one line; a surprise is named by its type."""
+    if isinstance(wrong, Held):
+        return f"{HELD}{wrong}"
+    first = next(iter(str(wrong).splitlines()), "")
+    return str(wrong) if isinstance(wrong, KNOWN) else f"{type(wrong).__name__}: {first}"[:300]
 
 
 def backoff(attempt: int) -> timedelta:
@@ -149,8 +173,8 @@ def backoff(attempt: int) -> timedelta:
     return longest * share
 
 
-def _failure(work: Work, wrong: Exception) -> dict[str, Any]:
-    return {"effect": work.row.id, "kind": work.row.kind, "attempt": work.row.attempt, "error": str(wrong)}
+def _failure(work: Work, error: str) -> dict[str, Any]:
+    return {"effect": work.row.id, "kind": work.row.kind, "attempt": work.row.attempt, "error": error}
 
 
 def _tell(tx: Connection, work: Work, kind: str, data: dict[str, Any], now: datetime) -> None:
@@ -166,11 +190,13 @@ def _tell(tx: Connection, work: Work, kind: str, data: dict[str, Any], now: date
     )
 
 
-def _after(place: Workplace, site_id: str, decisions: list[engine.Decision]) -> None:
+def _after(place: Workplace, work: Work, decisions: list[engine.Decision], *, ours: bool) -> None:
     """Wake whoever has work now: new effects, those that waited behind this one, the stream."""
+    if not ours:
+        make_good(place, work)
     for decision in decisions:
         announce.effects(place, decision.effects)
-    announce.next_of_site(place, site_id)
+    announce.next_of_site(place, work.site.id)
     announce.events(place)
 
 

@@ -92,7 +92,7 @@ class UpdateContact(Strict):
 class Restore(Strict):
     """From which point, or from which backup by its id."""
 
-    from_: Annotated[str, StringConstraints(pattern=r"^(previous_day|7_day|30_day|[a-z0-9_]{1,100})$")] = Field(alias="from")
+    from_: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,100}$"), Field(alias="from")]
 
 
 class Waive(Strict):

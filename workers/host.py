@@ -41,6 +41,9 @@ class Host(Protocol):
     def replace(self, site_id: str, folder: Path, *, key: str) -> None:
         """Swap in new content atomically: never plan, limit, online or name. The folder is used up."""
 
+    def is_replaced(self, site_id: str, *, key: str) -> bool:
+        """Whether `replace` has swapped with this key already, and nothing else since."""
+
     def remove(self, site_id: str, *, key: str) -> Removed:
         """Take a site away for ever, only if its own marker says that it is this one."""
 

@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 import engine
 from engine.forecast import outlook
 from engine.why import why as explain
@@ -25,7 +27,7 @@ class NotFoundError(Exception):
 def show(place: Workplace, subject: str) -> Document:
     """`tenure/site/1`: one site, with the agents in use read from the host now."""
     with reading(place.database) as tx:
-        site = _find(tx, subject)
+        site = find_site(tx, subject)
         found = document(tx, site, engine_now(tx), place.policy)
     if site.ready_at is not None and site.deleted_at is None:
         found["used_agents"] = _used(place, site.id, site.used_agents)
@@ -43,7 +45,7 @@ def _used(place: Workplace, site_id: str, known: int) -> int:
 def history(place: Workplace, subject: str) -> Document:
     """`tenure/history/1`: a site's moves, oldest first."""
     with reading(place.database) as tx:
-        rows = receipt.history(tx, _find(tx, subject).id)
+        rows = receipt.history(tx, find_site(tx, subject).id)
     return {"schema": "tenure/history/1", "moves": [_move(row) for row in rows]}
 
 
@@ -63,7 +65,7 @@ def _move(row: Any) -> Document:
 def why(place: Workplace, subject: str) -> Document:
     """`tenure/why/1`: for every command what stops it, and the earliest moment at which time alone would free it."""
     with reading(place.database) as tx:
-        site, now = _find(tx, subject), engine_now(tx)
+        site, now = find_site(tx, subject), engine_now(tx)
     verdicts = [
         {
             "type": one.type,
@@ -100,7 +102,7 @@ def _row(site: Any) -> Document:
 def due(place: Workplace, *, within: timedelta | None, subject: str | None) -> Document:
     """`tenure/due/1`: what the engine will do next, earliest first."""
     with reading(place.database) as tx:
-        only = None if subject is None else _find(tx, subject).id
+        only = None if subject is None else find_site(tx, subject).id
         until = None if within is None else engine_now(tx) + within
         steps = timer.upcoming(tx, until=until, site_id=only)
     return {"schema": "tenure/due/1", "due": [_step(place, *step) for step in steps]}
@@ -118,7 +120,8 @@ def _step(place: Workplace, at: datetime, kind: str, site: engine.Site) -> Docum
     }
 
 
-def _find(tx: Any, subject: str) -> Any:
+def find_site(tx: Connection, subject: str) -> engine.Site:
+    """The site of a hostname or id. Raises NotFoundError."""
     site = sites.find(tx, subject.lower())
     if site is None:
         raise NotFoundError(f"there is no site {subject!r}; `tenure site list` shows all")

@@ -49,6 +49,7 @@ def _fixed(envelope: Envelope, decision: engine.Decision) -> dict[str, Any]:
         "from": before.state if before else None,
         "to": after.state if after else None,
         "effects": [effect.kind for effect in decision.effects],
+        "restores": next((effect.args["backup"] for effect in decision.effects if effect.kind == "restore"), None),
         "amount": decision.charge.amount_cents if decision.charge else None,
     }
 

@@ -108,6 +108,21 @@ def dead(found: Document) -> str:
     )
 
 
+def backups(found: Document) -> str:
+    """A site's backups, one line each."""
+    return "\n".join(map(_backup, found["backups"])) or "none yet"
+
+
+def _backup(one: Document) -> str:
+    points = f"  {', '.join(one['points'])}" if one["points"] else ""
+    return f"{one['taken_at']}  {one['id']}  {one['purpose']:<9} {one['bytes']:>12} bytes{points}"
+
+
+def backup_check(found: Document) -> str:
+    """A backup that was read back."""
+    return f"{found['id']} of {found['site']}, taken {found['taken_at']}: {found['files']} files verified, every byte"
+
+
 def deletions(found: Document) -> str:
     """Planned deletions, one line each, under where the breaker stands."""
     why = f": {found['why']}" if found["why"] else ""

@@ -10,10 +10,10 @@ import click
 import engine
 from engine.diagram import diagram as draw
 from workers import advance as test_clock
+from workers import backups, reports, shown
 from workers import dead as graveyard
 from workers import deletion as deletions
 from workers import doctor as examination
-from workers import reports, shown
 from workers import send as sending
 from workers.failure import FAILURES, Failure, Late, Missing
 from workers.settings import load, masked
@@ -271,6 +271,29 @@ def retry_dead(place: Workplace, dead_id: str) -> None:
 def drop_dead(place: Workplace, dead_id: str) -> None:
     """Forget it; not what a deletion waits for."""
     graveyard.drop(place, dead_id)
+
+
+@click.group("backup")
+def backup_group() -> None:
+    """Backups: what is kept of a site, and whether it can be read."""
+
+
+@backup_group.command("list")
+@click.argument("site")
+@as_json
+@with_place
+def list_backups(place: Workplace, *, site: str, as_json: bool) -> None:
+    """A site's verified backups, oldest first, and the restore points that they fill."""
+    out(backups.listing(place, site), shown.backups, as_json=as_json)
+
+
+@backup_group.command("verify")
+@click.argument("backup_id", metavar="ID")
+@as_json
+@with_place
+def verify_backup(place: Workplace, *, backup_id: str, as_json: bool) -> None:
+    """Read a backup back from its store: every byte, unpacked, its databases opened."""
+    out(backups.verify(place, backup_id), shown.backup_check, as_json=as_json)
 
 
 @click.group("deletion")

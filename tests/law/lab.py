@@ -24,6 +24,7 @@ class Lab:
         self.retry = "later"  # what a decline allows
         self.effects, self.letters, self.events, self.fired, self.waiting = [], [], [], [], []
         self.invoices, self.payments, self.put_off = {}, {}, {}
+        self.backups = (engine.Kept("bkp_1", "nightly", now - DAY),)
         self.ids = count(1)
 
     # Asking
@@ -32,7 +33,8 @@ class Lab:
         command = engine.Command(
             f"site.{kind}", "tests", f"c{next(self.ids)}", data or {}, host=HOST, new_site_id=f"site_{next(self.ids)}"
         )
-        return engine.decide(self.site, replace(command, **more), self.now, self.policy)
+        backups = self.backups if kind == "restore" else None
+        return engine.decide(self.site, replace(command, **{"backups": backups, **more}), self.now, self.policy)
 
     def say(self, kind, /, **data):
         """Decide, take it down, and do the effects that are not left waiting."""
@@ -75,6 +77,7 @@ class Lab:
             "provision": ("provisioned", {}),
             "export": ("export_ready", kept),
             "back_up": ("backup_verified", kept),
+            "restore": ("restored", args),
             "mail": ("notice_sent", args) if args.get("letter") == "deletion_in_48_hours" else None,
             "delete": ("site_deleted", {"removed": {}}),
         }.get(effect.kind)

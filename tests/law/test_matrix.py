@@ -3,7 +3,7 @@
 import pytest
 
 import engine
-from tests.law.lab import DAY, STANDINGS, at
+from tests.law.lab import DAY, STANDINGS, T0, at
 
 ANSWERS = {
     "ok": ("applied", None),
@@ -39,6 +39,7 @@ update_contact:old =      =      =      =      =      =      =      =      =    
 export             x      x      ok     ok     ok     ok     ok     ok     ok     ok     x      gone
 export:customer    x      x      ok     ok     ok     ok     ok     x      ok     ok     x      gone
 back_up            x      x      ok     ok     ok     ok     x      x      x      x      x      gone
+restore            x      x      ok     ok     ok     ok     x      x      x      x      x      gone
 extend_trial       x      x      ok     ok     x      x      x      x      x      ok     x      gone
 suspend            x      x      ok     ok     ok     ok     ok     =      ok     ok     x      gone
 resume             x      x      x      x      x      x      x      ok     x      x      x      gone
@@ -61,6 +62,7 @@ charge_succeeded   =      =      =      =      =      =      =      =      =    
 charge_declined    =      =      =      =      =      =      =      =      =      =      =      gone
 export_ready       =      =      ok     ok     ok     ok     ok     ok     ok     ok     =      gone
 backup_verified    =      =      =      =      =      =      =      =      ok     ok     =      gone
+restored           =      =      ok     ok     ok     ok     ok     ok     ok     ok     =      gone
 notice_sent        =      =      =      =      =      =      =      =      ok     ok     =      gone
 gave_up            ok     ok     ok     ok     ok     ok     ok     ok     ok     ok     ok     gone
 site_deleted       =      =      =      =      =      =      =      =      =      =      ok     gone
@@ -78,6 +80,8 @@ DATA = {
     "cancel:period_end": {"when": "period_end"},
     "update_contact": {"email": "new@acme.example"},
     "update_contact:old": {"email": "owner@acme.example"},
+    "restore": {"from": "previous_day"},
+    "restored": {"taken_at": T0},
     "extend_trial": {"days": 7},
     "suspend": {"reason": "abuse"},
     "hold": {"reason": "a court"},
@@ -203,6 +207,12 @@ GUARDS = [
     ("expired", HELD, "warn", {}, "state.illegal"),
     ("expired", HELD, "delete", {}, "state.illegal"),
     ("deleting", HELD, "release", {}, "applied"),
+    ("trial", HELD, "restore", {"from": "previous_day"}, "hold.active"),
+    # a restore point that exists, one that does not, an id
+    ("active", [], "restore", {"from": "7_day"}, "applied"),
+    ("trial", [], "restore", {"from": "7_day"}, "restore.no_such_point"),
+    ("trial", [], "restore", {"from": "bkp_1"}, "applied"),
+    ("trial", [], "restore", {"from": "bkp_2"}, "restore.no_such_point"),
     # what gave up
     ("trial", [("gave_up", {"kind": "back_up", "error": "x"})], "retry", {}, "applied"),
     ("operator", [("gave_up", {"kind": "back_up", "error": "x"})], "retry", {}, "applied"),

@@ -108,6 +108,7 @@ SAMPLES = {
     "site.update_contact": [{"email": "new@acme.example"}],
     "site.waive": [{"guard": "notice", "reason": "x"}],
     "site.extend_trial": [{"days": 1}],
+    "site.restore": [{"from": "previous_day"}],
     "site.suspend": [{"reason": "x"}],
     "site.hold": [{"reason": "x"}],
     "site.pay": [{"payment_method": "pm_new"}],

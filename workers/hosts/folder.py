@@ -100,6 +100,10 @@ class FolderHost:
             remove(restore)
             remove(self._beside(site_id, "before"))
 
+    def is_replaced(self, site_id: str, *, key: str) -> bool:
+        """Whether the last content that was swapped in came with this key."""
+        return marker.read(self._live(site_id), site_id).replaced == key
+
     def remove(self, site_id: str, *, key: str) -> Removed:  # noqa: ARG002
         """Take a site away, only if its marker says that it is this one; raises `Permanent` if not."""
         with explained(self._root):

@@ -1,0 +1,78 @@
+"""The words of the law about backups: both its columns, for a point that is missed is asked for and told here."""
+
+from datetime import datetime, timedelta
+
+from engine.case import Case, known
+from engine.decision import Refused
+from engine.nights import next_night
+from engine.retention import POINTS, Kept, nightly, restore_points
+from engine.words import moment, named, shown
+
+# Restoring
+
+
+def must_not_be_held(case: Case) -> bool:
+    """What a legal hold keeps is not replaced."""
+    if case.site.held_for is not None:
+        raise Refused(
+            "hold.active",
+            f"a hold is on {named(case.site.host)} ({shown(case.site.held_for)}): site.release ends it",
+        )
+    return True
+
+
+def must_have_a_restore_point(case: Case) -> bool:
+    """What `from` means exists; a point that can't exist yet is said with its first moment."""
+    if wanted(case) is None:
+        raise Refused("restore.no_such_point", _no_such_point(case))
+    return True
+
+
+def wanted(case: Case) -> Kept | None:
+    """The backup that `from` means: a restore point's, or the one of this id."""
+    name, backups = case.given("from"), case.command.backups or ()
+    if name in POINTS:
+        return restore_points(backups, case.now)[name]
+    return next((one for one in backups if one.id == name), None)
+
+
+def _no_such_point(case: Case) -> str:
+    name, site = case.given("from"), case.site
+    if name not in POINTS:
+        return f"from {shown(name)} is not a backup of {named(site.host)}; `tenure backup list` shows all"
+    return (
+        f"from {shown(name)} is a point that {named(site.host)} does not have yet; "
+        f"it can exist from {moment(_possible_from(name, case))}"
+    )
+
+
+def _possible_from(name: str, case: Case) -> datetime | None:
+    """When the oldest nightly backup, or the first one to come, is old enough; never earlier than now."""
+    nights = nightly(case.command.backups or ())
+    first = nights[0].taken_at if nights else next_night(case.site)
+    return None if first is None else max(first + POINTS[name], case.now)
+
+
+def restore(case: Case) -> None:
+    """A safety backup and the restore are one effect, so that nothing comes in between."""
+    backup = known(wanted(case))
+    case.must("restore", backup=backup.id, taken_at=backup.taken_at, generation=case.site.generation)
+    case.notes.append(
+        f"{named(case.site.host)} will be as it was at {moment(backup.taken_at)}: "
+        f"{in_words(case.now - backup.taken_at)} of data leave the live site; a safety backup is made first and can be restored by its id"
+    )
+
+
+def mail_restored(case: Case) -> None:
+    case.mail("restored", taken_at=case.given("taken_at"))
+
+
+def in_words(length: timedelta) -> str:
+    """`7 days 3 hours`, `20 minutes`: the two largest units."""
+    seconds = int(length.total_seconds())
+    sizes = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+    parts = []
+    for unit, size in sizes:
+        count, seconds = divmod(seconds, size)
+        parts += [f"{count} {unit}{'' if count == 1 else 's'}"] if count else []
+    return " ".join(parts[:2]) or "0 seconds"

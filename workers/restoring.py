@@ -1,0 +1,76 @@
+"""Restoring a site: a safety backup, the content unpacked beside the live site, one swap, the entitlements again.
+
+Killed at any step the site is the old or the restored one, whole, and the next try goes on. What was live just before
+the swap is kept as a backup that is restored by its id.
+"""
+
+from models import backup
+from models import effect as effects
+from models import site as sites
+from models.clock import engine_now, machine_now
+from models.database import reading, writing
+from models.record import tell
+from workers.errors import Permanent, Temporary
+from workers.saving import about, save
+from workers.work import Report, Work
+from workers.workplace import Workplace
+
+
+def restore(place: Workplace, work: Work) -> Report:
+    """Put a backup's content in the place of the live one; never plan, dates, invoices or address."""
+    if not place.host.is_replaced(work.site.id, key=work.row.id):
+        _must_be_possible(work)
+        _keep_what_is_there(place, work)
+        _swap_in(place, work)
+    _entitle(place, work)
+    return Report("site.restored", work.args)
+
+
+def _must_be_possible(work: Work) -> None:
+    """A hold or the end of service may have come since the restore was decided."""
+    if work.site.held_for is not None:
+        raise Permanent("a hold is on the site: nothing was restored; site.release ends it")
+    if not work.site.online:
+        raise Permanent(f"the site is {work.site.state} by now: nothing was restored")
+
+
+def _keep_what_is_there(place: Workplace, work: Work) -> None:
+    """Each try makes a safety backup of its own: users go on writing between two tries."""
+    row = save(place, work, "safety")
+    with writing(place.database) as tx:
+        _must_be_ours(effects.extend_lease(tx, work.row.id, work.row.fence, machine_now() + place.lease))
+        backup.note_backup(tx, row)
+        tell(
+            tx,
+            "backup.verified",
+            about(row),
+            engine_now(tx),
+            host=work.site.host,
+            site_id=work.site.id,
+            cause=work.row.cause_id,
+            correlation_id=work.row.correlation_id,
+        )
+
+
+def _swap_in(place: Workplace, work: Work) -> None:
+    site_id = work.site.id
+    into = place.host.beside(site_id)
+    place.vault.extract(site_id, work.args["backup"], into)
+    with writing(place.database) as tx:
+        _must_be_ours(effects.extend_lease(tx, work.row.id, work.row.fence, machine_now() + place.lease))
+    place.host.replace(site_id, into, key=work.row.id)
+
+
+def _must_be_ours(ours: bool) -> None:
+    if not ours:
+        raise Temporary("another worker has taken this restore over: it goes on with it")
+
+
+def _entitle(place: Workplace, work: Work) -> None:
+    """What the site may do is a fact of now, not of the backup nor of the moment of the command."""
+    with reading(place.database) as tx:
+        site = sites.find(tx, work.site.id)
+    if site is None:
+        raise Permanent(f"{work.site.id} is not known any more")
+    place.host.set_agent_limit(site.id, site.agents_allowed, key=work.row.id)
+    (place.host.bring_online if site.online else place.host.take_offline)(site.id, key=work.row.id)
