@@ -59,7 +59,8 @@ def restore(case: Case) -> None:
     case.must("restore", backup=backup.id, taken_at=backup.taken_at, generation=case.site.generation)
     case.notes.append(
         f"{named(case.site.host)} will be as it was at {moment(backup.taken_at)}: "
-        f"{in_words(case.now - backup.taken_at)} of data leave the live site; a safety backup is made first and can be restored by its id"
+        f"{in_words(case.now - backup.taken_at)} of data leave the live site; "
+        "a safety backup is made first and can be restored by its id"
     )
 
 

@@ -68,7 +68,7 @@ def _nights_to_keep(nights: list[Kept], now: datetime) -> list[Kept]:
 def _thinned(nights: list[Kept]) -> list[Kept]:
     """From the oldest on, always the last one within 7 days of the one before: what is left out is never missed."""
     chain = nights[:1]
-    for one, after in zip(nights[1:], [*nights[2:], None], strict=True):
+    for one, after in zip(nights[1:], [*nights[2:], None], strict=False):
         if after is None or after.taken_at > chain[-1].taken_at + STEP:
             chain.append(one)
     return chain

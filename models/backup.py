@@ -78,6 +78,11 @@ def restore_points(backups: list[Row[Any]], now: datetime) -> dict[str, Row[Any]
     return {name: rows[one.id] if one else None for name, one in engine.restore_points(facts, now).items()}
 
 
+def drop(tx: Connection, backup_ids: tuple[str, ...]) -> None:
+    """These backups are gone from the store."""
+    tx.execute(delete(BACKUPS).where(BACKUPS.c.id.in_(backup_ids)))
+
+
 def forget(tx: Connection, site_id: str) -> None:
     """A deleted site's backups and downloads are gone; so are their rows."""
     tx.execute(delete(BACKUPS).where(BACKUPS.c.site_id == site_id))

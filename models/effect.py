@@ -29,6 +29,9 @@ QUEUES = {"back_up": "data", "export": "data", "restore": "data", "delete": "del
 
 UNFINISHED = ("pending", "running")
 
+BELIEVABLE = timedelta(minutes=15)
+"""No lease and no retry lies further ahead: one that does was written by a clock that has been set back since."""
+
 
 class Effect(SQLModel, table=True):
     """One thing to do; `fence` rises with every claim, and only the last claim may settle.
@@ -125,8 +128,14 @@ def claim(tx: Connection, effect_id: str, machine_now: datetime, lease: timedelt
 
 def _ready(machine_now: datetime) -> Any:
     """Waiting for nobody: pending with its retry come, or held by somebody whose lease ran out."""
-    pending = and_(EFFECTS.c.status == "pending", or_(EFFECTS.c.retry_at.is_(None), EFFECTS.c.retry_at <= machine_now))
-    return or_(pending, and_(EFFECTS.c.status == "running", EFFECTS.c.leased_until < machine_now))
+    may_be_tried = or_(EFFECTS.c.retry_at.is_(None), ~_to_come(EFFECTS.c.retry_at, machine_now))
+    stranded = and_(EFFECTS.c.status == "running", ~_to_come(EFFECTS.c.leased_until, machine_now))
+    return or_(and_(EFFECTS.c.status == "pending", may_be_tried), stranded)
+
+
+def _to_come(moment: Any, machine_now: datetime) -> Any:
+    """Whether a moment of machine time lies ahead, and not so far that no clock can have meant it."""
+    return and_(moment > machine_now, moment <= machine_now + BELIEVABLE)
 
 
 def _blocked() -> Any:
@@ -156,10 +165,14 @@ def settle(tx: Connection, effect_id: str, fence: int, status: str, now: datetim
     return tx.execute(guarded.values(status=status, settled_at=now, leased_until=None, error=error)).rowcount == 1
 
 
-def put_off(tx: Connection, effect_id: str, fence: int, retry_at: datetime, error: str) -> bool:
-    """Give a claim back for a later try."""
+def put_off(
+    tx: Connection, effect_id: str, fence: int, retry_at: datetime, error: str, *, counted: bool = True
+) -> bool:
+    """Give a claim back for a later try; one that only a guard has stopped is not counted."""
     guarded = update(EFFECTS).where(EFFECTS.c.id == effect_id, EFFECTS.c.fence == fence, EFFECTS.c.status == "running")
-    return tx.execute(guarded.values(status="pending", retry_at=retry_at, leased_until=None, error=error)).rowcount == 1
+    values = {"status": "pending", "retry_at": retry_at, "leased_until": None, "error": error}
+    uncounted = {} if counted else {"attempt": EFFECTS.c.attempt - 1}
+    return tx.execute(guarded.values(values | uncounted)).rowcount == 1
 
 
 def void(tx: Connection, payment_ids: tuple[str, ...], site_id: str, now: datetime) -> None:
@@ -185,8 +198,23 @@ AGAIN = {"status": "pending", "attempt": 0, "retry_at": None, "error": None, "se
 
 
 def revive(tx: Connection, site_id: str) -> None:
-    """Offer again all that gave up on a site."""
-    tx.execute(update(EFFECTS).where(EFFECTS.c.site_id == site_id, EFFECTS.c.status == "gave_up").values(AGAIN))
+    """Offer again all that gave up on a site, and at once what waits for its next try."""
+    waits = and_(EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_not(None))
+    again = update(EFFECTS).where(EFFECTS.c.site_id == site_id, or_(EFFECTS.c.status == "gave_up", waits))
+    tx.execute(again.values(AGAIN))
+
+
+def ask_again(tx: Connection, kind: str, machine_now: datetime) -> None:
+    """A guard of all effects of a kind has changed: those that wait for their next try are ready now."""
+    waits = and_(EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_not(None))
+    tx.execute(update(EFFECTS).where(EFFECTS.c.kind == kind, waits).values(retry_at=machine_now))
+
+
+def backups_wanted(tx: Connection, site_id: str) -> frozenset[str]:
+    """The backups that a restore of this site is still to be made from, or was to be when it gave up."""
+    open_ones = EFFECTS.c.status.in_((*UNFINISHED, "gave_up"))
+    query = select(EFFECTS.c.args).where(EFFECTS.c.site_id == site_id, EFFECTS.c.kind == "restore", open_ones)
+    return frozenset(args["backup"] for args in tx.execute(query).scalars())
 
 
 def open_of_site(tx: Connection, site_id: str) -> int:
@@ -201,10 +229,12 @@ def next_of_site(tx: Connection, site_id: str, machine_now: datetime) -> list[Ro
     return list(tx.execute(query.where(_ready(machine_now), ~_blocked()).order_by(EFFECTS.c.seq)))
 
 
-def overdue(tx: Connection, machine_now: datetime, unheard: timedelta, limit: int) -> list[Row[Any]]:
+def overdue(
+    tx: Connection, machine_now: datetime, unheard: timedelta, limit: int, kinds: tuple[str, ...] = tuple(LANES)
+) -> list[Row[Any]]:
     """Effects to be offered again; they are marked as announced now, so that the next sweep leaves them alone."""
     query = select(EFFECTS.c.id, EFFECTS.c.kind, EFFECTS.c.status).where(_is_overdue(machine_now, unheard))
-    rows = list(tx.execute(query.order_by(EFFECTS.c.seq).limit(limit)))
+    rows = list(tx.execute(query.where(EFFECTS.c.kind.in_(kinds)).order_by(EFFECTS.c.seq).limit(limit)))
     tx.execute(update(EFFECTS).where(EFFECTS.c.id.in_([row.id for row in rows])).values(announced_at=machine_now))
     return rows
 
@@ -215,14 +245,11 @@ def is_anything_overdue(tx: Connection, machine_now: datetime, unheard: timedelt
 
 
 def _is_overdue(machine_now: datetime, unheard: timedelta) -> Any:
-    """A retry come, a lease run out, or an announcement that nobody answered; and nothing older stands before it."""
-    retry = and_(EFFECTS.c.status == "pending", EFFECTS.c.retry_at <= machine_now)
-    lost = and_(
-        EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_(None), EFFECTS.c.announced_at < machine_now - unheard
-    )
-    stranded = and_(EFFECTS.c.status == "running", EFFECTS.c.leased_until < machine_now)
-    again = EFFECTS.c.announced_at < machine_now - timedelta(seconds=1)
-    return and_(EFFECTS.c.status.in_(UNFINISHED), or_(retry, lost, stranded), again, ~_blocked())
+    """It could be claimed now, and was not announced since it can be, or nobody answered; nothing stands before it."""
+    ready_since = func.coalesce(EFFECTS.c.retry_at, EFFECTS.c.leased_until)
+    unasked = EFFECTS.c.announced_at < ready_since
+    unanswered = ~_to_come(EFFECTS.c.announced_at, machine_now - unheard)
+    return and_(EFFECTS.c.status.in_(UNFINISHED), _ready(machine_now), or_(unasked, unanswered), ~_blocked())
 
 
 def ready_for_new_moment(tx: Connection, machine_now: datetime) -> None:

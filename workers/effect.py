@@ -17,7 +17,7 @@ from models.record import record, tell, write_receipt
 from workers import announce, narrate
 from workers.acts import ACTS, receipt_of
 from workers.answer import answer
-from workers.errors import Held, Permanent, Temporary, Unknown
+from workers.errors import HELD, Held, Permanent, Temporary, Unknown
 from workers.late import make_good
 from workers.lease import keeping
 from workers.logs import log
@@ -28,8 +28,6 @@ MOST_ATTEMPTS = 12
 BACKOFF = timedelta(seconds=1)
 LONGEST_BACKOFF = timedelta(minutes=10)
 KNOWN = (Permanent, Temporary, Unknown, OSError)
-HELD = "held: "
-"""So begins the error of an effect that only a guard has stopped."""
 
 
 def run(place: Workplace, effect_id: str) -> None:
@@ -81,9 +79,11 @@ def _done(place: Workplace, work: Work, report: Report) -> tuple[bool, list[engi
 def _report(tx: Connection, place: Workplace, work: Work, report: Report, now: datetime) -> list[engine.Decision]:
     """What follows from a done effect: rows, the law's command, events."""
     if report.backup is not None:
-        backup.note_backup(tx, report.backup)
+        backup.note_backup(tx, {**report.backup, "verified_at": now})
+    if report.removed:
+        backup.drop(tx, report.removed)
     if report.export is not None:
-        backup.note_export(tx, report.export)
+        backup.note_export(tx, {**report.export, "ready_at": now})
     _tell(
         tx,
         work,

@@ -1,5 +1,12 @@
-"""Saving a site: a backup counts when it has been read back from the store, every byte."""
+"""Saving a site: a backup counts when it has been read back from the store; after a night what is too old goes."""
 
+import engine
+from models import backup
+from models import effect as effects
+from models import site as sites
+from models.database import reading
+from workers.errors import Permanent, Temporary
+from workers.logs import log
 from workers.work import Facts, Report, Work
 from workers.workplace import Workplace
 
@@ -10,7 +17,13 @@ def back_up(place: Workplace, work: Work) -> Report:
     for fence in range(1, work.row.fence):
         place.vault.remove(work.site.id, name_of(work, fence))
     kept = about(row)
-    return Report("site.backup_verified", {**work.args, **kept}, backup=row, event=("backup.verified", kept))
+    return Report(
+        "site.backup_verified",
+        {**work.args, **kept, "taken_at": row["taken_at"]},
+        backup=row,
+        removed=prune(place, work, row) if row["purpose"] == "nightly" else (),
+        event=("backup.verified", kept),
+    )
 
 
 def save(place: Workplace, work: Work, purpose: str) -> Facts:
@@ -40,3 +53,30 @@ def name_of(work: Work, fence: int) -> str:
 def about(row: Facts) -> Facts:
     """What other systems hear of a backup."""
     return {name: row[name] for name in ("id", "bytes", "sha256")}
+
+
+def prune(place: Workplace, work: Work, new: Facts) -> tuple[str, ...]:
+    """Remove from the store what need not be kept now that there is a new one; the ids whose rows are to go.
+
+    The store comes first and the rows with the settling: a crash in between leaves rows whose archives are gone, which
+    the next try removes. Nothing goes while the site is offline or held, nor what a restore is made from. Archives
+    that no row knows (of tries that failed) are left to the deletion, which removes and probes the whole folder.
+    """
+    with reading(place.database) as tx:
+        site = sites.find(tx, work.site.id)
+        backups = [*backup.kept(tx, work.site.id), engine.Kept(new["id"], new["purpose"], new["taken_at"])]
+        wanted = effects.backups_wanted(tx, work.site.id)
+    if site is None or not site.online or site.held_for is not None:
+        return ()
+    stays = engine.to_keep(backups, work.now) | wanted
+    return tuple(one.id for one in backups if one.id not in stays and _is_removed(place, work, one.id))
+
+
+def _is_removed(place: Workplace, work: Work, backup_id: str) -> bool:
+    """A store that can't remove is no reason to lose a good night: the next one tries again."""
+    try:
+        place.vault.remove(work.site.id, backup_id)
+    except (Permanent, Temporary, OSError) as wrong:
+        log.warning("failed", site=work.site.host, site_id=work.site.id, effect_id=work.row.id, error=str(wrong))
+        return False
+    return True

@@ -31,12 +31,13 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an act has to say: a command for the law, rows to write, an event for other systems."""
+    """What an act has to say: a command for the law, rows to write, backups removed, an event for others."""
 
     command: str | None = None
     data: Facts = field(default_factory=dict)
     backup: Facts | None = None
     export: Facts | None = None
+    removed: tuple[str, ...] = ()
     event: tuple[str, Facts] | None = None
 
 
