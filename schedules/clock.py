@@ -11,13 +11,12 @@ from apscheduler.job import Job
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
 
 from models import timer
 from models.clock import beat, engine_now, machine_now
 from models.database import reading, writing
 from workers import alive, announce, logs, release
+from workers.errors import AWAY
 from workers.logs import log
 from workers.settings import SettingsError, load
 from workers.sweep import sweep
@@ -45,7 +44,7 @@ class DueTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no typ
         try:
             with reading(self.place.database) as tx:
                 due, now = timer.earliest(tx), engine_now(tx)
-        except SQLAlchemyError as wrong:
+        except AWAY as wrong:
             log.error("alarm", error=f"the timers could not be read, they are asked again in a second: {wrong}")
             return LATEST
         return LATEST if due is None else due - now
@@ -74,7 +73,7 @@ class Clock:
             try:
                 if announce.wait_for_bell(self.place, 1):
                     self.wake()
-            except RedisError:
+            except AWAY:
                 self.stopped.wait(1)
         self.scheduler.shutdown(wait=True)
 
@@ -92,14 +91,14 @@ class Clock:
         try:
             while not self.stopped.is_set() and fire_due(self.place):
                 pass
-        except (SQLAlchemyError, OSError) as wrong:
+        except AWAY as wrong:
             log.error("alarm", error=f"due timers could not be fired, they are tried again in a second: {wrong}")
 
     def sweep_all(self) -> None:
         """Offer again what was not done."""
         try:
             sweep(self.place)
-        except (SQLAlchemyError, RedisError) as wrong:
+        except AWAY as wrong:
             log.error("alarm", error=f"the sweep could not be done, it is tried again in a second: {wrong}")
 
     def beat(self) -> None:
@@ -108,7 +107,7 @@ class Clock:
             with writing(self.place.database) as tx:
                 beat(tx, HEARTBEAT)
             alive.beat(self.place.redis, "clock")
-        except (SQLAlchemyError, RedisError) as wrong:
+        except AWAY as wrong:
             log.error("alarm", error=f"the heartbeat was not written: {wrong}")
 
 

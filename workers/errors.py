@@ -1,5 +1,11 @@
 """What an adapter may say when the outside world did not do as asked."""
 
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+AWAY = (RedisError, SQLAlchemyError, OSError)
+"""Redis, the database or a disk can't do it now: nothing is lost, it is tried again."""
+
 
 class Permanent(Exception):  # noqa: N818 - it is an outcome, named as the log names it
     """The outside said no; trying again will not help."""
@@ -7,6 +13,14 @@ class Permanent(Exception):  # noqa: N818 - it is an outcome, named as the log n
 
 class Temporary(Exception):  # noqa: N818 - see above
     """The outside could not do it now; the same call with the same key may be made again."""
+
+
+HELD = "held: "
+"""So begins the error of an effect that only a guard has stopped."""
+
+
+class Held(Temporary):
+    """A guard stops it for now: that is no fault, so it is asked again and never given up."""
 
 
 class Unknown(Exception):  # noqa: N818 - see above
