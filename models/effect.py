@@ -210,6 +210,12 @@ def ask_again(tx: Connection, kind: str, machine_now: datetime) -> None:
     tx.execute(update(EFFECTS).where(EFFECTS.c.kind == kind, waits).values(retry_at=machine_now))
 
 
+def forget_bad_nights(tx: Connection, site_id: str, now: datetime) -> None:
+    """A good backup makes up for the nights that gave up before it: nobody need try them again."""
+    gave_up = update(EFFECTS).where(EFFECTS.c.site_id == site_id, EFFECTS.c.status == "gave_up")
+    tx.execute(gave_up.where(EFFECTS.c.id.like("%:back_up.nightly:%")).values(status="dropped", settled_at=now))
+
+
 def backups_wanted(tx: Connection, site_id: str) -> frozenset[str]:
     """The backups that a restore of this site is still to be made from, or was to be when it gave up."""
     open_ones = EFFECTS.c.status.in_((*UNFINISHED, "gave_up"))

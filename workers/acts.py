@@ -21,6 +21,8 @@ from workers.saving import back_up
 from workers.work import NOTHING, Facts, Report, Work
 from workers.workplace import Workplace
 
+FAREWELLS = ("deletion_in_7_days", "deletion_in_48_hours")
+
 
 def provision(place: Workplace, work: Work) -> Report:
     """Build the site; twice finds it built."""
@@ -96,7 +98,8 @@ def mail(place: Workplace, work: Work) -> Report:
     name = args["letter"]
     if name in FAREWELLS and not _still_stands(work):
         return NOTHING
-    written = letter(name, {**_about(work.site), **_moments(args), **_receipt(place, args)})
+    told = {**_about(work.site), **_moments(args), **_receipt(place, args)}
+    written = letter(name, {**told, "deletes_at": work.site.deletes_at} if name in FAREWELLS else told)
     to = args.get("to") or work.site.email
     if not to:
         return NOTHING
@@ -187,7 +190,7 @@ def _authorize(place: Workplace, work: Work) -> None:
         reasons.append(f"deletions are {breaker_state}: {why}")
     if reasons:
         waits = others > 0 or breaker_state in {"tripped", "paused"} or (site is not None and site.held_for is not None)
-        raise (Held if waits else Temporary)(f"the deletion is held: {'; '.join(reasons)}")
+        raise (Held if waits else Temporary)(f"the deletion waits: {'; '.join(reasons)}")
 
 
 def _say_deleted(place: Workplace, work: Work) -> None:

@@ -11,6 +11,7 @@ from models.clock import engine_now, is_test, machine_now, move
 from models.columns import stamp
 from models.database import reading, writing
 from workers import announce
+from workers.errors import HELD
 from workers.send import WaitOverError
 from workers.workplace import Workplace
 
@@ -96,13 +97,19 @@ def _state(place: Workplace) -> list[Any] | None:
     with reading(place.database) as tx:
         now = engine_now(tx)
         due = timer.earliest(tx)
-        rows = effect.unfinished(tx)
+        rows = [row for row in effect.unfinished(tx) if not _is_held(row)]
         if (due is not None and due <= now) or event.count_unsent(tx):
             return None
     failing = [row for row in rows if row.error is not None]
     waits_for = {row.site_id for row in failing}
     going_on = [row for row in rows if row.error is None and (row.status == "running" or row.site_id not in waits_for)]
     return None if going_on else rows
+
+
+def _is_held(row: Any) -> bool:
+    """Stopped by a guard until a later moment: that is rest."""
+    waits = row.status == "pending" and row.retry_at is not None and row.retry_at > machine_now()
+    return waits and (row.error or "").startswith(HELD)
 
 
 def _names(rows: list[Any] | None) -> str:

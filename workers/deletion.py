@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 import engine
-from models import breaker, deletion, timer
+from models import breaker, deletion, effect, timer
 from models import site as sites
-from models.clock import engine_now
+from models.clock import engine_now, machine_now
 from models.columns import stamp
 from models.database import reading, writing
 from models.record import tell
@@ -109,6 +109,7 @@ def resume(place: Workplace, confirmed: int) -> None:
             raise ValueError(f"--confirm {confirmed} is not the {planned} that `tenure deletion preview` shows now")
         breaker.turn(tx, "released" if planned else "closed", "released by an operator", now, budget=planned)
         timer.ask_again(tx, "delete", now)
+        effect.ask_again(tx, "delete", machine_now())
     announce.ring(place)
 
 

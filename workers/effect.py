@@ -80,6 +80,7 @@ def _report(tx: Connection, place: Workplace, work: Work, report: Report, now: d
     """What follows from a done effect: rows, the law's command, events."""
     if report.backup is not None:
         backup.note_backup(tx, {**report.backup, "verified_at": now})
+        effects.forget_bad_nights(tx, work.site.id, now)
     if report.removed:
         backup.drop(tx, report.removed)
     if report.export is not None:
@@ -155,7 +156,11 @@ def _not_done(place: Workplace, work: Work, wrong: Exception, started: float) ->
 def _give_up(tx: Connection, place: Workplace, work: Work, error: str, now: datetime) -> list[engine.Decision]:
     _tell(tx, work, "effect.gave_up", _failure(work, error), now)
     kind = "site.provision_failed" if work.row.kind == "provision" else "site.gave_up"
-    return [apply(tx, place, work, kind, {"kind": work.row.kind, "error": error}, now)]
+    return [apply(tx, place, work, kind, _what(work, error), now)]
+
+
+def _what(work: Work, error: str) -> dict[str, Any]:
+    return {"kind": work.row.kind, "purpose": work.args.get("purpose"), "error": error}
 
 
 def _sentence(wrong: Exception) -> str:

@@ -55,6 +55,14 @@ def move(command: engine.Command, decision: engine.Decision, *, due: Any = None)
     )
 
 
+def alarms(decision: engine.Decision) -> None:
+    """What operators must know of a site, in one line each."""
+    for event in decision.events:
+        if event.type == "alarm.raised" and decision.site is not None:
+            site = decision.site
+            log.warning("alarm", site=site.host, site_id=site.id, code=event.data["alarm"], error=event.data["error"])
+
+
 def held(site: engine.Site, kind: str, why: str, due: Any, again: Any) -> None:
     """A timer that a guard stopped: it is asked again."""
     log.info("held", site=site.host, site_id=site.id, command=f"site.{kind}", due=due, next=again, error=why)
@@ -76,7 +84,7 @@ def effect(
     word: str, row: Any, site: engine.Site, duration_ms: int, *, error: str | None = None, again: Any = None
 ) -> None:
     """One try of an effect."""
-    say = log.info if word in {"done", "rescued"} else log.warning if word == "failed" else log.error
+    say = log.info if word in {"done", "rescued", "held"} else log.warning if word == "failed" else log.error
     say(
         word,
         site=site.host,

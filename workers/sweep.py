@@ -1,6 +1,7 @@
 """The sweeps: every row with work left is offered again until the database says that it is done."""
 
 from datetime import timedelta
+from typing import Any
 
 from models import effect, event
 from models.clock import machine_now
@@ -11,6 +12,8 @@ from workers.workplace import Workplace
 
 UNHEARD = timedelta(seconds=10)
 BATCH = 1000
+LONG = 500
+"""While so many messages wait in a queue its wake-ups are among them, and none is added."""
 
 
 def sweep(place: Workplace) -> None:
@@ -27,9 +30,15 @@ def offer_effects(place: Workplace) -> None:
     with reading(place.database) as tx:
         if not effect.is_anything_overdue(tx, machine_now(), UNHEARD):
             return
+    kinds = tuple(kind for kind in effect.LANES if _has_room(place, effect.queue_of(kind)))
     with writing(place.database) as tx:
-        rows = effect.overdue(tx, machine_now(), UNHEARD, BATCH)
+        rows = effect.overdue(tx, machine_now(), UNHEARD, BATCH, kinds)
     for row in rows:
         if row.status == "running":
             log.warning("rescued", effect=row.kind, effect_id=row.id, error="its worker is gone; it is offered again")
     announce.effects(place, rows)
+
+
+def _has_room(place: Workplace, queue: str) -> bool:
+    waiting: Any = place.redis.llen(f"dramatiq:{queue}")
+    return int(waiting) < LONG

@@ -1,0 +1,27 @@
+"""An act that ended after its claim was lost: what it did last may undo what has been decided since."""
+
+import engine
+from models import site as sites
+from models.database import reading
+from workers.work import Work
+from workers.workplace import Workplace
+
+ACCESS = {"bring_online", "take_offline", "set_agent_limit", "restore"}
+
+
+def make_good(place: Workplace, work: Work) -> None:
+    """Tell the host once more what holds now, and take away what was put down for a site that is deleted."""
+    with reading(place.database) as tx:
+        site = sites.find(tx, work.site.id)
+    if site is None:
+        return
+    if site.state == "deleted":
+        place.downloads.remove_all(site.id)
+        place.vault.remove_all(site.id)
+    elif work.row.kind in ACCESS and site.ready_at is not None and site.state != "deleting":
+        _entitle(place, site, work.row.id)
+
+
+def _entitle(place: Workplace, site: engine.Site, key: str) -> None:
+    place.host.set_agent_limit(site.id, site.agents_allowed, key=key)
+    (place.host.bring_online if site.online else place.host.take_offline)(site.id, key=key)
