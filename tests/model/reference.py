@@ -2,6 +2,7 @@
 
 from calendar import monthrange
 from datetime import datetime, timedelta
+from itertools import count
 
 DAY = timedelta(days=1)
 GONE = ("cancelled", "expired")
@@ -9,12 +10,11 @@ GONE = ("cancelled", "expired")
 
 def month_after(anchor: datetime, at: datetime) -> datetime:
     """The anchor's day in the first month that comes after a moment, clamped to the month's end."""
-    year, month = anchor.year, anchor.month
-    while True:
+    for year, month in ((anchor.year + n // 12, n % 12 + 1) for n in count(anchor.month - 1)):
         date = anchor.replace(year=year, month=month, day=min(anchor.day, monthrange(year, month)[1]))
         if date > at:
             return date
-        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+    raise AssertionError(anchor)
 
 
 class Reference:
@@ -94,27 +94,23 @@ class Reference:
         return True
 
     def pay(self) -> bool | None:
+        owed = self.state in ("past_due", "suspended")
         if self.state == "past_due":
             self.try_again()
-        elif self.state == "suspended":
-            if self.pays(self.card, self.plan * 2000):
-                self.state = "active"
-                self.start_anew()
-        else:
-            return None
-        return True
+        elif self.state == "suspended" and self.pays(self.card, self.plan * 2000):
+            self.state = "active"
+            self.start_anew()
+        return True if owed else None
 
     def cancel(self, when: str) -> bool | None:
         if self.state in GONE or (when == "period_end" and (self.state == "trial" or self.ends_with_period)):
             return None
-        if when == "period_end":
-            if self.state not in ("trial_subscribed", "active"):
-                return False
+        if when == "now":
+            self.leave("cancelled")
+        elif self.state in ("trial_subscribed", "active"):
             self.ends_with_period = True
             self.state = "trial" if self.state == "trial_subscribed" else "active"
-        else:
-            self.leave("cancelled")
-        return True
+        return when == "now" or bool(self.ends_with_period)
 
     def leave(self, state: str) -> None:
         self.state, self.ended, self.later, self.ends_with_period = state, self.now, None, None
@@ -149,8 +145,7 @@ class Reference:
             case "active":
                 return [self.paid_until]
             case "past_due":
-                steps = [self.declined + days * DAY for days in (1, 3, 5, 7)]
-                return [next(step for step in steps if step > self.tried)]
+                return [next(step for n in (1, 3, 5, 7) if (step := self.declined + n * DAY) > self.tried)]
             case "suspended":
                 return [self.unpaid + 14 * DAY]
         return [self.ended + 14 * DAY] if self.state in GONE else []
