@@ -9,7 +9,10 @@ import click
 from workers.settings import Settings, SettingsError, load
 from workers.up import run
 
-VERBS = ("backup", "clock", "dead", "deletion", "diagram", "doctor", "due", "send", "simulate", "site", "tail")
+VERBS = (
+    *("backup", "clock", "contract", "dead", "deletion", "diagram", "doctor", "due"),
+    *("send", "simulate", "site", "stats", "tail"),
+)
 """The verbs besides `up` and `migrate`, each a click command of its name in `workers/verbs.py`."""
 
 ROOMS = {"backup": "backup_group", "site": "site_group", "deletion": "deletion_group"}

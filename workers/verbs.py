@@ -10,11 +10,12 @@ import click
 import engine
 from engine.diagram import diagram as draw
 from workers import advance as test_clock
-from workers import backups, reports, shown
+from workers import backups, published, reports, shown
 from workers import dead as graveyard
 from workers import deletion as deletions
 from workers import doctor as examination
 from workers import send as sending
+from workers import stats as numbers
 from workers.failure import FAILURES, Failure, Late, Missing
 from workers.settings import load, masked
 from workers.simulation import report
@@ -353,3 +354,19 @@ def show_receipt(place: Workplace, site: str, *, as_json: bool) -> None:
     if found is None:
         raise Missing(f"{site!r} has no receipt: it was not deleted")
     out(found, shown.receipt, as_json=as_json)
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice(["text", "json", "prom"]), default="text", show_default=True)
+@with_place
+def stats(place: Workplace, *, form: str) -> None:
+    """The fleet in numbers."""
+    found = numbers.stats(place)
+    click.echo({"json": json.dumps, "prom": numbers.prometheus, "text": numbers.text}[form](found))
+
+
+@click.command()
+@as_json
+def contract(*, as_json: bool) -> None:
+    """What other systems may send and what they get."""
+    out(published.contract(), published.text, as_json=as_json)

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from workers import dead, reports, shown
+import engine
+from workers import dead, published, reports, shown, stats
 
 
 def due(world):
@@ -138,3 +139,26 @@ def test_a_tombstone_is_shown_until_the_name_lives_again(world):
     world.start_trial()
     assert world.show()["state"] == "trial"
     assert world.show(first["id"])["state"] == "deleted"
+
+
+def test_stats_count_the_fleet_for_people_programs_and_prometheus(world):
+    world.start_trial()
+    world.start_trial("two.example.com")
+    world.send("cancel", "two.example.com")
+    found = stats.stats(world.place)
+
+    assert (found["sites"]["trial"], found["sites"]["cancelled"], found["effects"]["gave_up"]) == (1, 1, 0)
+    assert found["timers"] == {"waiting": 5, "overdue": 0}
+    assert "1  trial" in stats.text(found)
+    told = stats.prometheus(found).splitlines()
+    assert 'tenure_sites{state="trial"} 1' in told
+    assert told.count("# TYPE tenure_sites gauge") == 1
+    assert all(line.startswith(("#", "tenure_")) for line in told)
+
+
+def test_the_contract_names_every_command_with_the_schema_of_its_data():
+    found = published.contract()
+
+    assert found["commands"]["site.subscribe"]["data"]["required"] == ["agents", "payment_method"]
+    assert set(found["commands"]) == {*engine.PUBLIC, "site.show"}
+    assert "site.subscribe         agents, payment_method" in published.text(found)

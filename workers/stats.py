@@ -1,0 +1,92 @@
+"""`tenure stats`: the fleet in numbers, for people, for programs and for Prometheus."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+import engine
+from models import dead, event, timer
+from models.breaker import look
+from models.clock import engine_now, last_beat
+from models.database import reading
+from models.effect import EFFECTS, UNFINISHED
+from models.site import SITES
+from workers.workplace import Workplace
+
+Document = dict[str, Any]
+
+
+def stats(place: Workplace) -> Document:
+    """`tenure/stats/1`: sites by state, effects by status, what waits; the age of the heartbeat in seconds."""
+    with reading(place.database) as tx:
+        now = engine_now(tx)
+        beat = last_beat(tx, "clock")
+        return {
+            "schema": "tenure/stats/1",
+            "sites": _sites(tx),
+            "effects": _effects(tx),
+            "timers": {"waiting": _timers(tx), "overdue": _timers(tx, until=now)},
+            "events_unsent": event.count_unsent(tx),
+            "dead_messages": len(dead.messages(tx)),
+            "breaker": look(tx)[0],
+            "clock_heartbeat_seconds": None if beat is None else round(beat.total_seconds(), 3),
+        }
+
+
+def _sites(tx: Connection) -> dict[str, int]:
+    counts = _counts(tx, select(SITES.c.state, func.count()).group_by(SITES.c.state))
+    return {state: counts.get(state, 0) for state in engine.STATES}
+
+
+def _effects(tx: Connection) -> dict[str, int]:
+    """What is not done: the done ones are history and their number says nothing."""
+    open_ones = select(EFFECTS.c.status, func.count()).where(EFFECTS.c.status.in_((*UNFINISHED, "gave_up")))
+    counts = _counts(tx, open_ones.group_by(EFFECTS.c.status))
+    return {status: counts.get(status, 0) for status in (*UNFINISHED, "gave_up")}
+
+
+def _counts(tx: Connection, query: Select[Any]) -> dict[str, int]:
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
+def _timers(tx: Connection, until: datetime | None = None) -> int:
+    query = select(func.count()).select_from(timer.TIMERS)
+    return int(tx.execute(query if until is None else query.where(timer.TIMERS.c.wakes_at <= until)).scalar_one())
+
+
+def text(found: Document) -> str:
+    """One line for each number that is not nought, then the breaker and the clock."""
+    sites = [f"sites     {count:>9}  {state}" for state, count in found["sites"].items() if count]
+    effects = [f"effects   {count:>9}  {status}" for status, count in found["effects"].items() if count]
+    timers = [f"timers    {count:>9}  {name}" for name, count in found["timers"].items()]
+    beat = found["clock_heartbeat_seconds"]
+    rest = [
+        f"events    {found['events_unsent']:>9}  unsent",
+        f"messages  {found['dead_messages']:>9}  dead",
+        f"breaker   {found['breaker']:>9}",
+        f"clock     {'silent' if beat is None else beat:>9}  s ago",
+    ]
+    return "\n".join([*sites, *effects, *timers, *rest])
+
+
+def prometheus(found: Document) -> str:
+    """The text format that Prometheus reads; gauges only."""
+    lines = [f'tenure_sites{{state="{state}"}} {count}' for state, count in found["sites"].items()]
+    lines += [f'tenure_effects{{status="{status}"}} {count}' for status, count in found["effects"].items()]
+    lines += [f'tenure_timers{{status="{name}"}} {count}' for name, count in found["timers"].items()]
+    lines += [
+        f"tenure_events_unsent {found['events_unsent']}",
+        f"tenure_dead_messages {found['dead_messages']}",
+        f"tenure_breaker_closed {int(found['breaker'] == 'closed')}",
+    ]
+    if found["clock_heartbeat_seconds"] is not None:
+        lines.append(f"tenure_clock_heartbeat_seconds {found['clock_heartbeat_seconds']}")
+    heads = dict.fromkeys(line.partition("{")[0].partition(" ")[0] for line in lines)
+    return "\n".join(
+        f"# TYPE {name} gauge\n" + "\n".join(line for line in lines if _is_of(name, line)) for name in heads
+    )
+
+
+def _is_of(name: str, line: str) -> bool:
+    return line.startswith((f"{name}{{", f"{name} "))
