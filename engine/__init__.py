@@ -15,6 +15,7 @@ from engine.decision import (
     Refused,
 )
 from engine.menu import allowed, menu
+from engine.nights import attention
 from engine.policy import Policy
 from engine.retention import Kept, restore_points, to_keep
 from engine.site import STATES, Owed, Paying, Site
@@ -44,6 +45,7 @@ __all__ = [
     "Refused",
     "Site",
     "allowed",
+    "attention",
     "authorize_destruction",
     "decide",
     "menu",

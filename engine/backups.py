@@ -4,9 +4,43 @@ from datetime import datetime, timedelta
 
 from engine.case import Case, known
 from engine.decision import Refused
-from engine.nights import next_night
-from engine.retention import POINTS, Kept, nightly, restore_points
+from engine.nights import next_night, trouble
+from engine.retention import POINTS, Kept, missed, nightly, restore_points
 from engine.words import moment, named, shown
+
+# Nights
+
+
+def back_up_tonight(case: Case) -> None:
+    """A night, or another try of one; each looks at the restore points as well."""
+    case.change(night_at=case.now, night_again_at=None)
+    case.must("back_up", of="nightly", purpose="nightly", generation=case.site.generation)
+    case.notes.append(f"next nightly backup at {moment(next_night(case.site))}")
+    if case.command.backups is not None:
+        _look_at_points(case, case.command.backups)
+
+
+def _look_at_points(case: Case, backups: tuple[Kept, ...]) -> None:
+    """A point that is missed is told once, until it is well again."""
+    before = case.site.missing
+    since = known(case.site.nights_from or case.site.ready_at)
+    case.change(missing=missed(backups, since, case.now))
+    new = [name for name in case.site.missing if name not in before]
+    if new:
+        case.tell("alarm.raised", alarm="restore_point.missing", points=new, error=trouble(case.site))
+
+
+def try_night_again(case: Case) -> None:
+    """A night that gave up has another try on the same day."""
+    case.change(night_again_at=case.now + case.policy.night_retry)
+
+
+def note_night(case: Case) -> None:
+    """A good night: the previous day is there again; the older points are looked at on the next one."""
+    saved_at = max(case.given("taken_at") or case.now, case.site.saved_at or case.site.created_at)
+    missing = tuple(name for name in case.site.missing if name != "previous_day")
+    case.change(saved_at=saved_at, night_again_at=None, missing=missing)
+
 
 # Restoring
 

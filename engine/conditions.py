@@ -5,6 +5,7 @@ leave them open.
 """
 
 from engine.case import Case
+from engine.nights import attention
 from engine.periods import prorate, seconds_left
 
 BY_DATA = frozenset(
@@ -12,7 +13,7 @@ BY_DATA = frozenset(
         *("same_plan", "same_agents", "same_reduction", "same_contact", "fewer_agents", "too_little_to_charge"),
         *("at_period_end", "already_waived", "must_cover_used_agents", "must_be_subscribed_first", "must_be_at_once"),
         *("must_name_a_card_to_try", "not_awaited", "pays_period", "pays_agents", "pays_new_start", "pays_return"),
-        *("card_changed", "is_final", "of_this_generation", "must_have_a_restore_point"),
+        *("card_changed", "is_final", "is_nightly", "of_this_generation", "must_have_a_restore_point"),
     }
 )
 
@@ -103,7 +104,7 @@ def held(case: Case) -> bool:
 
 
 def stuck(case: Case) -> bool:
-    return case.site.attention is not None
+    return attention(case.site) is not None
 
 
 def owing(case: Case) -> bool:
@@ -196,6 +197,10 @@ def card_changed(case: Case) -> bool:
 
 def is_final(case: Case) -> bool:
     return bool(case.given("purpose") == "final")
+
+
+def is_nightly(case: Case) -> bool:
+    return bool(case.given("purpose") == "nightly")
 
 
 def of_this_generation(case: Case) -> bool:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from engine.case import Case, known
 from engine.leaving import move_deletion
 from engine.letters import period_price
-from engine.nights import next_night
 from engine.policy import DAY
 from engine.site import Site
 from engine.timers import timers
@@ -147,7 +146,7 @@ def release(case: Case) -> None:
 
 
 def try_again(case: Case) -> None:
-    case.change(attention=None)
+    case.change(attention=None, night_again_at=None)
     case.revives = True
 
 
@@ -173,9 +172,3 @@ def export(case: Case) -> None:
 
 def back_up(case: Case) -> None:
     case.must("back_up", purpose="on_demand", generation=case.site.generation)
-
-
-def back_up_tonight(case: Case) -> None:
-    case.change(night_at=case.now)
-    case.must("back_up", of="nightly", purpose="nightly", generation=case.site.generation)
-    case.notes.append(f"next nightly backup at {moment(next_night(case.site))}")

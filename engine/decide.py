@@ -92,6 +92,7 @@ def _no_op(case: Case, site: Site | None) -> Decision:
 
 
 def _applied(case: Case, before: Site | None) -> Decision:
+    _begin_nights(case, before)
     _tell_the_host(case, before)
     if before is None or VERSIONED(before) != VERSIONED(case.site):
         case.change(version=case.site.version + 1)
@@ -112,6 +113,12 @@ def _applied(case: Case, before: Site | None) -> Decision:
         voids=tuple(case.voids),
         revives=case.revives,
     )
+
+
+def _begin_nights(case: Case, before: Site | None) -> None:
+    """A site that comes online has its nights and its restore points counted from now."""
+    if before is not None and case.site.online and not before.online:
+        case.change(nights_from=case.now, night_again_at=None, missing=())
 
 
 def _tell_the_host(case: Case, before: Site | None) -> None:

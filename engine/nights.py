@@ -3,9 +3,43 @@
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
+from engine.retention import TOO_OLD
 from engine.site import Site
+from engine.words import moment
 
 DAY = timedelta(days=1)
+TICK = timedelta(microseconds=1)
+
+
+def next_try(site: Site) -> datetime | None:
+    """The next night, another try of one that failed, or the moment at which the newest backup becomes too old."""
+    moments = (next_night(site), site.night_again_at, _too_old_at(site))
+    return min((at for at in moments if at is not None), default=None)
+
+
+def _too_old_at(site: Site) -> datetime | None:
+    """The first moment at which the previous day is missed; None once that was looked at."""
+    known = [at for at in (site.saved_at, site.nights_from) if at is not None]
+    if not known:
+        return None
+    at = max(known) + TOO_OLD["previous_day"] + TICK
+    return at if site.night_at is None or at > site.night_at else None
+
+
+def trouble(site: Site) -> str | None:
+    """What is wrong with the nights of a site that has them, and what to do; None if nothing."""
+    if not site.online:
+        return None
+    again = f"it is tried again at {moment(next_try(site))}; `tenure dead list` says why, site.retry tries at once"
+    if site.missing:
+        points = ", ".join(f"{name} (older than {TOO_OLD[name] // DAY} days)" for name in site.missing)
+        return f"restore points are missed: {points}; the nightly backup fails, {again}"
+    return f"the nightly backup failed; {again}" if site.night_again_at is not None else None
+
+
+def attention(site: Site) -> str | None:
+    """One sentence: what is stuck and what to do."""
+    return site.attention or trouble(site)
 
 
 def next_night(site: Site) -> datetime | None:

@@ -29,4 +29,5 @@ class Policy:
     stale_after: timedelta = 12 * HOUR
     charge_pause: timedelta = 24 * HOUR
     held_retry: timedelta = 1 * HOUR
+    night_retry: timedelta = 4 * HOUR
     review: timedelta = timedelta(minutes=15)

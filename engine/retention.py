@@ -9,6 +9,9 @@ DAY = timedelta(days=1)
 POINTS = {"previous_day": 0 * DAY, "7_day": 7 * DAY, "30_day": 30 * DAY}
 """The restore points: each is the youngest verified nightly backup that is at least this old."""
 
+TOO_OLD = {"previous_day": 2 * DAY, "7_day": 14 * DAY, "30_day": 44 * DAY}
+"""A point older than this is missed, counted from when nights began if that was later."""
+
 ALL_OF = 8 * DAY
 STEP = 7 * DAY
 MOST = 16
@@ -31,6 +34,15 @@ def restore_points(backups: Iterable[Kept], now: datetime) -> dict[str, Kept | N
     """Each point's backup, None before one can exist."""
     nights = nightly(backups)
     return {name: _youngest(nights, now - age) for name, age in POINTS.items()}
+
+
+def missed(backups: Iterable[Kept], since: datetime, now: datetime) -> tuple[str, ...]:
+    """The points that ought to be younger, or to exist, now that nights have gone on since `since`."""
+    return tuple(
+        name
+        for name, point in restore_points(backups, now).items()
+        if now - (since if point is None else max(point.taken_at, since)) > TOO_OLD[name]
+    )
 
 
 def nightly(backups: Iterable[Kept]) -> list[Kept]:

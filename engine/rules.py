@@ -152,6 +152,7 @@ RULES: tuple[Rule, ...] = (
     rule("retry", "deleting", SAME, "", "try_again"),
     rule("retry", READY, SAME, "stuck", "try_again"),
     rule("retry", f"provisioning {READY}"),
+    rule("gave_up", SERVED, SAME, "is_nightly", "try_night_again"),
     rule("gave_up", LIVING, SAME, "", "ask_for_attention"),
 
     # The customer's data
@@ -165,6 +166,7 @@ RULES: tuple[Rule, ...] = (
     rule("restore", SERVED, SAME, "must_not_be_held must_have_a_restore_point", "restore"),
     rule("restored", READY, SAME, "", "mail_restored"),
     rule("back_up_nightly", SERVED, SAME, "must_be_due", "back_up_tonight"),
+    rule("backup_verified", SERVED, SAME, "is_nightly", "note_night"),
     rule("backup_verified", GONE, SAME, "is_final of_this_generation", "note_final_backup"),
 
     # Deleting

@@ -106,8 +106,12 @@ class Site:
     unpaid_since: datetime | None = None
     reminded_at: datetime | None = None
     night_at: datetime | None = None
+    night_again_at: datetime | None = None
+    nights_from: datetime | None = None
+    saved_at: datetime | None = None
     attention: str | None = None
     waived: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     owed: Owed | None = field(default=None)
     paying: Paying | None = field(default=None)
 

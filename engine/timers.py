@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from engine.authority import needs
 from engine.ladder import next_try_at
-from engine.nights import next_night
+from engine.nights import next_try
 from engine.policy import Policy
 from engine.site import LEAVING, Site
 
@@ -19,7 +19,7 @@ def timers(site: Site | None, policy: Policy) -> dict[str, datetime]:
 
 def _moments(site: Site, policy: Policy) -> Iterator[Moment]:
     if site.online:
-        yield "back_up_nightly", next_night(site)
+        yield "back_up_nightly", next_try(site)
     match site.state:
         case "trial":
             yield "expire", site.trial_ends_at

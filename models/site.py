@@ -66,8 +66,12 @@ class Site(SQLModel, table=True):
     unpaid_since: datetime | None = None
     reminded_at: datetime | None = None
     night_at: datetime | None = None
+    night_again_at: datetime | None = None
+    nights_from: datetime | None = None
+    saved_at: datetime | None = None
     attention: str | None = None
     waived: tuple[str, ...] = Field(default=(), sa_column=Column(Words, nullable=False, default=()))
+    missing: tuple[str, ...] = Field(default=(), sa_column=Column(Words, nullable=False, default=(), server_default=""))
     owed: Any = Field(default=None, sa_column=Column(Frozen(engine.Owed)))
     paying: Any = Field(default=None, sa_column=Column(Frozen(engine.Paying)))
 
@@ -103,6 +107,7 @@ def put(tx: Connection, before: engine.Site | None, site: engine.Site) -> None:
     changed = {name: getattr(site, name) for name in FACTS if getattr(site, name) != getattr(before, name)}
     if not changed:
         return
+    changed["used_agents"] = site.used_agents  # it was read from the host just now, so `before` has it already
     guarded = update(SITES).where(SITES.c.id == site.id, SITES.c.version == before.version)
     if tx.execute(guarded.values(changed)).rowcount != 1:
         raise RuntimeError(f"site {site.id} was no longer at version {before.version} when it was written")

@@ -34,7 +34,7 @@ def document(tx: Connection, site: engine.Site, now: datetime, policy: engine.Po
         "restore_points": _points(backup.backups_of(tx, site.id), now),
         "export": _export(backup.latest_export(tx, site.id), site),
         "invoices": [_invoice(row) for row in money.invoices_of(tx, site.id)],
-        "attention": site.attention,
+        "attention": engine.attention(site),
     }
 
 

@@ -80,7 +80,8 @@ def _report(tx: Connection, place: Workplace, work: Work, report: Report, now: d
     """What follows from a done effect: rows, the law's command, events."""
     if report.backup is not None:
         backup.note_backup(tx, {**report.backup, "verified_at": now})
-        effects.forget_bad_nights(tx, work.site.id, now)
+        if report.backup["purpose"] == "nightly":
+            effects.forget_bad_nights(tx, work.site.id, now)
     if report.removed:
         backup.drop(tx, report.removed)
     if report.export is not None:

@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 import engine
+from models import backup, timer
 from models import site as sites
-from models import timer
 from models.breaker import write_warrant
 from models.clock import engine_now
 from models.columns import stamp
@@ -18,7 +19,7 @@ from workers import announce, narrate
 from workers.acts import evidence_of
 from workers.answer import answer
 from workers.deletion import stopped
-from workers.errors import Permanent, Temporary
+from workers.logs import log
 from workers.workplace import Workplace
 
 BATCH = 200
@@ -32,18 +33,38 @@ def fire_due(place: Workplace) -> int:
     with writing(place.database) as tx:
         now = engine_now(tx)
         rows = timer.due(tx, now, BATCH)
-        decisions = [decision for row in rows if (decision := _fire(tx, place, row, now, used)) is not None]
+        decisions = [decision for row in rows if (decision := _isolated(tx, place, row, now, used)) is not None]
     announce.effects(place, [effect for decision in decisions for effect in decision.effects])
     if rows:
         announce.events(place)
     return len(rows)
 
 
+def _isolated(
+    tx: Connection, place: Workplace, row: Any, now: datetime, used: dict[str, int]
+) -> engine.Decision | None:
+    """One timer that fails leaves nothing behind, is put off and told of, and costs the others of its batch nothing."""
+    try:
+        with tx.begin_nested():
+            return _fire(tx, place, row, now, used)
+    except OperationalError:
+        raise
+    except Exception as wrong:
+        timer.put_off(tx, row.site_id, row.kind, now + place.policy.held_retry)
+        log.exception("alarm", site_id=row.site_id, command=f"site.{row.kind}", due=row.due_at, error=_sentence(wrong))
+        return None
+
+
+def _sentence(wrong: Exception) -> str:
+    first = next(iter(str(wrong).splitlines()), "")
+    return f"this timer failed and is asked again in an hour: {type(wrong).__name__}: {first}"
+
+
 def _fire(tx: Connection, place: Workplace, row: Any, now: datetime, used: dict[str, int]) -> engine.Decision | None:
     """Apply one timed move; an earlier one of the batch may have changed or removed it."""
     site = sites.find(tx, row.site_id)
     if site is None:
-        return None
+        raise LookupError(f"there is no site {row.site_id}")
     claimed = site.paying is not None and is_claimed(tx, site.id)
     live = engine.with_live_facts(site, used_agents=used.get(site.id), claimed=claimed)
     if engine.timers(live, place.policy).get(row.kind) != row.due_at:
@@ -54,7 +75,7 @@ def _fire(tx: Connection, place: Workplace, row: Any, now: datetime, used: dict[
         why, again = stop
         _hold(tx, row, live, why, max(again, now + SOONEST))
         return None
-    command = _command(row, live)
+    command = _command(tx, row, live)
     decision = engine.decide(live, command, now, place.policy)
     if decision.outcome != "applied":
         _hold(tx, row, live, decision.message or "", now + place.policy.held_retry)
@@ -66,16 +87,18 @@ def _fire(tx: Connection, place: Workplace, row: Any, now: datetime, used: dict[
     for event in decision.events:
         tell(tx, event.type, dict(event.data), now, host=live.host, site_id=live.id, cause=command.id)
     narrate.move(command, decision, due=row.due_at)
+    narrate.alarms(decision)
     return decision
 
 
-def _command(row: Any, site: engine.Site) -> engine.Command:
+def _command(tx: Connection, row: Any, site: engine.Site) -> engine.Command:
     """A firing's key is derived: a second firing of the same timer is the same command."""
     return engine.Command(
         type=f"site.{row.kind}",
         source="tenure:clock",
         id=f"{row.site_id}:{row.kind}:{row.generation}:{stamp(row.due_at)}",
         data={"due_at": row.due_at},
+        backups=backup.kept(tx, site.id) if row.kind == "back_up_nightly" else None,
         host=site.host,
     )
 
@@ -97,5 +120,6 @@ def _used_agents(place: Workplace) -> dict[str, int]:
 def _asked(place: Workplace, site_id: str) -> int | None:
     try:
         return place.host.used_agents(site_id)
-    except (Permanent, Temporary, OSError):
+    except Exception as wrong:  # noqa: BLE001 - whatever it is, no renewal waits for it: what was last known holds
+        log.warning("alarm", site_id=site_id, error=f"agents in use are not known now: {type(wrong).__name__}: {wrong}")
         return None
