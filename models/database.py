@@ -17,7 +17,13 @@ def connect(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
         raise ValueError(f"DATABASE_URL {make_url(url).render_as_string()!r} is not supported; use sqlite:///path")
     Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, module=pysqlite3.dbapi2, pool_size=32, connect_args={"check_same_thread": False})
+    engine = create_engine(
+        url,
+        module=pysqlite3.dbapi2,
+        pool_size=32,
+        connect_args={"check_same_thread": False},
+        hide_parameters=True,  # an error is logged and shown, and what stands in a row may be about a person
+    )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

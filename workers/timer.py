@@ -49,7 +49,7 @@ def _isolated(
             return _fire(tx, place, row, now, used)
     except OperationalError:
         raise
-    except Exception as wrong:
+    except Exception as wrong:  # noqa: BLE001 - one site's fault, whatever it is, is no other site's
         timer.put_off(tx, row.site_id, row.kind, now + place.policy.held_retry)
         log.exception("alarm", site_id=row.site_id, command=f"site.{row.kind}", due=row.due_at, error=_sentence(wrong))
         return None
