@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Index, Row, func, select, text, update
+from sqlalchemy import Connection, Index, Row, delete, func, select, text, update
 from sqlmodel import Field, SQLModel
 
 
@@ -52,3 +52,16 @@ def count_unsent(tx: Connection) -> int:
 def send_again(tx: Connection, since: datetime) -> int:
     """An emptied stream gets its last events once more, with the same ids."""
     return tx.execute(update(EVENTS).where(EVENTS.c.at >= since, EVENTS.c.sent).values(sent=False)).rowcount
+
+
+def oldest(tx: Connection) -> datetime | None:
+    """The moment of the first event that is kept."""
+    moment: datetime | None = tx.execute(select(EVENTS.c.at).order_by(EVENTS.c.seq).limit(1)).scalar_one_or_none()
+    return moment
+
+
+def remove_old(tx: Connection, before: datetime, limit: int) -> int:
+    """Forget a batch of the oldest events; one that the stream has not got yet is kept, however old."""
+    first = select(EVENTS.c.seq).order_by(EVENTS.c.seq).limit(limit)
+    old = delete(EVENTS).where(EVENTS.c.seq.in_(first), EVENTS.c.at < before, EVENTS.c.sent)
+    return tx.execute(old).rowcount

@@ -1,14 +1,15 @@
 """After the commit: wake whoever has work now. A wake-up that is lost costs time and nothing else."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, Protocol
 
-import redis
 from dramatiq import Message
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from models import effect, event
-from models.clock import machine_now
+from models.clock import engine_now, machine_now
 from models.database import reading, writing
 from workers.logs import log
 from workers.workplace import Workplace
@@ -20,6 +21,8 @@ REPLY_SECONDS = 3600
 TURN = "tenure:publisher"
 TURN_MS = 10_000
 MORE = "tenure:publisher:more"
+REFILLED = "tenure:publisher:refilled"
+LAST_DAY = timedelta(hours=24)
 
 GIVE_BACK = """
 if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end
@@ -51,8 +54,12 @@ def effects(place: Workplace, wanted: Iterable[Wanted]) -> None:
 
 def next_of_site(place: Workplace, site_id: str) -> None:
     """Offer what an effect that was settled has made room for."""
-    with reading(place.database) as tx:
-        rows = effect.next_of_site(tx, site_id, machine_now())
+    try:
+        with reading(place.database) as tx:
+            rows = effect.next_of_site(tx, site_id, machine_now())
+    except SQLAlchemyError as lost:
+        log.warning("failed", site_id=site_id, error=f"what comes next was not announced, the sweep will do it: {lost}")
+        return
     effects(place, rows)
 
 
@@ -62,7 +69,7 @@ def events(place: Workplace) -> None:
         place.redis.set(MORE, 1)
         while place.redis.exists(MORE) and _take_turn(place):
             pass
-    except RedisError as lost:
+    except (RedisError, SQLAlchemyError) as lost:
         log.warning("failed", error=f"events were not published, the sweep will do it: {lost}")
 
 
@@ -73,6 +80,8 @@ def _take_turn(place: Workplace) -> bool:
         return False
     try:
         place.redis.delete(MORE)
+        if _is_emptied(place):
+            _fill_again(place)
         while _publish_batch(place) == BATCH:
             place.redis.pexpire(TURN, TURN_MS)
     finally:
@@ -86,20 +95,56 @@ def _publish_batch(place: Workplace) -> int:
         rows = event.unsent(tx, BATCH)
     if not rows:
         return 0
-    pipeline = place.redis.pipeline(transaction=False)
-    for row in rows:
-        _send(pipeline, row)
-    pipeline.execute()
+    if not _send(place, rows):
+        _fill_again(place)
+        return BATCH
+    _reply(place, [row for row in rows if row.reply_to])
     with writing(place.database) as tx:
         event.mark_sent(tx, [row.seq for row in rows])
     return len(rows)
 
 
-def _send(pipeline: "redis.client.Pipeline", row: Any) -> None:
-    pipeline.xadd(STREAM, {"event": row.body})
-    if row.reply_to:
+def _send(place: Workplace, rows: list[Any]) -> bool:
+    """All of them or none, so that none overtakes another; False when the stream is not there any more."""
+    pipeline = place.redis.pipeline(transaction=True)
+    for row in rows:
+        pipeline.xadd(STREAM, {"event": row.body}, nomkstream=True)
+    return None not in pipeline.execute()
+
+
+def _reply(place: Workplace, rows: list[Any]) -> None:
+    """To the streams that were asked for; one that is something else is its producer's mistake, and nobody else's."""
+    pipeline = place.redis.pipeline(transaction=False)
+    for row in rows:
         pipeline.xadd(row.reply_to, {"event": row.body}, maxlen=10_000)
         pipeline.expire(row.reply_to, REPLY_SECONDS)
+    wrong = next((one for one in pipeline.execute(raise_on_error=False) if isinstance(one, RedisError)), None)
+    if wrong is not None:
+        log.warning("failed", error=f"an answer could not be put on the stream that was asked for: {wrong}")
+
+
+def is_empty(place: Workplace) -> bool:
+    """Whether the stream has nothing, or is not there at all."""
+    return place.redis.xlen(STREAM) == 0
+
+
+def _is_emptied(place: Workplace) -> bool:
+    """The stream is lost, or was emptied: that is mended once a day, for a reader may empty it on purpose."""
+    if not is_empty(place):
+        return False
+    return not place.redis.exists(STREAM) or bool(place.redis.set(REFILLED, 1, nx=True, ex=86_400))
+
+
+def _fill_again(place: Workplace) -> None:
+    """Publish the last 24 h again, with the same ids. The database first: then a crash in between loses nothing."""
+    with writing(place.database) as tx:
+        again = event.send_again(tx, engine_now(tx) - LAST_DAY)
+    if again:
+        log.warning("alarm", error=f"{STREAM} was empty: the {again} events of the last 24 h are published again")
+    pipeline = place.redis.pipeline(transaction=True)
+    pipeline.xgroup_create(STREAM, TURN, mkstream=True)
+    pipeline.xgroup_destroy(STREAM, TURN)
+    pipeline.execute()
 
 
 def ring(place: Workplace) -> None:

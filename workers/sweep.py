@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from models import effect, event
-from models.clock import machine_now
+from models.clock import engine_now, machine_now
 from models.database import reading, writing
 from workers import announce
 from workers.logs import log
@@ -12,17 +12,23 @@ from workers.workplace import Workplace
 
 UNHEARD = timedelta(seconds=10)
 BATCH = 1000
+KEPT = timedelta(days=90)
+"""Events, in engine time."""
+
 LONG = 500
 """While so many messages wait in a queue its wake-ups are among them, and none is added."""
 
 
 def sweep(place: Workplace) -> None:
-    """Offer overdue effects, and publish what was not published."""
+    """Offer overdue effects, publish what was not published, fill an emptied stream, forget old events."""
     offer_effects(place)
     with reading(place.database) as tx:
-        waiting = event.count_unsent(tx)
-    if waiting:
+        waiting, oldest, now = event.count_unsent(tx), event.oldest(tx), engine_now(tx)
+    if waiting or announce.is_empty(place):
         announce.events(place)
+    if oldest is not None and oldest < now - KEPT:
+        with writing(place.database) as tx:
+            event.remove_old(tx, now - KEPT, BATCH)
 
 
 def offer_effects(place: Workplace) -> None:
