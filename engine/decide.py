@@ -13,7 +13,7 @@ from engine.policy import Policy
 from engine.remedies import remedy
 from engine.site import Site
 from engine.timers import timers
-from engine.words import moment, named, shown
+from engine.words import masked, moment, named, shown
 
 VERSIONED = attrgetter(
     "state",
@@ -142,7 +142,7 @@ def _tell_the_world(case: Case, before: Site | None) -> None:
         "site.moved",
         **{"from": was, "to": case.site.state},
         cause=case.command.type,
-        reason=reason if isinstance(reason, str) else None,
+        reason=masked(reason) if isinstance(reason, str) else None,
         version=case.site.version,
         online=case.site.online,
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 from engine.authority import authorize_destruction, kept_for, needs
 from engine.case import Case, known
 from engine.policy import DAY
-from engine.words import moment
+from engine.words import masked, moment
 
 # Leaving and coming back
 
@@ -139,6 +139,7 @@ def close_the_book(case: Case) -> None:
     case.change(
         deleted_at=case.now,
         email="",
+        account=masked(case.site.account),
         payment_method=None,
         attention=None,
         held_for=None,

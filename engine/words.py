@@ -1,6 +1,10 @@
 """Values in a reader's words, for refusals, notes and attention."""
 
+import re
 from datetime import UTC, datetime
+
+ADDRESS = re.compile(r"[^\s\"<>\\]*@[^\s\"<>\\]*")
+MASK = "***"
 
 DECIMALS = {
     **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI"), 0),
@@ -32,10 +36,21 @@ def money(cents: int, currency: str) -> str:
 
 def shown(value: object) -> str:
     """A value from outside, escaped and cut to 80 characters."""
-    text = repr(value)
+    text = masked(repr(value))
     return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - the contract's 80 characters
 
 
 def named(host: str) -> str:
     """A hostname, which is checked at the door, cut to 80 characters."""
     return host if len(host) <= 80 else f"{host[:77]}..."  # noqa: PLR2004 - the contract's 80 characters
+
+
+def masked(text: str) -> str:
+    """The text with every word that holds an e-mail address taken out; JSON stays JSON."""
+    return ADDRESS.sub(MASK, text) if "@" in text else text
+
+
+def addresses_in(text: str) -> set[str]:
+    """The e-mail addresses in a text, as `masked` finds them, without the quotes and brackets around them."""
+    found = {word.strip("'`()[]{},;:.") for word in ADDRESS.findall(text)} if "@" in text else set()
+    return {word for word in found if 0 < word.find("@") < len(word) - 1}

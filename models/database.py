@@ -10,6 +10,10 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
 BUSY_MS = 30_000
+PRAGMAS = (
+    *("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"),
+    "secure_delete=ON",  # what is deleted is overwritten: a forgotten customer is on no free page
+)
 
 
 def connect(url: str) -> Engine:
@@ -46,7 +50,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     """No transaction behind our back; every commit is on the disk before it is said."""
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"):
+    for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
 
 

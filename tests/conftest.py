@@ -32,9 +32,15 @@ def _a_clean_environment():
 
 
 @pytest.fixture(scope="session")
-def valkey_url(tmp_path_factory):
+def valkey_folder(tmp_path_factory):
+    """Where that Valkey keeps its files."""
+    return tmp_path_factory.mktemp("valkey")
+
+
+@pytest.fixture(scope="session")
+def valkey_url(valkey_folder):
     """One real Valkey for all tests that need none of their own."""
-    folder = tmp_path_factory.mktemp("valkey")
+    folder = valkey_folder
     url, command = valkey.prepare(folder)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 10

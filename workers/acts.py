@@ -12,7 +12,9 @@ from models import site as sites
 from models.clock import engine_now
 from models.columns import stamp, unstamp
 from models.database import reading
+from workers.crash import reached
 from workers.errors import Held, Temporary
+from workers.forgetting import forget_address, forget_others
 from workers.letters import letter
 from workers.mailer import Mail
 from workers.payment import Charge, Outcome
@@ -103,6 +105,7 @@ def mail(place: Workplace, work: Work) -> Report:
     to = args.get("to") or work.site.email
     if not to:
         return NOTHING
+    reached("mail.sending")
     place.mailer.send(Mail(work.row.id, to, written.subject, written.body, work.now))
     return Report("site.notice_sent", args) if name == "deletion_in_48_hours" else NOTHING
 
@@ -159,15 +162,22 @@ def delete(place: Workplace, work: Work) -> Report:
     """Authorize before each step, remove, then ask every store whether anything is left: only nothing counts."""
     site, removed = work.site, {}
     _authorize(place, work)
+    reached("delete.authorized")
     removed["site"] = asdict(place.host.remove(site.id, key=work.row.id))
+    reached("delete.site_removed")
     _authorize(place, work)
     removed["exports"] = asdict(place.downloads.remove_all(site.id))
+    reached("delete.exports_removed")
     _authorize(place, work)
     removed["backups"] = asdict(place.vault.remove_all(site.id))
+    reached("delete.all_removed")
     left = [*place.host.remains(site.id), *place.downloads.remains(site.id), *place.vault.remains(site.id)]
     if left:
         raise Temporary(f"{len(left)} things are left after the deletion, {left[0]} first; they are removed again")
+    forget_others(place, site.id)
     _say_deleted(place, work)
+    reached("delete.said")
+    forget_address(place, site.id)
     return Report("site.site_deleted", {"removed": removed})
 
 
@@ -194,7 +204,7 @@ def _authorize(place: Workplace, work: Work) -> None:
 
 
 def _say_deleted(place: Workplace, work: Work) -> None:
-    """The last letter: the address is forgotten with the settling of this effect."""
+    """The last letter: the address is forgotten as soon as it is sent."""
     if not work.site.email:
         return
     written = letter("deleted", {**_about(work.site), "deleted_at": work.now})

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from uuid_utils import uuid7
 
 import engine
+from engine.words import shown
 from models import backup, receipt
 from models import site as sites
 from models.clock import engine_now, review_secret
@@ -18,6 +19,7 @@ from models.effect import is_claimed
 from models.record import record, tell, write_receipt
 from workers import announce, dead, narrate
 from workers.answer import answer, refusal
+from workers.crash import reached
 from workers.document import document
 from workers.envelope import Envelope, Unreadable, read
 from workers.errors import Permanent, Temporary
@@ -42,14 +44,19 @@ def take(place: Workplace, args: tuple[Any, ...]) -> Answer | None:
         dead.keep(place, "lifecycle", "without a readable id", json.dumps(_message(args)).encode(), reason)
         return None
     used = _used_agents(place, envelope)
+    reached("command.read")
     with writing(place.database) as tx:
         now = engine_now(tx)
         said, decision = _judge(tx, place, envelope, now, used)
         _tell(tx, envelope, said, decision, now)
+        reached("command.judged")
+    reached("command.committed")
     announce.effects(place, [] if decision is None else decision.effects)
     if decision is not None and decision.revives and decision.site is not None:
         announce.next_of_site(place, decision.site.id)
+    reached("command.announced")
     announce.events(place)
+    reached("command.answered")
     narrate.command(envelope, said)
     return said
 
@@ -155,7 +162,7 @@ def _again(first: Any, envelope: Envelope) -> Answer:
         return {**first.answer, "duplicate": True}
     conflict = engine.Refused(
         "command.id_conflict",
-        f"id {envelope.id!r} of source {envelope.source!r} was used before with other content; use a new id",
+        f"id {shown(envelope.id)} of source {shown(envelope.source)} was used before with other content; use a new id",
     )
     said = answer(_command(envelope, None), refusal(conflict, None), subject=envelope.subject)
     return {**said, "site_id": first.site_id}

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 import engine
+from engine.words import masked
 from models import backup, deletion
 from models import effect as effects
 from models import site as sites
@@ -17,6 +18,7 @@ from models.record import record, tell, write_receipt
 from workers import announce, narrate
 from workers.acts import ACTS, receipt_of
 from workers.answer import answer
+from workers.crash import reached
 from workers.errors import HELD, Held, Permanent, Temporary, Unknown
 from workers.late import make_good
 from workers.lease import keeping
@@ -35,10 +37,12 @@ def run(place: Workplace, effect_id: str) -> None:
     work = _claim(place, effect_id)
     if work is None:
         return
+    reached("effect.claimed")
     started = time.monotonic()
     try:
         with keeping(place, work.row):
             report = _act(place, work)
+        reached("effect.acted")
         ours, decisions = _done(place, work, report)
     except Exception as wrong:  # noqa: BLE001 - whatever it is, it is tried so often and then shown to operators
         _not_done(place, work, wrong, started)
@@ -65,6 +69,7 @@ def _claim(place: Workplace, effect_id: str) -> Work | None:
         site = sites.find(tx, row.site_id)
         if site is None:
             raise LookupError(f"effect {effect_id} belongs to site {row.site_id}, which is not there")
+        reached("effect.claiming")
         return Work(row, site, engine_now(tx))
 
 
@@ -73,7 +78,9 @@ def _done(place: Workplace, work: Work, report: Report) -> tuple[bool, list[engi
     with writing(place.database) as tx:
         now = engine_now(tx)
         ours = effects.settle(tx, work.row.id, work.row.fence, "done", now)
-        return ours, _report(tx, place, work, report, now) if ours else []
+        decisions = _report(tx, place, work, report, now) if ours else []
+        reached("effect.settling")
+        return ours, decisions
 
 
 def _report(tx: Connection, place: Workplace, work: Work, report: Report, now: datetime) -> list[engine.Decision]:
@@ -147,6 +154,7 @@ def _not_done(place: Workplace, work: Work, wrong: Exception, started: float) ->
             ours = effects.put_off(tx, work.row.id, work.row.fence, again, error, counted=not held)
             if ours and not held:
                 _tell(tx, work, "effect.failed", _failure(work, error), now)
+        reached("effect.putting_off")
     word = "gave_up" if gives_up else "held" if held else "failed"
     narrate.effect(word, work.row, work.site, _ms(started), error=error, again=again)
     if not isinstance(wrong, KNOWN):
@@ -167,9 +175,10 @@ def _what(work: Work, error: str) -> dict[str, Any]:
 def _sentence(wrong: Exception) -> str:
     """What went wrong, in one line; a surprise is named by its type."""
     if isinstance(wrong, Held):
-        return f"{HELD}{wrong}"
-    first = next(iter(str(wrong).splitlines()), "")
-    return str(wrong) if isinstance(wrong, KNOWN) else f"{type(wrong).__name__}: {first}"[:300]
+        return f"{HELD}{masked(str(wrong))}"
+    text = masked(str(wrong))
+    first = next(iter(text.splitlines()), "")
+    return text if isinstance(wrong, KNOWN) else f"{type(wrong).__name__}: {first}"[:300]
 
 
 def backoff(attempt: int) -> timedelta:
@@ -198,11 +207,13 @@ def _tell(tx: Connection, work: Work, kind: str, data: dict[str, Any], now: date
 
 def _after(place: Workplace, work: Work, decisions: list[engine.Decision], *, ours: bool) -> None:
     """Wake whoever has work now: new effects, those that waited behind this one, the stream."""
+    reached("effect.settled")
     if not ours:
         make_good(place, work)
     for decision in decisions:
         announce.effects(place, decision.effects)
     announce.next_of_site(place, work.site.id)
+    reached("effect.announced")
     announce.events(place)
 
 

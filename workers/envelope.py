@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from engine import PUBLIC, Refused
+from engine.words import masked
 
 MOST_BYTES = 64 * 1024
 OURS = "tenure:"
@@ -257,7 +258,7 @@ def _checked(raw: dict[str, Any], given: Attributes) -> Envelope:
         source=given.source,
         id=given.id,
         type=given.type,
-        subject=given.subject if given.subject.startswith("site_") else given.subject.lower(),
+        subject=masked(given.subject if given.subject.startswith("site_") else given.subject.lower()),
         data=given.data,
         digest=_digest(raw),
         dryrun=given.dryrun,
@@ -289,7 +290,7 @@ def _fault(given: Attributes) -> Refused | None:
 def _sentence(wrong: ValidationError, where: str = "") -> str:
     """The first fault as field, value and remedy."""
     error = min(wrong.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    field = where + ".".join(str(part) for part in error["loc"])
+    field = where + _short(".".join(str(part) for part in error["loc"]))
     if error["type"] == "missing":
         return f"{field} is missing; add it"
     if error["type"] == "extra_forbidden":
@@ -331,8 +332,8 @@ def _reply(raw: dict[str, Any]) -> str | None:
 
 
 def _short(value: object) -> str:
-    """A value from outside, escaped and cut to 80 characters."""
-    text = value if isinstance(value, str) else repr(value)
+    """A value from outside, without e-mail addresses, escaped and cut to 80 characters."""
+    text = masked(value if isinstance(value, str) else repr(value))
     return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)[:80]
 
 

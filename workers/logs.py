@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from engine.words import masked
 from workers import lines
 
 WORDS = frozenset(
@@ -89,7 +90,13 @@ def _stamp(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
         event["error"] = f"{event.get('error') or failure.splitlines()[-1]}\n{failure}"
     moment = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     level = "error" if level == "exception" else level
-    return {"ts": moment, "level": level, "msg": word} | lines.in_order(event)
+    told = {name: _private(value) for name, value in lines.in_order(event).items()}
+    return {"ts": moment, "level": level, "msg": word} | told
+
+
+def _private(value: Any) -> Any:
+    """No line holds an e-mail address."""
+    return masked(value) if isinstance(value, str) else value
 
 
 def exception_text(info: Any) -> str:

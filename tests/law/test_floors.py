@@ -24,7 +24,8 @@ HOMES = {
 }
 PURE = frozenset(
     {
-        *("calendar", "collections", "dataclasses", "datetime", "hashlib", "logging", "operator", "transitions"),
+        *("calendar", "collections", "dataclasses", "datetime", "hashlib", "logging", "operator", "re"),
+        "transitions",
         *("itertools", "types", "typing", "engine"),
     }
 )

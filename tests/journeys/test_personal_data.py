@@ -1,0 +1,150 @@
+"""After a deletion nothing of the engine holds the customer's e-mail address: raw bytes of everything are read."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.words import addresses_in, masked
+from models import person
+from models.database import reading
+from tests.live_engine import until
+from workers import logs
+from workers.broker import make_broker
+
+FIRST = "canary-7f3a@birds.example"
+SECOND = "canary-91bc@birds.example"
+WORDS = (b"canary-7f3a", b"canary-91bc")
+
+
+def everything(*folders):
+    """Every file under these folders but the customers' own mailboxes."""
+    return [
+        path for folder in folders for path in Path(folder).rglob("*") if path.is_file() and "outbox" not in path.parts
+    ]
+
+
+def holding(*folders):
+    """The files whose bytes hold an address, escaped or not, in whatever case."""
+    return [str(path) for path in everything(*folders) if any(word in path.read_bytes().lower() for word in WORDS)]
+
+
+def live(world):
+    """A whole life in which the addresses are said in every way that the engine is asked."""
+    world.say("start_trial", account=FIRST, email=f"<{FIRST}>")
+    world.say("start_trial", account=FIRST, email=FIRST, extra_field=SECOND)
+    world.say("start_trial", FIRST, account="a", email=FIRST)
+    world.say("start_trial", account=FIRST, email=FIRST, key=f"signup {FIRST}")
+    world.rest()
+    world.say("start_trial", account="b", email=FIRST)
+    world.say("update_contact", email=[SECOND])
+    world.say("update_contact", email=FIRST, **{SECOND: 1})
+    world.say("update_contact", email=SECOND, key=f"signup {FIRST}")
+    world.send("update_contact", email=SECOND)
+    world.send("suspend", reason=f"{SECOND} asked for it:\n{FIRST}")
+    world.send("resume")
+    world.send("subscribe", agents=5, payment_method="pm_visa")
+    world.hand_over({"specversion": "1.0", "type": "site.start_trial", "subject": "x", "data": {"email": SECOND}})
+    world.say("show")
+    world.advance(days=31)
+    world.send("hold", reason=FIRST)
+    world.send("release")
+    world.send("cancel", reason=f"write to {FIRST}")
+
+
+@pytest.fixture
+def log_lines(tmp_path):
+    path = tmp_path / "log"
+    with path.open("w") as file:
+        logs.configure("json", file)
+        yield path
+    logs.configure("json", Path("/dev/null").open("w"))  # noqa: SIM115 - lives as long as the run
+
+
+def test_no_byte_of_table_log_queue_stream_or_file_holds_an_address_when_deleted_is_said(
+    world, log_lines, valkey_folder
+):
+    live(world)
+    folders = (world.data_dir, valkey_folder, log_lines.parent)
+    assert holding(world.data_dir)
+
+    world.advance(days=14)
+
+    assert world.state() == "deleted"
+    assert world.mails()[-1]["to"] == SECOND
+    assert until(lambda: not holding(*folders) or None) is True, holding(*folders)
+    assert WORDS[0] not in log_lines.read_bytes()
+    assert not [event for event in world.events() if any(word.decode() in json.dumps(event) for word in WORDS)]
+
+
+def test_the_address_is_gone_before_the_deletion_is_settled(world, monkeypatch, valkey_folder):
+    live(world)
+    world.advance(days=14, seconds=-1)
+    seen = []
+    monkeypatch.setattr("workers.effect._close_the_ledger", lambda *_: seen.append(holding(world.data_dir)))
+    world.advance(seconds=1)
+    assert seen == [[]]
+
+
+def test_another_site_of_the_same_customer_keeps_its_address(world):
+    world.send("start_trial", account="a", email=FIRST)
+    world.send("start_trial", "two.example.com", account="a", email=FIRST)
+    world.send("cancel")
+    world.advance(days=14)
+    assert world.state() == "deleted"
+    world.send("export", "two.example.com")
+    assert world.mails()[-1]["to"] == FIRST
+    with reading(world.place.database) as tx:
+        assert person.addresses(tx, world.show("two.example.com")["id"]) == {FIRST}
+
+
+def test_what_is_masked_stays_readable_json_and_a_key_stays_a_key(world):
+    live(world)
+    before = world.history()
+    world.advance(days=14)
+    after = world.history()
+    assert [move["type"] for move in after[: len(before)]] == [move["type"] for move in before]
+    assert all("@" not in json.dumps(move) for move in after)
+    assert any(move["id"].startswith("forgotten:") for move in after)
+
+
+def test_a_dead_letter_in_redis_that_names_the_customer_goes(world):
+    world.send("start_trial", account="a", email=FIRST)
+    broker = make_broker(world.place.settings.redis_url)
+    key = "dramatiq:lifecycle.XQ"
+    world.place.redis.zadd(key, {"m1": 1, "m2": 2})
+    world.place.redis.hset(f"{key}.msgs", mapping={"m1": f'{{"a":"{FIRST.upper()}"}}', "m2": "another"})
+    world.send("cancel")
+    world.advance(days=14)
+    assert world.place.redis.hkeys(f"{key}.msgs") == [b"m2"]
+    assert world.place.redis.zrange(key, 0, -1) == [b"m2"]
+    broker.close()
+
+
+def test_a_message_that_is_still_queued_is_waited_for(world):
+    world.send("start_trial", account="a", email=FIRST)
+    world.send("cancel")
+    world.place.redis.hset("dramatiq:lifecycle.msgs", "m1", FIRST)
+    world.advance(days=14)
+    assert world.state() == "deleting"
+    world.place.redis.hdel("dramatiq:lifecycle.msgs", "m1")
+    world.retry_now()
+    assert world.state() == "deleted"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("a@b.example", "***"),
+        ("say 'x@y.z' now", "say *** now"),
+        ("<x@y>", "<***>"),
+        ("no address", "no address"),
+        ("@", "***"),
+    ],
+)
+def test_an_address_in_a_text_is_masked_with_what_clings_to_it(text, left):
+    assert masked(text) == left
+
+
+def test_addresses_are_found_without_what_clings_to_them():
+    assert addresses_in("{'a': 'x@y.z'}, <p@q>; @ r@") == {"x@y.z", "p@q"}

@@ -1,0 +1,110 @@
+"""Forgetting a customer, before `deleted` is said: queues and stream, then tables, then the files under both."""
+
+import time
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from models import person
+from models.database import reading, writing
+from workers.announce import STREAM
+from workers.errors import Temporary
+from workers.logs import log
+from workers.workplace import Workplace
+
+REPLIES = "tenure:reply:*"
+MESSAGES = "dramatiq:*.msgs"
+DEAD = b".XQ.msgs"
+BATCH = 1000
+REWRITE_SECONDS = 60.0
+POLL_SECONDS = 0.01
+
+
+def forget_others(place: Workplace, site_id: str) -> None:
+    """Everything but the site's own address, which the last letter needs.
+
+    Redis comes first: its addresses are known from the tables, and a crash in between finds them there again.
+    """
+    with reading(place.database) as tx:
+        known = person.addresses(tx, site_id)
+    if known:
+        words = [address.lower().encode() for address in known]
+        _forget_messages(place, words)
+        _forget_events(place, words)
+    with writing(place.database) as tx:
+        person.forget(tx, site_id, known)
+
+
+def forget_address(place: Workplace, site_id: str) -> None:
+    """The address itself, and whatever the files of the database and of Redis still have of any.
+
+    Raises Temporary when a reader keeps SQLite's log from being emptied, or Redis does not rewrite its file.
+    """
+    with writing(place.database) as tx:
+        person.forget_address(tx, site_id)
+    if not person.erase(place.database):
+        raise Temporary("the database's log could not be emptied: a long reader stands in the way")
+    _rewrite(place)
+
+
+def _forget_messages(place: Workplace, words: list[bytes]) -> None:
+    """Dead letters that name the customer go: the database keeps them, masked. A living message is waited for."""
+    for key in place.redis.scan_iter(MESSAGES):
+        for redis_id, body in place.redis.hscan_iter(key):
+            if not _holds(body, words):
+                continue
+            if not key.endswith(DEAD):
+                raise Temporary(f"a message of {key.decode()} still holds the customer's address: it comes first")
+            place.redis.zrem(key.removesuffix(b".msgs"), redis_id)
+            place.redis.hdel(key, redis_id)
+
+
+def _forget_events(place: Workplace, words: list[bytes]) -> None:
+    """Entries that name the customer, in the stream and in replies: a few, for the door masks addresses."""
+    for stream in (STREAM.encode(), *place.redis.scan_iter(REPLIES)):
+        start = b"-"
+        while entries := _entries(place, stream, start):
+            named = [entry for entry, fields in entries if _holds(b"".join(fields.values()), words)]
+            if named:
+                place.redis.xdel(stream, *named)
+            start = b"(%b" % entries[-1][0]
+
+
+def _entries(place: Workplace, stream: bytes, start: bytes) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    found: Any = place.redis.xrange(stream, start, b"+", count=BATCH)
+    return list(found)
+
+
+def _holds(body: bytes, words: list[bytes]) -> bool:
+    """Whether a message names an address, as it stands or as JSON escapes it."""
+    text = body.lower()
+    return any(word in text or word.decode().encode("ascii", "backslashreplace") in text for word in words)
+
+
+def _rewrite(place: Workplace) -> None:
+    """Let Redis write its append-only file anew: the old one has every message that ever was in a queue."""
+    if not place.redis.info("persistence").get("aof_enabled"):
+        return
+    asked, deadline = False, time.monotonic() + REWRITE_SECONDS
+    while time.monotonic() < deadline:
+        said = place.redis.info("persistence")
+        if not (said["aof_rewrite_in_progress"] or said.get("aof_rewrite_scheduled")):
+            if asked and said["aof_last_bgrewrite_status"] == "ok":
+                return
+            asked = _ask_to_rewrite(place)
+            if not asked:
+                return
+        time.sleep(POLL_SECONDS)
+    raise Temporary(f"Redis did not rewrite its append-only file within {REWRITE_SECONDS:.0f} s")
+
+
+def _ask_to_rewrite(place: Workplace) -> bool:
+    """False where an operator has forbidden it: then the file's life is that operator's to limit."""
+    try:
+        place.redis.bgrewriteaof()
+    except ResponseError as wrong:
+        if "in progress" in str(wrong):
+            return True
+        log.warning("alarm", code="redis.keeps", error=f"the append-only file was not rewritten: {wrong}")
+        return False
+    return True
