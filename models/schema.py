@@ -5,10 +5,10 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlmodel import SQLModel
 
-from models import backup, breaker, clock, counter, dead, deletion, effect, event, money, receipt, site, timer
+from models import backup, breaker, clock, counter, dead, deletion, effect, event, money, receipt, safety, site, timer
 from models.database import writing
 
-ROOMS = (backup, breaker, clock, counter, dead, deletion, effect, event, money, receipt, site, timer)
+ROOMS = (backup, breaker, clock, counter, dead, deletion, effect, event, money, receipt, safety, site, timer)
 METADATA = SQLModel.metadata
 
 

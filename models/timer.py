@@ -25,9 +25,12 @@ class Timer(SQLModel, table=True):
 TIMERS = Timer.__table__  # type: ignore[attr-defined]
 
 
-def earliest(tx: Connection) -> datetime | None:
-    """The next moment at which something is due."""
-    moment: datetime | None = tx.execute(select(func.min(TIMERS.c.wakes_at))).scalar_one()
+def earliest(tx: Connection, after: datetime | None = None) -> datetime | None:
+    """The next moment at which something is due; `after` leaves out what is due already."""
+    query = select(func.min(TIMERS.c.wakes_at))
+    moment: datetime | None = tx.execute(
+        query if after is None else query.where(TIMERS.c.wakes_at > after)
+    ).scalar_one()
     return moment
 
 

@@ -12,12 +12,13 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from models import timer
+from models import safety, timer
 from models.clock import beat, engine_now, machine_now
 from models.database import reading, writing
 from workers import alive, announce, logs, release
 from workers.errors import AWAY
 from workers.logs import log
+from workers.safety import beat as safety_marks
 from workers.settings import SettingsError, load
 from workers.sweep import sweep
 from workers.timer import fire_due
@@ -43,7 +44,7 @@ class DueTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no typ
     def _until_due(self) -> timedelta:
         try:
             with reading(self.place.database) as tx:
-                due, now = timer.earliest(tx), engine_now(tx)
+                due, now = None if safety.holds(tx) else timer.earliest(tx), engine_now(tx)
         except AWAY as wrong:
             log.error("alarm", error=f"the timers could not be read, they are asked again in a second: {wrong}")
             return LATEST
@@ -106,6 +107,7 @@ class Clock:
         try:
             with writing(self.place.database) as tx:
                 beat(tx, HEARTBEAT)
+                safety_marks(tx, self.place)
             alive.beat(self.place.redis, "clock")
         except AWAY as wrong:
             log.error("alarm", error=f"the heartbeat was not written: {wrong}")

@@ -96,9 +96,9 @@ class World:
         target = self.now + timedelta(**length)
         while (now := self.now) < target:
             with reading(self.place.database) as tx:
-                due = timer.earliest(tx)
+                due = timer.earliest(tx, after=now)
             with writing(self.place.database) as tx:
-                clock.move(tx, target if due is None else min(max(due, now), target))
+                clock.move(tx, target if due is None else min(due, target))
                 effect.ready_for_new_moment(tx, clock.machine_now())
             self.sweep()
             self.fire()

@@ -6,7 +6,7 @@ import time
 from datetime import datetime, timedelta
 from typing import Any
 
-from models import effect, event, timer
+from models import effect, event, safety, timer
 from models.clock import engine_now, is_test, machine_now, move
 from models.columns import stamp
 from models.database import reading, writing
@@ -57,10 +57,11 @@ def _live_through(place: Workplace, length: timedelta, deadline: float) -> datet
         target = engine_now(tx) + length
     while True:
         with reading(place.database) as tx:
-            now, due = engine_now(tx), timer.earliest(tx)
+            now = engine_now(tx)
+            due = timer.earliest(tx, after=now)
         if now >= target:
             return now
-        _go_to(place, target if due is None else min(max(due, now), target))
+        _go_to(place, target if due is None else min(due, target))
         rest(place, deadline)
 
 
@@ -96,7 +97,7 @@ def _state(place: Workplace) -> list[Any] | None:
         return None
     with reading(place.database) as tx:
         now = engine_now(tx)
-        due = timer.earliest(tx)
+        due = None if safety.holds(tx) else timer.earliest(tx)
         rows = [row for row in effect.unfinished(tx) if not _is_held(row)]
         if (due is not None and due <= now) or event.count_unsent(tx):
             return None

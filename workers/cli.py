@@ -11,11 +11,11 @@ from workers.up import run
 
 VERBS = (
     *("backup", "clock", "contract", "dead", "deletion", "diagram", "doctor", "due"),
-    *("send", "simulate", "site", "stats", "tail"),
+    *("safe-mode", "send", "simulate", "site", "stats", "tail"),
 )
 """The verbs besides `up` and `migrate`, each a click command of its name in `workers/verbs.py`."""
 
-ROOMS = {"backup": "backup_group", "site": "site_group", "deletion": "deletion_group"}
+ROOMS = {"backup": "backup_group", "safe-mode": "safe_mode", "site": "site_group", "deletion": "deletion_group"}
 
 
 class Verbs(click.Group):

@@ -9,7 +9,7 @@ import pysqlite3.dbapi2 as sqlite
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from models import clock, dead, effect, schema, timer
+from models import clock, dead, effect, safety, schema, timer
 from models.database import reading
 from workers import alive
 from workers.errors import Permanent, Temporary
@@ -63,6 +63,9 @@ def _database(place: Workplace) -> Iterator[Finding]:
             return
         mode = "test" if clock.is_test(tx) else "wall"
         yield Finding("clock", mode)
+        known = safety.state(tx)
+        why = None if known is None else known.why
+        yield Finding("safe mode", why or "off", "look at it, then `tenure safe-mode leave`" if why else None)
         due, now = timer.earliest(tx), clock.engine_now(tx)
         late = due is not None and now - due > LATE
         yield Finding("timers", "on time" if not late else f"overdue since {due}", "start the clock" if late else None)

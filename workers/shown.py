@@ -149,6 +149,11 @@ def receipt(found: Document) -> str:
     return "\n".join(f"{name:<16} {value}" for name, value in found.items())
 
 
+def safe_mode(found: Document) -> str:
+    """Off, or why and since when no timer fires."""
+    return f"safe mode since {found['since']}: {found['why']}" if found["on"] else "safe mode is off"
+
+
 def event(body: Document) -> str:
     """One event as a line of `tenure tail`."""
     data = body["data"]

@@ -15,9 +15,10 @@ from models.columns import stamp
 from models.database import reading, writing
 from models.effect import is_claimed
 from models.record import record, tell, write_receipt
-from workers import announce, narrate
+from workers import announce, narrate, safety
 from workers.acts import evidence_of
 from workers.answer import answer
+from workers.crash import reached
 from workers.deletion import stopped
 from workers.logs import log
 from workers.workplace import Workplace
@@ -32,9 +33,13 @@ def fire_due(place: Workplace) -> int:
     used = _used_agents(place)
     with writing(place.database) as tx:
         now = engine_now(tx)
-        rows = timer.due(tx, now, BATCH)
+        rows = timer.due(tx, now, BATCH) if safety.allows(tx, place, place.sanity) else []
+        reached("timer.claimed")
         decisions = [decision for row in rows if (decision := _isolated(tx, place, row, now, used)) is not None]
+        reached("timer.fired")
+    reached("timer.committed")
     announce.effects(place, [effect for decision in decisions for effect in decision.effects])
+    reached("timer.announced")
     if rows:
         announce.events(place)
     return len(rows)

@@ -10,7 +10,7 @@ import click
 import engine
 from engine.diagram import diagram as draw
 from workers import advance as test_clock
-from workers import backups, published, reports, shown
+from workers import backups, published, reports, safety, shown
 from workers import dead as graveyard
 from workers import deletion as deletions
 from workers import doctor as examination
@@ -370,3 +370,14 @@ def stats(place: Workplace, *, form: str) -> None:
 def contract(*, as_json: bool) -> None:
     """What other systems may send and what they get."""
     out(published.contract(), published.text, as_json=as_json)
+
+
+@click.command("safe-mode")
+@click.argument("leave", required=False, type=click.Choice(["leave"]))
+@as_json
+@with_place
+def safe_mode(place: Workplace, leave: str | None, *, as_json: bool) -> None:
+    """Whether safe mode holds, and why; `leave` ends it once somebody has looked."""
+    if leave:
+        safety.leave(place)
+    out(safety.shown(place), shown.safe_mode, as_json=as_json)

@@ -15,6 +15,7 @@ from workers.download import Downloads
 from workers.host import Host, open_host
 from workers.mailer import Mailer, open_mailer
 from workers.payment import Payments, open_payments
+from workers.sanity import Sanity
 from workers.settings import Settings
 from workers.vault import Vault, open_vault
 
@@ -40,6 +41,11 @@ class Workplace:
     def redis(self) -> "redis.Redis":
         """The stream of events, replies and bells."""
         return redis.Redis.from_url(setting.redis_url(self.settings), socket_timeout=10, health_check_interval=30)
+
+    @cached_property
+    def sanity(self) -> Sanity:
+        """What this process remembers of its clocks."""
+        return Sanity()
 
     @cached_property
     def host(self) -> Host:

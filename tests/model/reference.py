@@ -68,8 +68,9 @@ class Reference:
         if agents == self.plan:
             withdrawn, self.later = self.later is not None, None
             return True if withdrawn else None
+        waits = agents == self.later
         self.fit(agents, self.plan)
-        return True
+        return None if waits else True
 
     def add_agents(self, agents: int) -> None:
         """Pro rata for whole seconds, half up; too little is free, a decline changes nothing."""

@@ -1,0 +1,59 @@
+"""Whether time can be trusted: the high-water mark of the machine's clock, and safe mode."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+from sqlmodel import Field, SQLModel
+
+from models.receipt import RECEIPTS
+from models.upsert import insert_once, upsert
+
+
+class Safety(SQLModel, table=True):
+    """One row: `wall_at` is the latest machine time that a clock process has seen; `why` is set in safe mode."""
+
+    id: int = Field(primary_key=True)
+    wall_at: datetime
+    why: str | None = None
+    since: datetime | None = None
+
+
+SAFETY = Safety.__table__  # type: ignore[attr-defined]
+
+
+def state(tx: Connection) -> Row[Any] | None:
+    """What is known; None in a new database."""
+    return tx.execute(select(SAFETY)).one_or_none()
+
+
+def holds(tx: Connection) -> bool:
+    """Whether safe mode holds."""
+    known = state(tx)
+    return known is not None and known.why is not None
+
+
+def note(tx: Connection, wall_at: datetime) -> None:
+    """Raise the high-water mark; it never falls by itself."""
+    insert_once(tx, SAFETY, ("id",), [{"id": 1, "wall_at": wall_at, "why": None, "since": None}])
+    tx.execute(SAFETY.update().where(SAFETY.c.wall_at < wall_at, SAFETY.c.why.is_(None)).values(wall_at=wall_at))
+
+
+def enter(tx: Connection, why: str, at: datetime) -> bool:
+    """Begin safe mode; False when it holds already."""
+    known = state(tx)
+    if known is not None and known.why is not None:
+        return False
+    wall_at = at if known is None else known.wall_at
+    upsert(tx, SAFETY, ("id",), [{"id": 1, "wall_at": wall_at, "why": why, "since": at}])
+    return True
+
+
+def leave(tx: Connection, at: datetime) -> None:
+    """An operator has looked: the present moment is the right one."""
+    upsert(tx, SAFETY, ("id",), [{"id": 1, "wall_at": at, "why": None, "since": None}])
+
+
+def progress(tx: Connection) -> int:
+    """How far this database has come: the number of its last receipt, which a restored one has not reached yet."""
+    return int(tx.execute(select(func.max(RECEIPTS.c.seq))).scalar_one() or 0)
