@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import engine
-from models import breaker, money
+from models import breaker, money, safety
 from models import effect as effects
 from models import site as sites
 from models.clock import engine_now
@@ -192,12 +192,15 @@ def _authorize(place: Workplace, work: Work) -> None:
         )
         others = effects.open_of_site(tx, work.site.id) - 1
         warrant, (breaker_state, why, _) = breaker.warrant(tx, work.site.id), breaker.look(tx)
+        is_safe_mode = safety.holds(tx)
     if others:
         reasons.append(f"{others} other effects of the site are not finished")
     if warrant is None or warrant.generation != work.row.generation:
         reasons.append("no warrant of this generation")
     if breaker_state in {"tripped", "paused"}:
         reasons.append(f"deletions are {breaker_state}: {why}")
+    if is_safe_mode:
+        reasons.append("safe mode holds: look at `tenure safe-mode`")
     if reasons:
         waits = others > 0 or breaker_state in {"tripped", "paused"} or (site is not None and site.held_for is not None)
         raise (Held if waits else Temporary)(f"the deletion waits: {'; '.join(reasons)}")

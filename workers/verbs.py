@@ -362,7 +362,12 @@ def show_receipt(place: Workplace, site: str, *, as_json: bool) -> None:
 def stats(place: Workplace, *, form: str) -> None:
     """The fleet in numbers."""
     found = numbers.stats(place)
-    click.echo({"json": json.dumps, "prom": numbers.prometheus, "text": numbers.text}[form](found))
+    forms: dict[str, Callable[[Document], str]] = {
+        "json": json.dumps,
+        "prom": numbers.prometheus,
+        "text": numbers.text,
+    }
+    click.echo(forms[form](found))
 
 
 @click.command()
