@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from models import effect, event
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
+from workers.crash import reached
 from workers.logs import log
 from workers.workplace import Workplace
 
@@ -47,6 +48,7 @@ def effects(place: Workplace, wanted: Iterable[Wanted]) -> None:
     try:
         for one in wanted:
             queue = effect.queue_of(one.kind)
+            reached("announce.sending")
             place.broker.enqueue(Message(queue_name=queue, actor_name=queue, args=(one.id,), kwargs={}, options={}))
     except RedisError as lost:
         log.warning("failed", error=f"effects were not announced, the sweep will do it: {lost}")
@@ -80,6 +82,7 @@ def _take_turn(place: Workplace) -> bool:
         return False
     try:
         place.redis.delete(MORE)
+        reached("publish.turn_taken")
         if _is_emptied(place):
             _fill_again(place)
         while _publish_batch(place) == BATCH:
@@ -95,12 +98,17 @@ def _publish_batch(place: Workplace) -> int:
         rows = event.unsent(tx, BATCH)
     if not rows:
         return 0
+    reached("publish.read")
     if not _send(place, rows):
         _fill_again(place)
         return BATCH
+    reached("publish.sent")
     _reply(place, [row for row in rows if row.reply_to])
+    reached("publish.replied")
     with writing(place.database) as tx:
         event.mark_sent(tx, [row.seq for row in rows])
+        reached("publish.marking")
+    reached("publish.marked")
     return len(rows)
 
 
@@ -139,12 +147,14 @@ def _fill_again(place: Workplace) -> None:
     """Publish the last 24 h again, with the same ids. The database first: then a crash in between loses nothing."""
     with writing(place.database) as tx:
         again = event.send_again(tx, engine_now(tx) - LAST_DAY)
+    reached("refill.marked")
     if again:
         log.warning("alarm", error=f"{STREAM} was empty: the {again} events of the last 24 h are published again")
     pipeline = place.redis.pipeline(transaction=True)
     pipeline.xgroup_create(STREAM, TURN, mkstream=True)
     pipeline.xgroup_destroy(STREAM, TURN)
     pipeline.execute()
+    reached("refill.made")
 
 
 def ring(place: Workplace) -> None:

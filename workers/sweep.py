@@ -7,6 +7,7 @@ from models import effect, event
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
 from workers import announce
+from workers.crash import reached
 from workers.logs import log
 from workers.workplace import Workplace
 
@@ -39,6 +40,7 @@ def offer_effects(place: Workplace) -> None:
     kinds = tuple(kind for kind in effect.LANES if _has_room(place, effect.queue_of(kind)))
     with writing(place.database) as tx:
         rows = effect.overdue(tx, machine_now(), UNHEARD, BATCH, kinds)
+    reached("sweep.marked")
     for row in rows:
         if row.status == "running":
             log.warning("rescued", effect=row.kind, effect_id=row.id, error="its worker is gone; it is offered again")
