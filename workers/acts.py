@@ -202,7 +202,12 @@ def _authorize(place: Workplace, work: Work) -> None:
     if is_safe_mode:
         reasons.append("safe mode holds: look at `tenure safe-mode`")
     if reasons:
-        waits = others > 0 or breaker_state in {"tripped", "paused"} or (site is not None and site.held_for is not None)
+        waits = (
+            is_safe_mode
+            or others > 0
+            or breaker_state in {"tripped", "paused"}
+            or (site is not None and site.held_for is not None)
+        )
         raise (Held if waits else Temporary)(f"the deletion waits: {'; '.join(reasons)}")
 
 

@@ -69,8 +69,21 @@ class LightWorld(World):
         self.wakeups = self.place.__dict__["broker"] = Wakeups()
 
 
+class _Nothing(int):
+    """What a Redis without anything answers: nought, an empty list, an empty hash."""
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __getitem__(self, _name: str) -> "_Nothing":
+        return self
+
+    def get(self, _name: str, default: Any = None) -> Any:
+        return default
+
+
 class _Silent:
     """A Redis that has nothing and to which nobody listens."""
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *_args, **_named: 0
+        return lambda *_args, **_named: _Nothing()
