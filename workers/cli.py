@@ -9,13 +9,23 @@ import click
 from workers.settings import Settings, SettingsError, load
 from workers.up import run
 
-VERBS = (
-    *("backup", "clock", "contract", "dead", "deletion", "diagram", "doctor", "due"),
-    *("safe-mode", "send", "simulate", "site", "stats", "tail"),
-)
-"""The verbs besides `up` and `migrate`, each a click command of its name in `workers/verbs.py`."""
-
-ROOMS = {"backup": "backup_group", "safe-mode": "safe_mode", "site": "site_group", "deletion": "deletion_group"}
+VERBS = {
+    "backup": "keeping.backup_group",
+    "clock": "keeping.clock",
+    "contract": "asking.contract",
+    "dead": "keeping.dead",
+    "deletion": "keeping.deletion_group",
+    "diagram": "looking.diagram",
+    "doctor": "looking.doctor",
+    "due": "looking.due",
+    "safe-mode": "keeping.safe_mode",
+    "send": "asking.send",
+    "simulate": "looking.simulate",
+    "site": "looking.site_group",
+    "stats": "looking.stats",
+    "tail": "asking.tail",
+}
+"""The verbs besides `up` and `migrate`: each a click command in one of the rooms of `workers/verbs/`."""
 
 
 class Verbs(click.Group):
@@ -29,7 +39,8 @@ class Verbs(click.Group):
         """One verb by its name."""
         if cmd_name not in VERBS:
             return super().get_command(ctx, cmd_name)
-        found: click.Command = getattr(import_module("workers.verbs"), ROOMS.get(cmd_name, cmd_name))
+        room, _, attribute = VERBS[cmd_name].partition(".")
+        found: click.Command = getattr(import_module(f"workers.verbs.{room}"), attribute)
         return found
 
 

@@ -1,0 +1,132 @@
+"""Looking: sites, what comes next, the fleet in numbers, what is wrong."""
+
+import json
+from collections.abc import Callable
+
+import click
+
+import engine
+from engine.diagram import diagram as draw
+from workers import advance as test_clock
+from workers import doctor as examination
+from workers import reports, shown
+from workers import stats as numbers
+from workers.settings import load, masked
+from workers.simulation import report
+from workers.verbs.verb import FAILED, Document, as_json, out, with_place
+from workers.workplace import Workplace
+
+
+@click.group("site")
+def site_group() -> None:
+    """Look at sites."""
+
+
+@site_group.command("list")
+@click.option("--state", help="Only sites in this state.")
+@click.option("--account", help="Only sites of this account.")
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--after", metavar="CURSOR", help="`next` of the page before.")
+@as_json
+@with_place
+def list_(
+    place: Workplace, *, state: str | None, account: str | None, limit: int, after: str | None, as_json: bool
+) -> None:
+    """All sites, oldest first."""
+    out(reports.site_list(place, state=state, account=account, after=after, limit=limit), shown.sites, as_json=as_json)
+
+
+@site_group.command()
+@click.argument("site")
+@as_json
+@with_place
+def show(place: Workplace, site: str, *, as_json: bool) -> None:
+    """One site: state, promises, money, data, what comes next."""
+    out(reports.show(place, site), shown.site, as_json=as_json)
+
+
+@site_group.command()
+@click.argument("site")
+@as_json
+@with_place
+def history(place: Workplace, site: str, *, as_json: bool) -> None:
+    """Everything that was ever asked of a site, and what was answered."""
+    out(reports.history(place, site), shown.moves, as_json=as_json)
+
+
+@site_group.command()
+@click.argument("site")
+@as_json
+@with_place
+def why(place: Workplace, site: str, *, as_json: bool) -> None:
+    """For every command: possible, or what stops it and what would free it."""
+    out(reports.why(place, site), shown.why, as_json=as_json)
+
+
+@click.command()
+@click.option("--within", metavar="7d", help="Only so far ahead.")
+@click.option("--site", "subject", help="Only this site.")
+@as_json
+@with_place
+def due(place: Workplace, *, within: str | None, subject: str | None, as_json: bool) -> None:
+    """What the engine will do next, before it does it."""
+    length = None if within is None else test_clock.duration(within)
+    out(reports.due(place, within=length, subject=subject), shown.due, as_json=as_json)
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice(["text", "json", "prom"]), default="text", show_default=True)
+@with_place
+def stats(place: Workplace, *, form: str) -> None:
+    """The fleet in numbers."""
+    found = numbers.stats(place)
+    forms: dict[str, Callable[[Document], str]] = {
+        "json": json.dumps,
+        "prom": numbers.prometheus,
+        "text": numbers.text,
+    }
+    click.echo(forms[form](found))
+
+
+@click.command()
+@as_json
+@with_place
+def doctor(place: Workplace, *, as_json: bool) -> None:
+    """What would lose data or stand still, each with its remedy."""
+    findings = examination.examine(place)
+    rows = [{"what": one.what, "value": one.value, "well": one.well, "remedy": one.remedy} for one in findings]
+    document = {"schema": "tenure/doctor/1", "findings": rows, "settings": masked(place.settings)}
+    out(document, _findings, as_json=as_json)
+    if not all(one.well for one in findings):
+        raise click.exceptions.Exit(FAILED)
+
+
+def _findings(document: Document) -> str:
+    lines = [
+        f"{'ok  ' if row['well'] else 'FAIL'}  {row['what']:<18} {row['value']}"
+        + (f"  → {row['remedy']}" if row["remedy"] else "")
+        for row in document["findings"]
+    ]
+    return "\n".join([*lines, *(f"      {name}={value}" for name, value in document["settings"].items())])
+
+
+@click.command()
+@click.option("--site", "subject", help="Mark where this site stands.")
+def diagram(subject: str | None) -> None:
+    """The states and moves as a Mermaid diagram."""
+    state = None if subject is None else reports.show(Workplace(load()), subject)["state"]
+    click.echo(draw(state), nl=False)
+
+
+@click.command()
+@click.option("--sites", required=True, type=click.IntRange(1, 10_000_000))
+@click.option("--days", required=True, type=click.IntRange(1, 36_500))
+@click.option("--seed", required=True, type=int)
+@click.option("--backups", is_flag=True, help="Nightly backups too: many more moments.")
+@as_json
+def simulate(sites: int, days: int, seed: int, *, backups: bool, as_json: bool) -> None:
+    """The same law under a virtual clock: years in seconds, checked against the promises."""
+    found = report.simulate(sites, days, seed, backups=backups, policy=engine.Policy())
+    out(found, report.text, as_json=as_json)
+    if found["violations"]:
+        raise click.exceptions.Exit(FAILED)
