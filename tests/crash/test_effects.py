@@ -11,7 +11,7 @@ from models.database import reading, writing
 from workers import dead, deletion
 from workers import effect as effects
 from workers.acts import ACTS
-from workers.errors import Temporary
+from workers.errors import Permanent, Temporary
 from workers.work import NOTHING
 
 
@@ -294,3 +294,21 @@ def test_an_effect_whose_wake_up_waits_in_a_long_queue_is_not_offered_again_and_
     assert len(world.wakeups.waiting) == 1
     world.sweep()
     assert len(world.wakeups.waiting) == 1
+
+
+def test_a_charge_that_gave_up_may_be_tried_again_and_not_dropped(world, monkeypatch):
+    world.start_active()
+
+    def refused(_charge):
+        raise Permanent("the key of the card network is wrong")
+
+    monkeypatch.setattr(world.place.payments, "charge", refused)
+    world.send("change_plan", agents=9)
+    (kept,) = dead.listing(world.place)["dead"]
+    with pytest.raises(ValueError, match="retry it"):
+        dead.drop(world.place, kept["id"])
+
+    monkeypatch.undo()
+    dead.retry(world.place, kept["id"])
+    world.rest()
+    assert (len(world.charges()), world.show()["agents_allowed"]) == (2, 9)
