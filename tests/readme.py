@@ -17,7 +17,7 @@ from models.database import writing
 from tests.model.light import LightWorld
 from tests.world import HOST, World
 from workers import logs, reports, shown
-from workers.envelope import FORMS
+from workers.forms import FORMS
 from workers.settings import READERS, Settings
 
 MACHINE = "| `TENURE_WORKER_PROCESSES` | as many as cores, 8 at the most |"

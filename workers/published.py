@@ -5,7 +5,8 @@ from typing import Any
 import engine
 from engine.command import LABELS
 from workers.announce import STREAM
-from workers.envelope import FORMS, Attributes
+from workers.envelope import Attributes
+from workers.forms import FORMS
 
 Document = dict[str, Any]
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from models import effect
 from models.database import reading
-from workers.envelope import FORMS
+from workers.forms import FORMS
 from workers.workplace import Workplace
 
 Document = dict[str, Any]
