@@ -83,6 +83,13 @@ def test_any_tree_comes_back_with_every_byte_and_only_links_that_stay_inside(tre
     round_trip(tree, data_tools)
 
 
+@pytest.mark.long
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(tree=st.dictionaries(NAMES, TREES, max_size=5))
+def test_three_hundred_trees_come_back(tree, data_tools):
+    round_trip(tree, data_tools)
+
+
 def test_a_deep_tree_comes_back(data_tools):
     with tempfile.TemporaryDirectory() as folder:
         world = data_tools.World(folder)
@@ -156,19 +163,20 @@ def test_anyone_with_tar_can_open_a_backup(stores, tmp_path):
         assert archive.extractfile("attachments/" + "é" * 120).read() == b"hello"
 
 
-def test_any_flipped_bit_and_any_cut_is_found(stores):
+@pytest.mark.parametrize(("flips", "cuts"), [(300, 100), pytest.param(1600, 400, marks=pytest.mark.long)])
+def test_any_flipped_bit_and_any_cut_is_found(stores, flips, cuts):
     stores.site()
     (stores.live() / "attachments" / "x").write_bytes(random.Random(1).randbytes(500))
     stored = stores.save()
     place = stores.folder / "backups" / SITE / f"{BACKUP}.tar.zst"
     whole, chance = place.read_bytes(), random.Random(2)
-    for bit in sorted({chance.randrange(len(whole) * 8) for _ in range(300)}):
+    for bit in sorted({chance.randrange(len(whole) * 8) for _ in range(flips)}):
         flipped = bytearray(whole)
         flipped[bit // 8] ^= 1 << bit % 8
         place.write_bytes(flipped)
         with pytest.raises(Permanent):
             stores.vault.verify(SITE, BACKUP)
-    for length in sorted({chance.randrange(len(whole)) for _ in range(100)}):
+    for length in sorted({chance.randrange(len(whole)) for _ in range(cuts)}):
         place.write_bytes(whole[:length])
         with pytest.raises(Permanent):
             stores.vault.verify(SITE, BACKUP)
@@ -244,9 +252,10 @@ def hostile(chance):
     )
 
 
-def test_every_hostile_archive_is_refused_with_a_clear_error_and_writes_nothing_outside(tmp_path):
+@pytest.mark.parametrize("count", [400, pytest.param(2000, marks=pytest.mark.long)])
+def test_every_hostile_archive_is_refused_with_a_clear_error_and_writes_nothing_outside(tmp_path, count):
     chance = random.Random(3)
-    for number in range(400):
+    for number in range(count):
         content, word = hostile(chance)
         around = tmp_path / str(number)
         (around / "into").mkdir(parents=True)
