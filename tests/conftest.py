@@ -10,6 +10,7 @@ from tests.live_engine import Live
 from tests.world import World
 from workers import logs, valkey
 
+
 class Nowhere:
     """A log that nobody reads."""
 

@@ -1,4 +1,4 @@
-"""A customer who leaves is forgotten by real processes: the append-only file of the queue has every message at first."""
+"""The canary: after a deletion nothing of the engine holds the customer's address, byte by byte, with real processes."""
 
 from pathlib import Path
 
