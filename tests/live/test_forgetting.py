@@ -1,4 +1,4 @@
-"""The canary: after a deletion nothing of the engine holds the customer's address, byte by byte, with real processes."""
+"""The canary: after a deletion nothing of the engine holds the address, byte by byte, with the real processes."""
 
 from pathlib import Path
 
