@@ -146,11 +146,12 @@ def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
-def _file(text: str) -> Path:
-    path = _path(text)
-    if not path.is_file():
-        raise ValueError("is not a file: create it or remove the setting")
-    return path
+def _not_yet(text: str) -> Path:
+    """Refuse what would be ignored: whoever sets this believes that it guards something."""
+    raise ValueError(
+        f"names {Path(text).name!r}, but this version knows no producers: whoever reaches Redis may send every command."
+        " Remove the setting and guard Redis itself"
+    )
 
 
 def _one_of(text: str, *, words: tuple[str, ...]) -> str:
@@ -215,7 +216,7 @@ READERS: dict[str, tuple[str | None, Callable[[str], Any]]] = {
     "DELETIONS_PER_DAY": ("100", _number(1, 1_000_000)),
     "DELETIONS_SHARE": ("0.05", partial(_decimal, least=0.001, most=1)),
     "LEASE_SECONDS": ("20", partial(_decimal, least=0.05, most=3600)),
-    "PRODUCERS_FILE": (None, _file),
+    "PRODUCERS_FILE": (None, _not_yet),
     "WORKER_PROCESSES": (str(min(CPUS, 8)), _number(1, 64)),
     "WORKER_THREADS": ("8", _number(4, 256)),
 }
