@@ -16,9 +16,10 @@ from models.clock import engine_now, machine_now
 from models.database import writing
 from models.record import record, tell, write_receipt
 from workers import announce, narrate
-from workers.acts import ACTS, receipt_of
+from workers.acts import ACTS
 from workers.answer import answer
 from workers.crash import reached
+from workers.destroying import receipt_of
 from workers.errors import HELD, Held, Permanent, Temporary, Unknown
 from workers.late import make_good
 from workers.lease import keeping

@@ -16,10 +16,10 @@ from models.database import reading, writing
 from models.effect import is_claimed
 from models.record import record, tell, write_receipt
 from workers import announce, narrate, safety
-from workers.acts import evidence_of
 from workers.answer import answer
 from workers.crash import reached
 from workers.deletion import stopped
+from workers.destroying import evidence_of
 from workers.logs import log
 from workers.workplace import Workplace
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import engine
 from models.columns import to_json
-from workers import acts
+from workers.correspondence import about, moments
 from workers.letters import KINDS, letter
 from workers.simulation.fleet import Fleet
 
@@ -20,7 +20,7 @@ class Post(Fleet):
 
     def _mail(self, site_id, effect):
         args = json.loads(to_json(dict(effect.args)))
-        facts = {**acts._about(self.sites[site_id]), **acts._moments(args), **self._receipt(args)}
+        facts = {**about(self.sites[site_id]), **moments(args), **self._receipt(args)}
         said = letter(args["letter"], facts)
         assert self.sites[site_id].host in said.subject + said.body
         assert "None" not in said.subject + said.body, said

@@ -1,0 +1,103 @@
+"""The deletion itself: authorized before each step, proved by the stores, and then forgotten."""
+
+from dataclasses import asdict
+from datetime import datetime
+
+import engine
+from models import breaker, safety
+from models import effect as effects
+from models import site as sites
+from models.clock import engine_now
+from models.columns import stamp
+from models.database import reading
+from workers.correspondence import about
+from workers.crash import reached
+from workers.errors import Held, Temporary
+from workers.forgetting import forget_address, forget_others
+from workers.letters import letter
+from workers.mailer import Mail
+from workers.work import Facts, Report, Work
+from workers.workplace import Workplace
+
+
+def delete(place: Workplace, work: Work) -> Report:
+    """Authorize before each step, remove, then ask every store whether anything is left: only nothing counts."""
+    site, removed = work.site, {}
+    _authorize(place, work)
+    reached("delete.authorized")
+    removed["site"] = asdict(place.host.remove(site.id, key=work.row.id))
+    reached("delete.site_removed")
+    _authorize(place, work)
+    removed["exports"] = asdict(place.downloads.remove_all(site.id))
+    reached("delete.exports_removed")
+    _authorize(place, work)
+    removed["backups"] = asdict(place.vault.remove_all(site.id))
+    reached("delete.all_removed")
+    left = [*place.host.remains(site.id), *place.downloads.remains(site.id), *place.vault.remains(site.id)]
+    if left:
+        raise Temporary(f"{len(left)} things are left after the deletion, {left[0]} first; they are removed again")
+    forget_others(place, site.id)
+    _say_deleted(place, work)
+    reached("delete.said")
+    forget_address(place, site.id)
+    return Report("site.site_deleted", {"removed": removed})
+
+
+def _authorize(place: Workplace, work: Work) -> None:
+    """The last look before the act, at the site as it is now."""
+    with reading(place.database) as tx:
+        site = sites.find(tx, work.site.id)
+        reasons = (
+            ["the site is not known"]
+            if site is None
+            else engine.authorize_destruction(site, engine_now(tx), place.policy)
+        )
+        others = effects.open_of_site(tx, work.site.id) - 1
+        warrant, (breaker_state, why, _) = breaker.warrant(tx, work.site.id), breaker.look(tx)
+        is_safe_mode = safety.holds(tx)
+    if others:
+        reasons.append(f"{others} other effects of the site are not finished")
+    if warrant is None or warrant.generation != work.row.generation:
+        reasons.append("no warrant of this generation")
+    if breaker_state in {"tripped", "paused"}:
+        reasons.append(f"deletions are {breaker_state}: {why}")
+    if is_safe_mode:
+        reasons.append("safe mode holds: look at `tenure safe-mode`")
+    if reasons:
+        waits = (
+            is_safe_mode
+            or others > 0
+            or breaker_state in {"tripped", "paused"}
+            or (site is not None and site.held_for is not None)
+        )
+        raise (Held if waits else Temporary)(f"the deletion waits: {'; '.join(reasons)}")
+
+
+def _say_deleted(place: Workplace, work: Work) -> None:
+    """The last letter: the address is forgotten as soon as it is sent."""
+    if not work.site.email:
+        return
+    written = letter("deleted", {**about(work.site), "deleted_at": work.now})
+    place.mailer.send(Mail(f"{work.row.id}:deleted", work.site.email, written.subject, written.body, work.now))
+
+
+def evidence_of(site: engine.Site) -> Facts:
+    """The moments on which a deletion was allowed, and the guards that were waived."""
+    moments = (
+        *("created_at", "ready_at", "cancelled_at", "export_ready_at", "final_backup_at"),
+        *("notice_sent_at", "deletes_at"),
+    )
+    known = {name: getattr(site, name) for name in moments}
+    return {"waived": list(site.waived), **{name: stamp(at) if at else None for name, at in known.items()}}
+
+
+def receipt_of(site: engine.Site, data: Facts, backups: int, now: datetime) -> Facts:
+    """What was removed, and the evidence that it was allowed; no word about a person."""
+    return {
+        "site_id": site.id,
+        "generation": site.generation,
+        "removed": data["removed"],
+        "backups": backups,
+        **evidence_of(site),
+        "deleted_at": stamp(now),
+    }
