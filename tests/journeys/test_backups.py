@@ -5,7 +5,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from workers import backups, verbs
+from workers import backups
+from workers.cli import main
 from workers.reports import NotFoundError
 
 
@@ -50,14 +51,16 @@ def test_an_unknown_id_is_missing(kept):
 
 
 def test_the_command_line_lists_verifies_and_fails_with_the_codes_of_the_contract(kept, monkeypatch):
-    monkeypatch.setattr(verbs, "load", lambda: kept.place.settings)
+    monkeypatch.setenv("TENURE_DATA_DIR", str(kept.data_dir))
+    monkeypatch.setenv("TENURE_REDIS_URL", kept.place.settings.redis_url)
+    monkeypatch.setenv("TENURE_TEST_CLOCK", "1")
     run = CliRunner().invoke
-    listed = json.loads(run(verbs.backup_group, ["list", "acme.example.com", "--json"]).stdout)
+    listed = json.loads(run(main, ["backup", "list", "acme.example.com", "--json"]).stdout)
     one = listed["backups"][0]["id"]
     assert listed["schema"] == "tenure/backups/1"
-    assert "previous_day" in run(verbs.backup_group, ["list", "acme.example.com"]).stdout
-    assert "every byte" in run(verbs.backup_group, ["verify", one]).stdout
-    assert run(verbs.backup_group, ["verify", "bkp_x"]).exit_code == 4
-    assert run(verbs.backup_group, ["list", "nobody.example.com"]).exit_code == 4
+    assert "previous_day" in run(main, ["backup", "list", "acme.example.com"]).stdout
+    assert "every byte" in run(main, ["backup", "verify", one]).stdout
+    assert run(main, ["backup", "verify", "bkp_x"]).exit_code == 4
+    assert run(main, ["backup", "list", "nobody.example.com"]).exit_code == 4
     (kept.data_dir / "backups" / kept.show()["id"] / f"{one}.tar.zst").unlink()
-    assert run(verbs.backup_group, ["verify", one]).exit_code == 1
+    assert run(main, ["backup", "verify", one]).exit_code == 1
