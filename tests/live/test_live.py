@@ -60,6 +60,7 @@ def test_a_life_from_sign_up_to_deletion_by_the_real_processes(live):
 def test_everything_is_found_again_by_the_next_tenure_up(live):
     live.start()
     live.start_trial()
+    live.advance("0s")
     before, bus = live.show(), json.loads((live.data_dir / "up.json").read_text())["redis_url"]
     with redis.Redis.from_url(bus) as client:
         events = client.xlen("tenure:events")
