@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-long lint
+.PHONY: help up test test-long bench lint
 
 help: ## show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/'
@@ -25,6 +25,9 @@ test: $(STAMP) ## the whole suite: what CI runs
 
 test-long: $(STAMP) ## the runs that take many minutes
 	$(BIN)/pytest -m long
+
+bench: $(STAMP) ## speed as ratios against baselines of the same run
+	$(BIN)/python -m tests.bench
 
 lint: $(STAMP) ## the style, without the tests
 	$(BIN)/ruff format --check .

@@ -6,9 +6,11 @@ import pytest
 
 from models import breaker, deletion
 from models.database import reading, writing
+from tests.model.light import LightWorld
 from tests.world import World
 from workers import deletion as deletions
 from workers import effect as effects
+from workers import reports
 
 DAY = timedelta(days=1)
 
@@ -198,3 +200,27 @@ def test_an_export_that_fails_leaves_the_date_open_and_holds_the_deletion(world)
     assert world.state() == "cancelled"
     world.advance(seconds=1)
     assert world.state() == "deleted"
+
+
+@pytest.mark.long
+def test_a_thousand_deletions_due_at_once_trip_the_breaker_and_are_paced_after_its_release(tmp_path, redis_url):
+    template = World(tmp_path / "template", redis_url)
+    template.close()
+    world = LightWorld(tmp_path / "light", template.data_dir / "tenure.db", redis_url)
+    leave(world, 1000)
+    world.advance(days=13, hours=23)
+    seen = deletions.preview(world.place)
+    assert (seen["count"], seen["breaker"], len(seen["sites"])) == (1000, "closed", 1000)
+    due = reports.due(world.place, within=DAY, subject=None)["due"]
+    assert [step["what"] for step in due].count("delete") == 1000
+
+    world.advance(hours=2)
+    assert states(world, 1000).count("deleted") == 0
+    deletions.resume(world.place, 1000)
+    world.fire()
+    assert states(world, 1000).count("deleted") == 20
+    world.advance(hours=1)
+    assert states(world, 1000).count("deleted") == 40
+    world.advance(hours=22, minutes=59)
+    assert states(world, 1000).count("deleted") == 100
+    world.close()
