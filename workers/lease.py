@@ -1,5 +1,6 @@
 """Keeping a claim while the work takes long: a short lease, extended as long as the process lives."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -16,7 +17,10 @@ from workers.workplace import Workplace
 
 @contextmanager
 def keeping(place: Workplace, row: Any) -> Iterator[None]:
-    """Extend the claim's lease at a third of its length, until the work is over or the claim is lost."""
+    """Extend the claim's lease at a third of its length, until the work is over or the claim is lost.
+
+    Each extension is a line of the log: whoever waits for a long backup sees that it goes on, and for how long.
+    """
     over = Event()
     keeper = Thread(target=_keep, args=(place, row, over), daemon=True, name=f"lease {row.id}")
     keeper.start()
@@ -28,6 +32,7 @@ def keeping(place: Workplace, row: Any) -> Iterator[None]:
 
 
 def _keep(place: Workplace, row: Any, over: Event) -> None:
+    began = time.monotonic()
     while not over.wait(place.lease.total_seconds() / 3):
         try:
             with writing(place.database) as tx:
@@ -37,3 +42,7 @@ def _keep(place: Workplace, row: Any, over: Event) -> None:
             continue
         if not kept:
             return
+        lasts = round((time.monotonic() - began) * 1000)
+        log.info(
+            "started", site_id=row.site_id, effect=row.kind, effect_id=row.id, attempt=row.attempt, duration_ms=lasts
+        )

@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from pysqlite3 import dbapi2 as sqlite
 
+from engine.backups import in_words
 from models import backup
 from models.columns import stamp, unstamp
 from models.database import reading
@@ -114,8 +115,7 @@ def test_the_review_says_how_much_time_leaves_and_fixes_the_backup(world):
 
     assert seen["outcome"] == "preview"
     assert f"will be as it was at {stamp(taken)}" in seen["notes"][0]
-    hours = int((world.now - taken).total_seconds() // 3600)
-    assert f": {hours} hour" in seen["notes"][0]
+    assert f": {in_words(world.now - taken)} of data leave" in seen["notes"][0]
     assert noted(world) == "day 2"
     world.advance(minutes=14)
     done = world.send("restore", extra={"review": seen["review"]}, **{"from": "previous_day"})
