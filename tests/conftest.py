@@ -7,10 +7,19 @@ from uuid import UUID
 
 import pytest
 import redis
+from hypothesis import settings
 
 from tests.live_engine import Live
 from tests.world import World
 from workers import logs, valkey
+
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("searching", deadline=None)
+
+
+def pytest_configure(config):
+    """The normal run tries the same examples each time; the long one searches for new ones."""
+    settings.load_profile("searching" if config.option.markexpr == "long" else "steady")
 
 
 class Nowhere:

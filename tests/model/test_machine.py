@@ -115,6 +115,7 @@ def _template(tmp_path_factory):
 def lives(examples):
     return settings(
         max_examples=examples,
+        derandomize=False,  # two halves of the same lives would be one
         stateful_step_count=40,
         deadline=None,
         suppress_health_check=list(HealthCheck),
