@@ -10,11 +10,9 @@ GONE = ("cancelled", "expired")
 
 def month_after(anchor: datetime, at: datetime) -> datetime:
     """The anchor's day in the first month that comes after a moment, clamped to the month's end."""
-    for year, month in ((anchor.year + n // 12, n % 12 + 1) for n in count(anchor.month - 1)):
-        date = anchor.replace(year=year, month=month, day=min(anchor.day, monthrange(year, month)[1]))
-        if date > at:
-            return date
-    raise AssertionError(anchor)
+    months = ((anchor.year + n // 12, n % 12 + 1) for n in count(anchor.month - 1))
+    dates = (anchor.replace(year=y, month=m, day=min(anchor.day, monthrange(y, m)[1])) for y, m in months)
+    return next(date for date in dates if date > at)
 
 
 class Reference:
@@ -37,9 +35,8 @@ class Reference:
         if self.state == "trial" or self.now < self.free_until:
             self.back_to("trial_subscribed", agents, card)
         elif self.paid_until and self.now < self.paid_until and not self.declined:
-            before, self.plan = self.allowed, self.allowed
             self.back_to("active", self.allowed, card)
-            self.fit(agents, before)
+            self.fit(agents, self.allowed)
         elif self.pays(card, agents * 2000):
             self.back_to("active", agents, card)
             self.start_anew()
@@ -74,16 +71,14 @@ class Reference:
 
     def add_agents(self, agents: int) -> None:
         """Pro rata for whole seconds, half up; too little is free, a decline changes nothing."""
-        start = self.period_start
-        left, whole = (int((self.paid_until - at).total_seconds() // 1) for at in (self.now, start))
+        left, whole = (int((self.paid_until - at).total_seconds() // 1) for at in (self.now, self.period_start))
         cents = int((agents - self.allowed) * 2000 * left / whole + 0.5)
         if cents < 50 or self.pays(self.card, cents):
             self.plan = self.allowed = agents
             self.later = None
 
     def pays(self, card: str, cents: int) -> bool:
-        if card == "pm_visa":
-            self.charged.append(cents)
+        self.charged += [cents] if card == "pm_visa" else []
         return card == "pm_visa"
 
     def update_payment(self, card: str) -> bool:
@@ -109,8 +104,7 @@ class Reference:
         if when == "now":
             self.leave("cancelled")
         elif self.state in ("trial_subscribed", "active"):
-            self.ends_with_period = True
-            self.state = "trial" if self.state == "trial_subscribed" else "active"
+            self.state, self.ends_with_period = self.state.removesuffix("_subscribed"), True
         return when == "now" or bool(self.ends_with_period)
 
     def leave(self, state: str) -> None:
@@ -118,8 +112,7 @@ class Reference:
 
     def keep(self) -> bool | None:
         if self.ends_with_period:
-            self.ends_with_period = None
-            self.state = "trial_subscribed" if self.state == "trial" else self.state
+            self.state, self.ends_with_period = {"trial": "trial_subscribed"}.get(self.state, self.state), None
             return True
         if self.state not in GONE:
             return False if self.state == "suspended" else None
@@ -169,9 +162,7 @@ class Reference:
     def new_period(self) -> None:
         self.anchor = self.anchor if self.state == "active" else self.free_until
         start, self.state = self.paid_until if self.state == "active" else self.free_until, "active"
-        if self.later:
-            self.plan = self.allowed = self.later
-            self.later = None
+        self.plan, self.allowed, self.later = self.later or self.plan, self.later or self.allowed, None
         self.period_start, self.paid_until, self.tried = start, month_after(self.anchor, start), self.now
         if self.pays(self.card, self.plan * 2000):
             self.allowed = self.plan
