@@ -32,6 +32,12 @@ def _plain(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} {value!r} has no JSON form here")
 
 
+class Ready(str):
+    """JSON that is text already: it is stored as it stands."""
+
+    __slots__ = ()
+
+
 class Json(TypeDecorator[Any]):
     """A JSON document as text, the same on SQLite and PostgreSQL."""
 
@@ -40,7 +46,7 @@ class Json(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - the library's signature
         """Write."""
-        return None if value is None else to_json(value)
+        return None if value is None else str(value) if isinstance(value, Ready) else to_json(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002 - see above
         """Convert."""

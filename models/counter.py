@@ -16,8 +16,8 @@ class Counter(SQLModel, table=True):
 COUNTERS = Counter.__table__  # type: ignore[attr-defined]
 
 
-def count(tx: Connection, name: str) -> int:
-    """The next number."""
+def count(tx: Connection, name: str, by: int = 1) -> int:
+    """The next number; of several, the last."""
     insert_once(tx, COUNTERS, ("name",), [{"name": name, "value": 0}])
-    taken = update(COUNTERS).where(COUNTERS.c.name == name).values(value=COUNTERS.c.value + 1)
+    taken = update(COUNTERS).where(COUNTERS.c.name == name).values(value=COUNTERS.c.value + by)
     return int(tx.execute(taken.returning(COUNTERS.c.value)).scalar_one())

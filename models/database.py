@@ -47,6 +47,11 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def is_reading(connection: Connection) -> bool:
+    """Whether this transaction only reads: then it locks no rows."""
+    return bool(connection.get_execution_options().get("tenure_reads", False))
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     """No transaction behind our back; every commit is on the disk before it is said."""
     connection.isolation_level = None

@@ -79,17 +79,16 @@ def queue_of(kind: str) -> str:
     return QUEUES.get(kind, "effects")
 
 
-def add(
-    tx: Connection,
+def rows_of(
     site: engine.Site,
     command: engine.Command,
     effects: tuple[engine.Effect, ...],
     now: datetime,
     machine_now: datetime,
-) -> None:
-    """Write a decision's effects; their ids are derived, so a second time adds nothing."""
+) -> list[dict[str, Any]]:
+    """A decision's effects as rows."""
     cause_source, cause_id = command.root
-    rows = [
+    return [
         {
             "id": effect.id,
             "site_id": site.id,
@@ -106,6 +105,10 @@ def add(
         }
         for effect in effects
     ]
+
+
+def add_all(tx: Connection, rows: list[dict[str, Any]]) -> None:
+    """Write effects; their ids are derived, so a second time adds nothing."""
     if rows:
         insert_once(tx, EFFECTS, ("id",), rows)
 
@@ -186,12 +189,13 @@ def void(tx: Connection, payment_ids: tuple[str, ...], site_id: str, now: dateti
     tx.execute(update(EFFECTS).where(EFFECTS.c.id.in_(ids)).values(status="void", settled_at=now))
 
 
-def is_claimed(tx: Connection, site_id: str) -> bool:
-    """Whether the site's charge under way was ever taken by a worker."""
-    query = select(EFFECTS.c.fence).where(
-        EFFECTS.c.site_id == site_id, EFFECTS.c.kind == "charge", EFFECTS.c.status.in_((*UNFINISHED, "gave_up"))
-    )
-    return any(fence > 0 for fence in tx.execute(query).scalars())
+def claimed_of(tx: Connection, site_ids: list[str]) -> frozenset[str]:
+    """Those of these sites whose charge under way was ever taken by a worker."""
+    if not site_ids:
+        return frozenset()
+    under_way = EFFECTS.c.status.in_((*UNFINISHED, "gave_up"))
+    query = select(EFFECTS.c.site_id).where(EFFECTS.c.site_id.in_(site_ids), EFFECTS.c.kind == "charge", under_way)
+    return frozenset(tx.execute(query.where(EFFECTS.c.fence > 0)).scalars())
 
 
 AGAIN = {"status": "pending", "attempt": 0, "retry_at": None, "error": None, "settled_at": None}

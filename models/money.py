@@ -84,25 +84,33 @@ INVOICES = Invoice.__table__  # type: ignore[attr-defined]
 PAYMENTS = Payment.__table__  # type: ignore[attr-defined]
 
 
-def book(tx: Connection, site_id: str, decision: engine.Decision, now: datetime) -> None:
-    """Write what a decision says about money, in its order."""
-    for entry in decision.entries:
-        match entry:
-            case engine.Invoice():
-                _issue(tx, site_id, entry, now)
-            case engine.Closed():
-                _close(tx, entry, now)
-            case engine.Payment():
-                _ask(tx, site_id, entry, now)
-            case engine.Answered():
-                _answer(tx, entry, now)
+def add_all(tx: Connection, entries: list[tuple[str, engine.Invoice | engine.Payment]], now: datetime) -> None:
+    """Write the bills and the tries of many sites, by site id; numbers are given in their order."""
+    bills = [(site_id, entry) for site_id, entry in entries if isinstance(entry, engine.Invoice)]
+    tries = [_try(site_id, entry, now) for site_id, entry in entries if isinstance(entry, engine.Payment)]
+    numbered = sum(bill.numbered for _, bill in bills)
+    last = count(tx, "invoice", numbered) if numbered else 0
+    numbers = iter(range(last - numbered + 1, last + 1))
+    if bills:
+        rows = [_bill(site_id, bill, next(numbers) if bill.numbered else None, now) for site_id, bill in bills]
+        tx.execute(INVOICES.insert(), rows)
+    if tries:
+        insert_once(tx, PAYMENTS, ("id",), tries)
 
 
-def _issue(tx: Connection, site_id: str, invoice: engine.Invoice, now: datetime) -> None:
-    row = {
+def settle(tx: Connection, entry: engine.Closed | engine.Answered, now: datetime) -> None:
+    """Write how a bill ended, or what the card network said to a try."""
+    if isinstance(entry, engine.Closed):
+        _close(tx, entry, now)
+    else:
+        _answer(tx, entry, now)
+
+
+def _bill(site_id: str, invoice: engine.Invoice, number: int | None, now: datetime) -> dict[str, Any]:
+    return {
         "id": invoice.id,
         "site_id": site_id,
-        "number": count(tx, "invoice") if invoice.numbered else None,
+        "number": number,
         "kind": invoice.kind,
         "reason": invoice.reason,
         "status": "open",
@@ -117,7 +125,6 @@ def _issue(tx: Connection, site_id: str, invoice: engine.Invoice, now: datetime)
         "issued_at": now,
         "due_at": max(now, invoice.period_start),
     }
-    tx.execute(INVOICES.insert(), row)
 
 
 def _close(tx: Connection, closed: engine.Closed, now: datetime) -> None:
@@ -133,8 +140,8 @@ def _close(tx: Connection, closed: engine.Closed, now: datetime) -> None:
     tx.execute(update(INVOICES).where(INVOICES.c.id == closed.invoice_id).values(values))
 
 
-def _ask(tx: Connection, site_id: str, payment: engine.Payment, now: datetime) -> None:
-    row = {
+def _try(site_id: str, payment: engine.Payment, now: datetime) -> dict[str, Any]:
+    return {
         "id": payment.id,
         "invoice_id": payment.invoice_id,
         "site_id": site_id,
@@ -143,7 +150,6 @@ def _ask(tx: Connection, site_id: str, payment: engine.Payment, now: datetime) -
         "outcome": "pending",
         "asked_at": now,
     }
-    insert_once(tx, PAYMENTS, ("id",), [row])
 
 
 def _answer(tx: Connection, answered: engine.Answered, now: datetime) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, UniqueConstraint, select
+from sqlalchemy import Column, Connection, Row, UniqueConstraint, select, tuple_
 from sqlmodel import Field, SQLModel
 
 from models.columns import Json
@@ -31,10 +31,18 @@ class Receipt(SQLModel, table=True):
 RECEIPTS = Receipt.__table__  # type: ignore[attr-defined]
 
 
-def find(tx: Connection, source: str, command_id: str) -> Row[Any] | None:
-    """The first answer to this key, if it was given already."""
-    query = select(RECEIPTS).where(RECEIPTS.c.source == source, RECEIPTS.c.id == command_id)
-    return tx.execute(query).one_or_none()
+def add_all(tx: Connection, rows: list[dict[str, Any]]) -> None:
+    """Write receipts in the order in which their commands were answered."""
+    if rows:
+        tx.execute(RECEIPTS.insert(), rows)
+
+
+def find_all(tx: Connection, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Row[Any]]:
+    """The first answers to these keys (source, id), where they were given already."""
+    if not keys:
+        return {}
+    query = select(RECEIPTS).where(tuple_(RECEIPTS.c.source, RECEIPTS.c.id).in_(keys))
+    return {(row.source, row.id): row for row in tx.execute(query)}
 
 
 def history(tx: Connection, site_id: str) -> list[Row[Any]]:

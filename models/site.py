@@ -1,14 +1,17 @@
 """Where each site is: one row with the engine's facts, column for field."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, RowMapping, Text, select, text, update
+from sqlalchemy import Column, Connection, Index, RowMapping, Text, and_, bindparam, select, text, update
 from sqlmodel import Field, SQLModel
 
 import engine
 from models.columns import Frozen, Words
+from models.database import is_reading
 
 
 class Site(SQLModel, table=True):
@@ -79,15 +82,16 @@ class Site(SQLModel, table=True):
 SITES = Site.__table__  # type: ignore[attr-defined]
 FACTS = tuple(field.name for field in fields(engine.Site))
 _COLUMNS = [SITES.c[name] for name in FACTS]
+_read = attrgetter(*FACTS)
 
 
 def find(tx: Connection, subject: str) -> engine.Site | None:
-    """The site by its id or hostname, locked for this transaction: the living one, else its latest tombstone."""
+    """The site by its id or hostname, locked if this transaction writes: the living one, else its latest tombstone."""
     column = SITES.c.id if subject.startswith("site_") else SITES.c.host
     query = (
         select(*_COLUMNS).where(column == subject).order_by(SITES.c.deleted_at.is_not(None), SITES.c.deleted_at.desc())
     )
-    row = tx.execute(query.limit(1).with_for_update()).one_or_none()
+    row = tx.execute(_held(tx, query.limit(1))).one_or_none()
     return None if row is None else engine.Site(*row)
 
 
@@ -96,21 +100,71 @@ def facts(row: RowMapping) -> engine.Site:
     return engine.Site(**{name: row[name] for name in FACTS})
 
 
-def put(tx: Connection, before: engine.Site | None, site: engine.Site) -> None:
-    """Write what changed, guarded by the version that was read.
+def find_all(tx: Connection, subjects: Iterable[str]) -> dict[str, engine.Site]:
+    """The sites by their ids or hostnames, locked for this transaction: the living one, else its latest tombstone.
 
-    Raises RuntimeError when the row moved on meanwhile, which the row's lock forbids.
+    All are locked in one order, so that two transactions that want the same ones never wait for each other in a ring.
     """
-    if before is None or before.id != site.id:
-        tx.execute(SITES.insert(), {name: getattr(site, name) for name in FACTS})
-        return
-    changed = {name: getattr(site, name) for name in FACTS if getattr(site, name) != getattr(before, name)}
-    if not changed:
-        return
-    changed["used_agents"] = site.used_agents  # it was read from the host just now, so `before` has it already
-    guarded = update(SITES).where(SITES.c.id == site.id, SITES.c.version == before.version)
-    if tx.execute(guarded.values(changed)).rowcount != 1:
-        raise RuntimeError(f"site {site.id} was no longer at version {before.version} when it was written")
+    wanted = set(subjects)
+    ids = [subject for subject in wanted if subject.startswith("site_")]
+    hosts = [subject for subject in wanted if not subject.startswith("site_")]
+    found: dict[str, engine.Site] = {}
+    if ids:
+        found = {site.id: site for site in _locked(tx, SITES.c.id.in_(ids))}
+    if hosts:
+        living = _locked(tx, and_(SITES.c.host.in_(hosts), SITES.c.state != "deleted"))
+        found |= {site.host: site for site in living}
+    graves = [host for host in hosts if host not in found]
+    if graves:
+        tombstones = select(*_COLUMNS).where(SITES.c.host.in_(graves), SITES.c.state == "deleted")
+        found |= {row.host: engine.Site(*row) for row in tx.execute(tombstones.order_by(SITES.c.deleted_at))}
+    return found
+
+
+def _locked(tx: Connection, which: Any) -> Iterator[engine.Site]:
+    rows = tx.execute(_held(tx, select(*_COLUMNS).where(which).order_by(SITES.c.id)))
+    return (engine.Site(*row) for row in rows)
+
+
+def _held(tx: Connection, query: Any) -> Any:
+    """Lock the rows, in a transaction that may write."""
+    return query if is_reading(tx) else query.with_for_update()
+
+
+def put_all(tx: Connection, changes: Iterable[tuple[engine.Site | None, engine.Site]]) -> None:
+    """Write what changed between what was read (None: nothing) and what was decided, guarded by the version read.
+
+    Raises RuntimeError when a row moved on meanwhile, which its lock forbids.
+    """
+    new: list[dict[str, Any]] = []
+    moved: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for before, after in changes:
+        if before is None:
+            new.append(dict(zip(FACTS, _read(after), strict=True)))
+            continue
+        changed = _changed(before, after)
+        if changed:
+            key = {"of_id": after.id, "of_version": before.version}
+            moved.setdefault(tuple(changed), []).append(key | changed)
+    if new:
+        tx.execute(SITES.insert(), new)
+    for names, rows in moved.items():
+        _update(tx, names, rows)
+
+
+def _changed(before: engine.Site, after: engine.Site) -> dict[str, Any]:
+    values = zip(FACTS, _read(before), _read(after), strict=True)
+    changed = {name: now for name, was, now in values if was is not now and was != now}
+    if changed:
+        changed["used_agents"] = after.used_agents  # it was read from the host just now, so `before` has it already
+    return changed
+
+
+def _update(tx: Connection, names: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    guarded = update(SITES).where(SITES.c.id == bindparam("of_id"), SITES.c.version == bindparam("of_version"))
+    written = tx.execute(guarded.values({name: bindparam(name) for name in names}), rows).rowcount
+    if written != len(rows):
+        raise RuntimeError(f"{len(rows) - written} of {len(rows)} sites were no longer as they had been read")
 
 
 def page(tx: Connection, *, state: str | None, account: str | None, after: str | None, limit: int) -> list[engine.Site]:
@@ -122,4 +176,4 @@ def page(tx: Connection, *, state: str | None, account: str | None, after: str |
     return [engine.Site(*row) for row in tx.execute(query)]
 
 
-__all__ = ["FACTS", "SITES", "Site", "Text", "facts", "find", "page", "put"]
+__all__ = ["FACTS", "SITES", "Site", "Text", "facts", "find", "find_all", "page", "put_all"]

@@ -1,13 +1,15 @@
 """What is due, per site and kind. The dates live here and nowhere else."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, select, update
 from sqlmodel import Field, SQLModel
 
 import engine
+from models.columns import stamp
 from models.site import FACTS, SITES
 from models.upsert import upsert
 
@@ -23,6 +25,8 @@ class Timer(SQLModel, table=True):
 
 
 TIMERS = Timer.__table__  # type: ignore[attr-defined]
+_SITE = [SITES.c[name] for name in FACTS]
+_KEY = (TIMERS.c.site_id == bindparam("of_id"), TIMERS.c.kind == bindparam("of_kind"))
 
 
 def earliest(tx: Connection, after: datetime | None = None) -> datetime | None:
@@ -34,36 +38,81 @@ def earliest(tx: Connection, after: datetime | None = None) -> datetime | None:
     return moment
 
 
-def due(tx: Connection, now: datetime, limit: int) -> list[Row[Any]]:
-    """Timers whose moment has come, oldest first, locked so that another clock passes them by."""
-    query = select(TIMERS).where(TIMERS.c.wakes_at <= now).order_by(TIMERS.c.wakes_at, TIMERS.c.site_id).limit(limit)
-    return list(tx.execute(query.with_for_update(skip_locked=True)))
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A timer whose moment has come, with the facts of its site."""
+
+    site: engine.Site
+    kind: str
+    generation: int
+    due_at: datetime
+
+    @property
+    def key(self) -> str:
+        """Derived, so that a second firing of the same timer is the same command."""
+        return f"{self.site.id}:{self.kind}:{self.generation}:{stamp(self.due_at)}"
 
 
-def rewrite(
-    tx: Connection,
-    site_id: str,
-    generation: int,
-    before: Mapping[str, datetime],
-    after: Mapping[str, datetime],
-    now: datetime,
-) -> None:
-    """Bring a site's rows to `after`: what changed, what is new, what is gone, and what is overdue and asked again."""
-    gone = [kind for kind in before if kind not in after]
+def claim_due(tx: Connection, now: datetime, limit: int) -> list[Due]:
+    """Timers whose moment has come, oldest first. Their sites are locked, and one that is locked already is passed by.
+
+    The site's row is the one lock there is: a command that holds it may rewrite the timers.
+    """
+    query = _due(now, limit, TIMERS.c.kind, TIMERS.c.generation, TIMERS.c.due_at, *_SITE)
+    rows = tx.execute(query.with_for_update(of=SITES, skip_locked=True))
+    return [Due(engine.Site(*facts), kind, generation, due_at) for kind, generation, due_at, *facts in rows]
+
+
+def put_off_orphans(tx: Connection, now: datetime, wakes_at: datetime) -> list[str]:
+    """Ask due timers whose site is not there again later, and return their site ids: nothing else would stop them."""
+    has_site = exists(select(SITES.c.id).where(SITES.c.id == TIMERS.c.site_id))
+    orphans = update(TIMERS).where(TIMERS.c.wakes_at <= now, ~has_site).values(wakes_at=wakes_at)
+    return list(tx.execute(orphans.returning(TIMERS.c.site_id)).scalars())
+
+
+def sites_due(tx: Connection, kind: str, now: datetime, limit: int) -> list[str]:
+    """The sites of the timers of one kind among those that would be claimed next."""
+    rows = tx.execute(_due(now, limit, TIMERS.c.site_id, TIMERS.c.kind))
+    return [row.site_id for row in rows if row.kind == kind]
+
+
+def _due(now: datetime, limit: int, *columns: Any) -> Any:
+    query = select(*columns).join_from(TIMERS, SITES, SITES.c.id == TIMERS.c.site_id).where(TIMERS.c.wakes_at <= now)
+    return query.order_by(TIMERS.c.wakes_at, TIMERS.c.site_id).limit(limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A site's timers by kind, as they were and as they are to be."""
+
+    site_id: str
+    generation: int
+    before: Mapping[str, datetime]
+    after: Mapping[str, datetime]
+
+
+def rewrite_all(tx: Connection, rewrites: Iterable[Rewrite], now: datetime) -> None:
+    """Bring sites' rows to `after`: what changed, what is new, what is gone, and what is overdue and asked again."""
+    gone: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    for one in rewrites:
+        gone += [{"of_id": one.site_id, "of_kind": kind} for kind in one.before if kind not in one.after]
+        rows += [
+            {"site_id": one.site_id, "kind": kind, "generation": one.generation, "due_at": at, "wakes_at": at}
+            for kind, at in one.after.items()
+            if one.before.get(kind) != at or at <= now
+        ]
     if gone:
-        tx.execute(delete(TIMERS).where(TIMERS.c.site_id == site_id, TIMERS.c.kind.in_(gone)))
-    rows = [
-        {"site_id": site_id, "kind": kind, "generation": generation, "due_at": due_at, "wakes_at": due_at}
-        for kind, due_at in after.items()
-        if before.get(kind) != due_at or due_at <= now
-    ]
+        tx.execute(delete(TIMERS).where(*_KEY), gone)
     if rows:
         upsert(tx, TIMERS, ("site_id", "kind"), rows)
 
 
-def put_off(tx: Connection, site_id: str, kind: str, wakes_at: datetime) -> None:
-    """Ask a held timer again at a strictly later moment."""
-    tx.execute(update(TIMERS).where(TIMERS.c.site_id == site_id, TIMERS.c.kind == kind).values(wakes_at=wakes_at))
+def put_off(tx: Connection, held: list[tuple[str, str, datetime]]) -> None:
+    """Ask held timers (site id, kind) again, each at a strictly later moment."""
+    if held:
+        rows = [{"of_id": site_id, "of_kind": kind, "later": later} for site_id, kind, later in held]
+        tx.execute(update(TIMERS).where(*_KEY).values(wakes_at=bindparam("later")), rows)
 
 
 def ask_again(tx: Connection, kind: str, now: datetime) -> None:
@@ -82,8 +131,7 @@ def upcoming(
     tx: Connection, *, until: datetime | None, site_id: str | None, kind: str | None = None
 ) -> list[tuple[datetime, str, engine.Site]]:
     """What will be asked next and of whom, earliest first."""
-    columns = [SITES.c[name] for name in FACTS]
-    query = select(TIMERS.c.wakes_at, TIMERS.c.kind, *columns).join(SITES, SITES.c.id == TIMERS.c.site_id)
+    query = select(TIMERS.c.wakes_at, TIMERS.c.kind, *_SITE).join(SITES, SITES.c.id == TIMERS.c.site_id)
     query = query if until is None else query.where(TIMERS.c.wakes_at <= until)
     query = query if site_id is None else query.where(TIMERS.c.site_id == site_id)
     query = query if kind is None else query.where(TIMERS.c.kind == kind)

@@ -7,7 +7,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from dramatiq import Message
 from pysqlite3 import dbapi2 as sqlite
 
 from models import clock, effect, event, timer
@@ -32,8 +31,8 @@ class Wakeups:
     def __init__(self) -> None:
         self.waiting: list[str] = []
 
-    def enqueue(self, message: Message[Any]) -> None:
-        self.waiting.append(message.args[0])
+    def announce(self, _queue: str, effect_ids: list[str]) -> None:
+        self.waiting += effect_ids
 
 
 class World:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Protocol
 
-from dramatiq import Message
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -31,6 +30,14 @@ return 0
 """
 
 
+PUBLISH = """
+if redis.call('exists', KEYS[1]) == 0 then return 0 end
+for _, body in ipairs(ARGV) do redis.call('xadd', KEYS[1], '*', 'event', body) end
+return 1
+"""
+"""A batch of events in one call; 0 when the stream is not there any more, and then none of them is in it."""
+
+
 class Wanted(Protocol):
     """What a wake-up names: an effect's id, and its kind for the queue."""
 
@@ -45,11 +52,13 @@ class Wanted(Protocol):
 
 def effects(place: Workplace, wanted: Iterable[Wanted]) -> None:
     """Offer effects to the workers; the sweep offers again what this could not."""
+    by_queue: dict[str, list[str]] = {}
+    for one in wanted:
+        by_queue.setdefault(effect.queue_of(one.kind), []).append(one.id)
     try:
-        for one in wanted:
-            queue = effect.queue_of(one.kind)
+        for queue, ids in by_queue.items():
             reached("announce.sending")
-            place.broker.enqueue(Message(queue_name=queue, actor_name=queue, args=(one.id,), kwargs={}, options={}))
+            place.broker.announce(queue, ids)
     except RedisError as lost:
         log.warning("failed", error=f"effects were not announced, the sweep will do it: {lost}")
 
@@ -114,14 +123,13 @@ def _publish_batch(place: Workplace) -> int:
 
 def _send(place: Workplace, rows: list[Any]) -> bool:
     """All of them or none, so that none overtakes another; False when the stream is not there any more."""
-    pipeline = place.redis.pipeline(transaction=True)
-    for row in rows:
-        pipeline.xadd(STREAM, {"event": row.body}, nomkstream=True)
-    return None not in pipeline.execute()
+    return bool(place.redis.eval(PUBLISH, 1, STREAM, *(row.body for row in rows)))
 
 
 def _reply(place: Workplace, rows: list[Any]) -> None:
     """To the streams that were asked for; one that is something else is its producer's mistake, and nobody else's."""
+    if not rows:
+        return
     pipeline = place.redis.pipeline(transaction=False)
     for row in rows:
         pipeline.xadd(row.reply_to, {"event": row.body}, maxlen=10_000)

@@ -46,6 +46,7 @@ def declare(place: Workplace) -> None:
     hands = Hands(place)
     dramatiq.set_broker(place.broker)
     place.broker.on_poison = partial(dead.keep, place)
+    place.broker.take = partial(command.take_each, place)
     dramatiq.actor(actor_name="command", queue_name="lifecycle", broker=place.broker, **PATIENCE)(hands.lifecycle)
     for queue in ("effects", "data", "deletions"):
         dramatiq.actor(actor_name=queue, queue_name=queue, broker=place.broker, **PATIENCE)(hands.effect)

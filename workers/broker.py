@@ -1,5 +1,7 @@
 """Dramatiq's broker on Redis, with what it gets wrong put right. Every cure here has a test that breaks the thing."""
 
+import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,10 +12,13 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Retries
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from uuid_utils import uuid7
 
 from workers.consumer import BellConsumer
+from workers.intake import Intake, TakeEach
 from workers.logs import log
 
+COMMANDS = "lifecycle"
 QUEUES = ("lifecycle", "effects", "data", "deletions")
 """Commands; quick effects; backups and exports; deletions."""
 
@@ -48,6 +53,24 @@ return fetched
 """
 """Dramatiq's `fetch`, but it returns the ids too, so that a message that can't be read can still be put aside; it
 forgets an id without a body, and cuts a huge body before it travels."""
+
+ENQUEUE = """
+local list = KEYS[1] .. ":" .. ARGV[1]
+for at = 2, #ARGV, 2 do
+  redis.call("hset", list .. ".msgs", ARGV[at], ARGV[at + 1])
+  redis.call("rpush", list, ARGV[at])
+end
+"""
+"""Dramatiq's `enqueue` for many."""
+
+ACK = """
+local acks = KEYS[1] .. ":__acks__." .. ARGV[2] .. "." .. ARGV[1]
+local bodies = KEYS[1] .. ":" .. ARGV[1] .. ".msgs"
+for at = 3, #ARGV do
+  if redis.call("srem", acks, ARGV[at]) > 0 then redis.call("hdel", bodies, ARGV[at]) end
+end
+"""
+"""Dramatiq's `ack` for many; what was offered to another worker meanwhile is left to it."""
 
 OnPoison = Callable[[str, str, bytes, str], None]
 
@@ -90,6 +113,7 @@ class TenureBroker(RedisBroker):
     Only the `Retries` middleware is used. Time limits and shutdown notices are asynchronous exceptions, which can land
     in a commit; an age limit drops commands; callbacks and pipelines would let a message start any actor.
     `on_poison(queue, redis id, raw, reason)` is told of every dead letter, after it is in the dead-letter queue.
+    `take`, when it is set, is given the commands in batches: then no thread of the worker runs them one by one.
     `held` has the redis ids that this process has fetched and not yet settled, by queue: it outlives a consumer.
     """
 
@@ -103,9 +127,12 @@ class TenureBroker(RedisBroker):
         self.bells = connect(redis_url)  # its connections are the ones that wait
         self.limits = limits
         self.on_poison: OnPoison = log_poison
+        self.take: TakeEach | None = None
         self.held: dict[str, set[bytes]] = {}
         self.put_back: set[str] = set()
         self.fetch_script = self.client.register_script(FETCH)
+        self.enqueue_script = self.client.register_script(ENQUEUE)
+        self.ack_script = self.client.register_script(ACK)
         stock: Any = self.scripts["dispatch"].script
         self.scripts["dispatch"] = self.client.register_script(dispatch_by_redis_time(stock))
 
@@ -117,12 +144,26 @@ class TenureBroker(RedisBroker):
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> BellConsumer:
         """Consume a queue, a slow one with at most its share of the threads; `timeout=0` never waits."""
         prefetch = min(prefetch, self.limits.get(queue_name, prefetch))
+        if self.take is not None and queue_name == COMMANDS:
+            return Intake(self, queue_name, timeout, self.take)
         return BellConsumer(self, queue_name, prefetch, timeout)
 
     def fetch(self, queue_name: str, count: int, *, longest: int) -> list[tuple[bytes, bytes]]:
         """Take up to `count` messages as (redis id, body), a body cut after `longest` bytes."""
         found: Any = self.fetch_script(keys=[self.namespace], args=[queue_name, self.broker_id, count, longest])
         return list(zip(found[::2], found[1::2], strict=True))
+
+    def announce(self, queue_name: str, effect_ids: list[str]) -> None:
+        """Enqueue a message for each of many effects, in one call."""
+        words: list[str] = [queue_name]
+        for effect_id in effect_ids:
+            message_id = str(uuid7())
+            words += [message_id, _wakeup(queue_name, effect_id, message_id)]
+        self.enqueue_script(keys=[self.namespace], args=words)
+
+    def ack_all(self, queue_name: str, redis_ids: list[str]) -> None:
+        """Acknowledge many messages in one call."""
+        self.ack_script(keys=[self.namespace], args=[queue_name, self.broker_id, *redis_ids])
 
     def keep_up(self, queue_name: str) -> None:
         """Beat, offer again what dead processes held, and drop dead letters that are too old."""
@@ -140,6 +181,20 @@ class TenureBroker(RedisBroker):
     def _should_do_maintenance(self, command: str) -> int:
         """Maintain by time, in `keep_up`, not by dice: at Dramatiq's 0.1 % a dead worker's messages wait minutes."""
         return int(command == "fetch")
+
+
+def _wakeup(queue: str, effect_id: str, message_id: str) -> str:
+    """A message as Dramatiq writes it; its actor is named like its queue."""
+    body = {
+        "queue_name": queue,
+        "actor_name": queue,
+        "args": [effect_id],
+        "kwargs": {},
+        "options": {"redis_message_id": message_id},
+        "message_id": message_id,
+        "message_timestamp": int(time.time() * 1000),
+    }
+    return json.dumps(body, separators=(",", ":"))
 
 
 def dispatch_by_redis_time(script: bytes) -> bytes:

@@ -57,7 +57,7 @@ class BellConsumer(Consumer):
 
     def __next__(self) -> MessageProxy | None:
         """Return the next message that can be run, or None after a sleep; raises `ConnectionClosed`."""
-        with _away_means_closed():
+        with away_means_closed():
             if not self.fetched:
                 self._fill()
             return self._open_next()
@@ -151,7 +151,7 @@ class BellConsumer(Consumer):
         """Settle a message in Redis; it is held until that has worked or can never work."""
         redis_id: str = message.options["redis_message_id"]
         try:
-            with _away_means_closed():
+            with away_means_closed():
                 verb(self.queue_name, redis_id)
         except redis.RedisError:
             self._let_go(redis_id.encode())
@@ -160,7 +160,7 @@ class BellConsumer(Consumer):
 
     def _give_back(self, redis_ids: list[bytes]) -> None:
         self.held.difference_update(redis_ids)
-        with _away_means_closed():
+        with away_means_closed():
             for start in range(0, len(redis_ids), BATCH):
                 self.broker.do_requeue(self.queue_name, *redis_ids[start : start + BATCH])
 
@@ -170,7 +170,8 @@ class BellConsumer(Consumer):
 
 
 @contextmanager
-def _away_means_closed() -> Iterator[None]:
+def away_means_closed() -> Iterator[None]:
+    """Say `ConnectionClosed` when Redis is away: Dramatiq waits, and begins again."""
     try:
         yield
     except AWAY as away:

@@ -64,6 +64,11 @@ class Envelope:
     fault: Refused | None = None
 
     @property
+    def key(self) -> tuple[str, str]:
+        """The idempotency key."""
+        return self.source, self.id
+
+    @property
     def uses_up_its_id(self) -> bool:
         """Whether the answer is kept under its key: a dry run's, a question's and an impostor's are not."""
         return not (self.dryrun or self.type == "site.show" or is_ours(self.source))

@@ -1,10 +1,14 @@
 """What an adapter may say when the outside world did not do as asked."""
 
 from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 AWAY = (RedisError, SQLAlchemyError, OSError)
 """Redis, the database or a disk can't do it now: nothing is lost, it is tried again."""
+
+
+OWN = (IntegrityError, DataError)
+"""The database is there, and says no to what one of the rows holds."""
 
 
 class Permanent(Exception):  # noqa: N818 - it is an outcome, named as the log names it

@@ -1,123 +1,203 @@
 """Firing what is due: the clock's verb. Dates are asked of the table, guards of the law."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
 import engine
 from models import backup, timer
-from models import site as sites
 from models.breaker import write_warrant
 from models.clock import engine_now
-from models.columns import stamp
 from models.database import reading, writing
-from models.effect import is_claimed
-from models.record import record, tell, write_receipt
+from models.effect import claimed_of
+from models.journal import Journal
+from models.timer import Due
 from workers import announce, narrate, safety
-from workers.answer import answer
 from workers.crash import reached
 from workers.deletion import stopped
 from workers.destroying import evidence_of
+from workers.errors import AWAY, OWN
 from workers.logs import log
 from workers.workplace import Workplace
 
-BATCH = 200
+BATCH = 500
 SOONEST = timedelta(seconds=1)
 """A held timer is asked again at a strictly later moment, by so much at the least."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A timer that moved its site."""
+
+    due: Due
+    command: engine.Command
+    decision: engine.Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A timer that a guard stopped: why, and when it is asked again."""
+
+    due: Due
+    why: str
+    again: datetime
+
+
+class Round:
+    """One transaction in which due timers are fired, oldest first."""
+
+    def __init__(self, tx: Connection, place: Workplace, now: datetime, used: dict[str, int]) -> None:
+        self.tx = tx
+        self.place = place
+        self.now = now
+        self.used = used
+        self.journal = Journal(tx, now, place.policy)
+        self.sites: dict[str, engine.Site] = {}
+        self.claimed: frozenset[str] = frozenset()
+
+    def fire(self, dues: list[Due]) -> list[Fired | Stopped]:
+        """Fire them; an earlier one of the round may have changed or removed a later one."""
+        self.sites = {due.site.id: due.site for due in dues}
+        self.claimed = claimed_of(self.tx, [site.id for site in self.sites.values() if site.paying is not None])
+        told = [told for due in dues if (told := self._one(due)) is not None]
+        self.journal.write()
+        return told
+
+    def _one(self, due: Due) -> Fired | Stopped | None:
+        site = self.sites[due.site.id]
+        live = engine.with_live_facts(site, used_agents=self.used.get(site.id), claimed=site.id in self.claimed)
+        if engine.timers(live, self.place.policy).get(due.kind) != due.due_at:
+            self._correct(due, live)
+            return None
+        stop = self._stop_of(due)
+        if stop is not None:
+            why, again = stop
+            return self._hold(due, why, max(again, self.now + SOONEST))
+        return self._move(due, live)
+
+    def _stop_of(self, due: Due) -> tuple[str, datetime] | None:
+        """The breaker, which counts what is in the database."""
+        if due.kind != "delete":
+            return None
+        self.journal.write()
+        return stopped(self.tx, self.place, self.now)
+
+    def _hold(self, due: Due, why: str, again: datetime) -> Stopped:
+        """No receipt, and the timer is armed again for a strictly later moment."""
+        self.journal.write()
+        timer.put_off(self.tx, [(due.site.id, due.kind, again)])
+        return Stopped(due, why, again)
+
+    def _correct(self, due: Due, site: engine.Site) -> None:
+        """A row that does not follow from the facts any more is brought to what does."""
+        self.journal.write()
+        wanted = engine.timers(site, self.place.policy)
+        correction = timer.Rewrite(site.id, site.generation, {due.kind: due.due_at}, wanted)
+        timer.rewrite_all(self.tx, [correction], self.now)
+
+    def _move(self, due: Due, site: engine.Site) -> Fired | Stopped:
+        command = self._command(due, site)
+        decision = engine.decide(site, command, self.now, self.place.policy)
+        if decision.outcome != "applied" or decision.site is None:
+            return self._hold(due, decision.message or "", self.now + self.place.policy.held_retry)
+        if due.kind == "delete":
+            write_warrant(self.tx, site.id, site.generation, self.now, evidence_of(site))
+        self.journal.record(command, decision)
+        self.journal.answered(command, decision, "", None)
+        self.sites[site.id] = decision.site
+        for event in decision.events:
+            self.journal.tell(event.type, event.data, host=site.host, site_id=site.id, cause=command.id)
+        return Fired(due, command, decision)
+
+    def _command(self, due: Due, site: engine.Site) -> engine.Command:
+        return engine.Command(
+            type=f"site.{due.kind}",
+            source="tenure:clock",
+            id=due.key,
+            data={"due_at": due.due_at},
+            backups=backup.kept(self.tx, site.id) if due.kind == "back_up_nightly" else None,
+            host=site.host,
+        )
+
+
 def fire_due(place: Workplace) -> int:
     """Fire one batch of due timers, oldest first; how many there were."""
-    used = _used_agents(place)
+    try:
+        return _fire(place, BATCH)
+    except Exception as wrong:
+        if isinstance(wrong, AWAY) and not isinstance(wrong, OWN):
+            raise
+        return _one_by_one(place)
+
+
+def _fire(place: Workplace, limit: int) -> int:
+    used = _used_agents(place, limit)
     with writing(place.database) as tx:
         now = engine_now(tx)
-        rows = timer.due(tx, now, BATCH) if safety.allows(tx, place, place.sanity) else []
+        may_fire = safety.allows(tx, place, place.sanity)
+        dues = timer.claim_due(tx, now, limit) if may_fire else []
+        lost = timer.put_off_orphans(tx, now, now + place.policy.held_retry) if may_fire and not dues else []
         reached("timer.claimed")
-        decisions = [decision for row in rows if (decision := _isolated(tx, place, row, now, used)) is not None]
+        told = Round(tx, place, now, used).fire(dues)
         reached("timer.fired")
     reached("timer.committed")
-    announce.effects(place, [effect for decision in decisions for effect in decision.effects])
-    reached("timer.announced")
-    if rows:
-        announce.events(place)
-    return len(rows)
+    for site_id in lost:
+        log.error("alarm", site_id=site_id, error="a timer is due and its site is not there; it is asked in an hour")
+    _announce(place, told)
+    return len(dues)
 
 
-def _isolated(
-    tx: Connection, place: Workplace, row: Any, now: datetime, used: dict[str, int]
-) -> engine.Decision | None:
+def _one_by_one(place: Workplace) -> int:
     """One timer that fails leaves nothing behind, is put off and told of, and costs the others of its batch nothing."""
-    try:
-        with tx.begin_nested():
-            return _fire(tx, place, row, now, used)
-    except OperationalError:
-        raise
-    except Exception as wrong:  # noqa: BLE001 - one site's fault, whatever it is, is no other site's
-        timer.put_off(tx, row.site_id, row.kind, now + place.policy.held_retry)
-        log.exception("alarm", site_id=row.site_id, command=f"site.{row.kind}", due=row.due_at, error=_sentence(wrong))
-        return None
+    count = 0
+    for _ in range(BATCH):
+        try:
+            fired = _fire(place, 1)
+        except Exception as wrong:
+            if isinstance(wrong, AWAY) and not isinstance(wrong, OWN):
+                raise
+            fired = _put_off_the_oldest(place, wrong)
+        count += fired
+        if not fired:
+            break
+    return count
+
+
+def _put_off_the_oldest(place: Workplace, wrong: Exception) -> int:
+    with writing(place.database) as tx:
+        now = engine_now(tx)
+        dues = timer.claim_due(tx, now, 1)
+        timer.put_off(tx, [(due.site.id, due.kind, now + place.policy.held_retry) for due in dues])
+    for due in dues:
+        error = f"this timer failed and is asked again in an hour: {_sentence(wrong)}"
+        log.error("alarm", site_id=due.site.id, command=f"site.{due.kind}", due=due.due_at, error=error, exc_info=wrong)
+    return len(dues)
 
 
 def _sentence(wrong: Exception) -> str:
-    first = next(iter(str(wrong).splitlines()), "")
-    return f"this timer failed and is asked again in an hour: {type(wrong).__name__}: {first}"
+    return f"{type(wrong).__name__}: {next(iter(str(wrong).splitlines()), '')}"
 
 
-def _fire(tx: Connection, place: Workplace, row: Any, now: datetime, used: dict[str, int]) -> engine.Decision | None:
-    """Apply one timed move; an earlier one of the batch may have changed or removed it."""
-    site = sites.find(tx, row.site_id)
-    if site is None:
-        raise LookupError(f"there is no site {row.site_id}")
-    claimed = site.paying is not None and is_claimed(tx, site.id)
-    live = engine.with_live_facts(site, used_agents=used.get(site.id), claimed=claimed)
-    if engine.timers(live, place.policy).get(row.kind) != row.due_at:
-        timer.rewrite(tx, site.id, site.generation, {row.kind: row.due_at}, engine.timers(live, place.policy), now)
-        return None
-    stop = stopped(tx, place, now) if row.kind == "delete" else None
-    if stop is not None:
-        why, again = stop
-        _hold(tx, row, live, why, max(again, now + SOONEST))
-        return None
-    command = _command(tx, row, live)
-    decision = engine.decide(live, command, now, place.policy)
-    if decision.outcome != "applied":
-        _hold(tx, row, live, decision.message or "", now + place.policy.held_retry)
-        return None
-    if row.kind == "delete":
-        write_warrant(tx, live.id, live.generation, now, evidence_of(live))
-    record(tx, command, decision, now, place.policy)
-    write_receipt(tx, command, decision, now, "", answer(command, decision, subject=live.host))
-    for event in decision.events:
-        tell(tx, event.type, dict(event.data), now, host=live.host, site_id=live.id, cause=command.id)
-    narrate.move(command, decision, due=row.due_at)
-    narrate.alarms(decision)
-    return decision
+def _announce(place: Workplace, told: list[Fired | Stopped]) -> None:
+    """After the commit: what moved is told and its effects are offered."""
+    fired = [one for one in told if isinstance(one, Fired)]
+    announce.effects(place, [effect for one in fired for effect in one.decision.effects])
+    reached("timer.announced")
+    if told:
+        announce.events(place)
+    for one in told:
+        if isinstance(one, Fired):
+            narrate.move(one.command, one.decision, due=one.due.due_at)
+            narrate.alarms(one.decision)
+        else:
+            narrate.held(one.due.site, one.due.kind, one.why, one.due.due_at, one.again)
 
 
-def _command(tx: Connection, row: Any, site: engine.Site) -> engine.Command:
-    """A firing's key is derived: a second firing of the same timer is the same command."""
-    return engine.Command(
-        type=f"site.{row.kind}",
-        source="tenure:clock",
-        id=f"{row.site_id}:{row.kind}:{row.generation}:{stamp(row.due_at)}",
-        data={"due_at": row.due_at},
-        backups=backup.kept(tx, site.id) if row.kind == "back_up_nightly" else None,
-        host=site.host,
-    )
-
-
-def _hold(tx: Connection, row: Any, site: engine.Site, why: str, again: datetime) -> None:
-    """A guard stopped it: no receipt, and the timer is armed again for a strictly later moment."""
-    timer.put_off(tx, row.site_id, row.kind, again)
-    narrate.held(site, row.kind, why, row.due_at, again)
-
-
-def _used_agents(place: Workplace) -> dict[str, int]:
+def _used_agents(place: Workplace, limit: int) -> dict[str, int]:
     """How many agents are in use where a renewal may lower the plan; asked outside the transaction."""
     with reading(place.database) as tx:
-        due = [row.site_id for row in timer.due(tx, engine_now(tx), BATCH) if row.kind == "renew"]
+        due = timer.sites_due(tx, "renew", engine_now(tx), limit)
     found = {site_id: _asked(place, site_id) for site_id in due}
     return {site_id: used for site_id, used in found.items() if used is not None}
 

@@ -3,6 +3,7 @@
 import pytest
 
 from models import receipt, timer
+from models import site as sites
 from models.clock import engine_now
 from models.columns import stamp
 from models.database import reading, writing
@@ -72,7 +73,7 @@ def test_a_renewal_that_cannot_ask_the_host_remembers_how_many_agents_were_in_us
 
     monkeypatch.setattr(world.place.host, "used_agents", lambda _site_id: None)
     with reading(world.place.database) as tx:
-        assert timers.sites.find(tx, site["id"]).used_agents == 6
+        assert sites.find(tx, site["id"]).used_agents == 6
 
 
 def test_two_clocks_that_fire_at_once_move_each_site_once(world):

@@ -1,0 +1,152 @@
+"""Writing decisions down: what one transaction decided, gathered, and written with few statements."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+from uuid_utils import uuid7
+
+import engine
+from models import effect, event, money, receipt, site, timer
+from models.clock import machine_now
+from models.columns import Ready, stamp, to_json
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Change:
+    """A site as it was read, and as it is after all that was decided about it here."""
+
+    before: engine.Site | None
+    after: engine.Site
+
+
+class Journal:
+    """All that a transaction's decisions change. Many of them cost little more than one.
+
+    A site is written once, from what was read to what was decided last; everything else in the order of its decisions.
+    Nothing is in the database before `write`; whoever asks the database about a site of the journal writes first.
+    """
+
+    def __init__(self, tx: Connection, now: datetime, policy: engine.Policy) -> None:
+        self.tx = tx
+        self.now = now
+        self.policy = policy
+        self.changes: dict[str, Change] = {}
+        self.money: list[tuple[str, engine.Invoice | engine.Payment]] = []
+        self.effects: list[Row] = []
+        self.receipts: list[Row] = []
+        self.events: list[Row] = []
+
+    def record(self, command: engine.Command, decision: engine.Decision) -> None:
+        """Take in a decision; one that changes nothing leaves nothing. The receipt's form is its caller's to know."""
+        after = decision.site
+        if decision.outcome != "applied" or after is None:
+            return
+        if _looks_back(decision):
+            self.write()
+        self._change(decision.before, after)
+        self._book(after.id, decision)
+        if decision.voids:
+            effect.void(self.tx, decision.voids, after.id, self.now)
+        if decision.revives:
+            effect.revive(self.tx, after.id)
+        self.effects += effect.rows_of(after, command, decision.effects, self.now, machine_now())
+
+    def answered(self, command: engine.Command, decision: engine.Decision, digest: str, answer: Ready | None) -> None:
+        """Remember that a command was answered, and how; `answer` is its JSON, None where nobody can ask again."""
+        before, shown = decision.before, decision.site or decision.before
+        self.receipts.append(
+            {
+                "source": command.source,
+                "id": command.id,
+                "site_id": shown.id if shown else None,
+                "type": command.type,
+                "digest": digest,
+                "at": self.now,
+                "from_state": before.state if before else None,
+                "to_state": shown.state if shown else None,
+                "outcome": decision.outcome,
+                "code": decision.code,
+                "answer": answer,
+            }
+        )
+
+    def tell(
+        self,
+        kind: str,
+        data: Mapping[str, Any] | Ready,
+        *,
+        host: str,
+        site_id: str | None,
+        cause: str | None,
+        correlation_id: str | None = None,
+        reply_to: str | None = None,
+    ) -> None:
+        """Tell others, as a CloudEvent; the publisher sends it after the commit. `data` that is text has its site."""
+        told = data if isinstance(data, Ready) else to_json({"site": host, "site_id": site_id, **data})
+        event_id = str(uuid7())
+        head = {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": "tenure",
+            "type": kind,
+            "subject": host,
+            "time": stamp(self.now),
+            "datacontenttype": "application/json",
+            "causationid": cause,
+            **({"correlationid": correlation_id} if correlation_id else {}),
+        }
+        self.events.append(
+            {
+                "id": event_id,
+                "site_id": site_id,
+                "type": kind,
+                "at": self.now,
+                "body": f'{to_json(head)[:-1]},"data":{told}}}',
+                "reply_to": reply_to,
+                "sent": False,
+            }
+        )
+
+    def write(self) -> None:
+        """Put everything into the database, and begin a new page."""
+        if self.changes:
+            changes = list(self.changes.values())
+            site.put_all(self.tx, [(change.before, change.after) for change in changes])
+            timer.rewrite_all(self.tx, [self._timers(change) for change in changes], self.now)
+        money.add_all(self.tx, self.money, self.now)
+        effect.add_all(self.tx, self.effects)
+        receipt.add_all(self.tx, self.receipts)
+        event.add(self.tx, self.events)
+        self.changes, self.money, self.effects, self.receipts, self.events = {}, [], [], [], []
+
+    def _change(self, before: engine.Site | None, after: engine.Site) -> None:
+        known = self.changes.get(after.id)
+        if known is not None:
+            known.after = after
+            return
+        self.changes[after.id] = Change(before if before is not None and before.id == after.id else None, after)
+
+    def _book(self, site_id: str, decision: engine.Decision) -> None:
+        """Bills and tries are gathered; what closes or answers one looks at its row."""
+        for entry in decision.entries:
+            if isinstance(entry, engine.Invoice | engine.Payment):
+                self.money.append((site_id, entry))
+            else:
+                money.add_all(self.tx, self.money, self.now)
+                self.money = []
+                money.settle(self.tx, entry, self.now)
+
+    def _timers(self, change: Change) -> timer.Rewrite:
+        before, after = (engine.timers(one, self.policy) for one in (change.before, change.after))
+        return timer.Rewrite(change.after.id, change.after.generation, before, after)
+
+
+def _looks_back(decision: engine.Decision) -> bool:
+    """Whether writing it needs the rows of what was decided before it."""
+    closes = any(isinstance(entry, engine.Closed | engine.Answered) for entry in decision.entries)
+    return closes or bool(decision.voids) or decision.revives

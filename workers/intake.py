@@ -1,0 +1,105 @@
+"""The consumer of commands: it reads them in batches, lets each be judged at once, and acknowledges it in one call.
+
+It does so in Dramatiq's own consumer thread, which starts, pauses and ends it with the worker; what is delayed and
+what failed goes Dramatiq's way.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dramatiq.broker import MessageProxy
+
+from workers.consumer import BellConsumer, away_means_closed
+from workers.errors import AWAY as DATABASE_AWAY
+from workers.logs import log
+
+if TYPE_CHECKING:
+    from workers.broker import TenureBroker
+
+MOST = 500
+"""Commands in one transaction."""
+
+LONG_SECONDS = 1.0
+"""A batch that took longer is followed by one half as large: nobody waits for a slow host's other customers."""
+
+LONGEST_PAUSE_SECONDS = 5.0
+
+TakeEach = Callable[[list[tuple[Any, ...]]], list[Any]]
+"""Judges many messages' arguments; what it returns for one that failed is the exception."""
+
+
+class Intake(BellConsumer):
+    """Reads the queue of commands; it hands no message out, so Dramatiq's threads are left to the effects."""
+
+    def __init__(self, broker: "TenureBroker", queue_name: str, timeout: int, take: TakeEach) -> None:
+        super().__init__(broker, queue_name, MOST, timeout)
+        self.take = take
+        self.size = MOST
+        self.failures = 0
+
+    def __next__(self) -> None:
+        """Judge what there is, or sleep at the bell; raises `ConnectionClosed`."""
+        with away_means_closed():
+            if not self.fetched:
+                self._fill()
+            batch = self._open_batch()
+        if batch:
+            self._judge(batch)
+
+    def _open_batch(self) -> list[MessageProxy]:
+        batch: list[MessageProxy] = []
+        while self.fetched and len(batch) < self.size:
+            message = self._open_next()
+            if message is not None:
+                batch.append(message)
+        return batch
+
+    def _judge(self, batch: list[MessageProxy]) -> None:
+        started = time.monotonic()
+        try:
+            outcomes = self.take([message.args for message in batch])
+        except DATABASE_AWAY as away:
+            self._wait_and_give_back(batch, away)
+            return
+        self.failures = 0
+        self._resize(time.monotonic() - started)
+        failed = [(message, one) for message, one in zip(batch, outcomes, strict=True) if isinstance(one, Exception)]
+        self._acknowledge([message for message in batch if all(message is not other for other, _ in failed)])
+        for message, wrong in failed:
+            self._fail(message, wrong)
+
+    def _resize(self, seconds: float) -> None:
+        self.size = max(1, self.size // 2) if seconds > LONG_SECONDS else min(MOST, self.size * 2)
+
+    def _wait_and_give_back(self, batch: list[MessageProxy], away: Exception) -> None:
+        """Nobody can be answered now: the commands go back to the queue after a pause, with jitter."""
+        self.failures += 1
+        longest = min(LONGEST_PAUSE_SECONDS, 0.25 * 2 ** min(self.failures, 10))
+        pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        first = next(iter(str(away).splitlines()), "")
+        what = f"{type(away).__name__}: {first}; {len(batch)} commands wait, they are judged again in {pause:.1f} s"
+        log.error("failed", code="database.away", error=what)
+        time.sleep(pause)
+        self.requeue(batch)
+
+    def _acknowledge(self, done: list[MessageProxy]) -> None:
+        """In one call. If Redis is away now, they are judged again: each is answered as it was."""
+        redis_ids = [message.options["redis_message_id"] for message in done]
+        if not redis_ids:
+            return
+        try:
+            with away_means_closed():
+                self.broker.ack_all(self.queue_name, redis_ids)
+        finally:
+            self.held.difference_update(redis_id.encode() for redis_id in redis_ids)
+
+    def _fail(self, message: MessageProxy, wrong: Exception) -> None:
+        """Dramatiq's way of a message that failed: a later retry, or the dead letters."""
+        log.error("failed", code="command.failed", error=f"message {message.message_id}", exc_info=wrong)
+        self.broker.emit_after("process_message", message, exception=wrong)
+        if message.failed:
+            self.nack(message)
+        else:
+            self.ack(message)

@@ -1,0 +1,186 @@
+"""Commands judged in one transaction, one after the other: each sees what those before it have changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+import engine
+from engine.words import shown
+from models import backup, receipt
+from models import site as sites
+from models.clock import engine_now, review_secret
+from models.columns import Ready, to_json
+from models.effect import claimed_of
+from models.journal import Journal
+from workers.answer import Document, answer, refusal
+from workers.document import document
+from workers.envelope import Envelope
+from workers.review import check, quoted_at, sign
+from workers.workplace import Workplace
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said to one envelope; the decision is None when nothing was decided now."""
+
+    envelope: Envelope
+    said: Document
+    decision: engine.Decision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The first answer to a key, and the digest of what it was asked with."""
+
+    digest: str
+    site_id: str | None
+    said: Document
+
+
+class Sitting:
+    """One transaction in which envelopes are judged in their order.
+
+    The sites are locked before the receipts are read: whoever else judges the same command has committed by then.
+    """
+
+    def __init__(self, tx: Connection, place: Workplace, envelopes: list[Envelope], used: Mapping[str, int]) -> None:
+        self.tx = tx
+        self.place = place
+        self.used = used
+        self.now = engine_now(tx)
+        self.journal = Journal(tx, self.now, place.policy)
+        found = sites.find_all(tx, {envelope.subject for envelope in envelopes})
+        self.ids = {subject: site.id for subject, site in found.items()}
+        self.sites = {site.id: site for site in found.values()}
+        self.claimed = claimed_of(tx, [site.id for site in self.sites.values() if site.paying is not None])
+        keys = [envelope.key for envelope in envelopes if envelope.uses_up_its_id]
+        self.first = {
+            key: First(row.digest, row.site_id, row.answer) for key, row in receipt.find_all(tx, keys).items()
+        }
+
+    def judge(self, envelope: Envelope, new_site_id: str) -> Verdict:
+        """Give the first answer again, or a new one."""
+        first = self.first.get(envelope.key) if envelope.uses_up_its_id else None
+        if first is not None:
+            return self._tell(Verdict(envelope, _again(first, envelope)))
+        site = self._live(envelope.subject)
+        command = self._command(envelope, site, new_site_id)
+        if envelope.fault is None and envelope.type == "site.show" and site is not None:
+            return self._tell(Verdict(envelope, self._show(command, site)))
+        decision = self._decide(envelope, command, site)
+        said = answer(command, decision, subject=envelope.subject)
+        if envelope.dryrun:
+            return self._tell(Verdict(envelope, self._preview(envelope, said, decision)))
+        if not envelope.uses_up_its_id:
+            return self._tell(Verdict(envelope, said))
+        return self._keep(command, Verdict(envelope, said, decision))
+
+    def _live(self, subject: str) -> engine.Site | None:
+        site = self.sites.get(self.ids.get(subject, ""))
+        if site is None:
+            return None
+        return engine.with_live_facts(site, used_agents=self.used.get(site.id), claimed=site.id in self.claimed)
+
+    def _command(self, envelope: Envelope, site: engine.Site | None, new_site_id: str) -> engine.Command:
+        """The envelope for the law; with it the backups that a restore may choose from."""
+        restores = envelope.type == "site.restore" and site is not None
+        return engine.Command(
+            type=envelope.type,
+            source=envelope.source,
+            id=envelope.id,
+            data=envelope.data,
+            correlation_id=envelope.correlation_id,
+            host=envelope.subject if site is None else site.host,
+            new_site_id=new_site_id,
+            backups=backup.kept(self.tx, site.id) if restores and site is not None else None,
+        )
+
+    def _decide(self, envelope: Envelope, command: engine.Command, site: engine.Site | None) -> engine.Decision:
+        """The door's refusals first, then the law's."""
+        try:
+            if envelope.fault is not None:
+                raise envelope.fault
+            _must_be_current(envelope, site)
+            return self._judged(envelope, command, site)
+        except engine.Refused as refused:
+            return refusal(refused, site)
+
+    def _judged(self, envelope: Envelope, command: engine.Command, site: engine.Site | None) -> engine.Decision:
+        if envelope.review is None:
+            return engine.decide(site, command, self.now, self.place.policy)
+        secret = review_secret(self.tx)
+        quoted = quoted_at(envelope.review, secret, self.now, self.place.policy)
+        decision = engine.decide(site, replace(command, quoted_at=quoted), self.now, self.place.policy)
+        if decision.outcome != "refused":
+            check(envelope.review, secret, envelope, decision)
+        return decision
+
+    def _keep(self, command: engine.Command, verdict: Verdict) -> Verdict:
+        """Write down what was decided; the next command of this sitting finds it so."""
+        envelope, decision = verdict.envelope, verdict.decision
+        if decision is None:
+            raise ValueError(f"command {envelope.id} was not decided, so there is nothing to keep")
+        self.journal.record(command, decision)
+        told = _text(verdict.said)
+        self.journal.answered(command, decision, envelope.digest, told)
+        after = decision.site
+        self.first[envelope.key] = First(envelope.digest, after.id if after else None, verdict.said)
+        if after is not None and decision.outcome == "applied":
+            self.sites[after.id] = after
+            self.ids |= {after.host: after.id, after.id: after.id}
+        return self._tell(verdict, told)
+
+    def _tell(self, verdict: Verdict, told: Ready | None = None) -> Verdict:
+        """The answer first, then what moved."""
+        said, envelope = verdict.said, verdict.envelope
+        where: Mapping[str, Any] = {
+            "host": said["site"],
+            "site_id": said["site_id"],
+            "cause": envelope.id,
+            "correlation_id": envelope.correlation_id,
+        }
+        self.journal.tell("command.answered", told or _text(said), reply_to=envelope.replyto, **where)
+        for event in verdict.decision.events if verdict.decision is not None else ():
+            self.journal.tell(event.type, event.data, **where)
+        return verdict
+
+    def _preview(self, envelope: Envelope, said: Document, decision: engine.Decision) -> Document:
+        """What would happen; nothing was written, and the id is not used up."""
+        if decision.outcome == "refused":
+            return said
+        token = sign(review_secret(self.tx), envelope, decision, self.now)
+        new = {"site_id": None} if decision.before is None else {}
+        return {**said, **new, "outcome": "preview", "review": token, "notes": list(decision.notes)}
+
+    def _show(self, command: engine.Command, site: engine.Site) -> Document:
+        """A question: answered with the site's document, no receipt and no move."""
+        self.journal.write()
+        nothing = engine.Decision("no_op", site, site, allowed=engine.allowed(site, self.now, self.place.policy))
+        said = answer(command, nothing, subject=site.host)
+        return {**said, "document": document(self.tx, site, self.now, self.place.policy)}
+
+
+def _text(said: Document) -> Ready:
+    return Ready(to_json(said))
+
+
+def _must_be_current(envelope: Envelope, site: engine.Site | None) -> None:
+    wanted = envelope.expectedversion
+    if wanted is not None and site is not None and site.state != "deleted" and site.version != wanted:
+        raise engine.Refused(
+            "state.stale", f"expectedversion {wanted} is not the site's version {site.version}; look at it again"
+        )
+
+
+def _again(first: First, envelope: Envelope) -> Document:
+    """The same key: the same answer for the same content, a refusal for another."""
+    if first.digest == envelope.digest:
+        return {**first.said, "duplicate": True}
+    conflict = engine.Refused(
+        "command.id_conflict",
+        f"id {shown(envelope.id)} of source {shown(envelope.source)} was used before with other content; use a new id",
+    )
+    command = engine.Command(envelope.type, envelope.source, envelope.id, host=envelope.subject)
+    return {**answer(command, refusal(conflict, None), subject=envelope.subject), "site_id": first.site_id}
