@@ -18,7 +18,7 @@ from engine.menu import allowed, menu
 from engine.nights import attention
 from engine.policy import Policy
 from engine.retention import Kept, restore_points, to_keep
-from engine.site import STATES, Owed, Paying, Site
+from engine.site import STATES, Owed, Paying, Site, site_of
 from engine.timers import timers
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "decide",
     "menu",
     "restore_points",
+    "site_of",
     "timers",
     "to_keep",
     "with_live_facts",

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
+from typing import Any
 
 from engine.case import Case
 from engine.command import INTERNAL, Command
@@ -11,7 +12,7 @@ from engine.machine import follow
 from engine.menu import allowed
 from engine.policy import Policy
 from engine.remedies import remedy
-from engine.site import Site
+from engine.site import Site, with_facts
 from engine.timers import timers
 from engine.words import masked, moment, named, shown
 
@@ -160,5 +161,9 @@ def is_internal(name: str) -> bool:
 
 def with_live_facts(site: Site, *, used_agents: int | None, claimed: bool) -> Site:
     """The site's facts with what was read from the world just before deciding."""
-    paying = replace(site.paying, claimed=claimed) if site.paying is not None else None
-    return replace(site, used_agents=site.used_agents if used_agents is None else used_agents, paying=paying)
+    facts: dict[str, Any] = {}
+    if used_agents is not None and used_agents != site.used_agents:
+        facts["used_agents"] = used_agents
+    if site.paying is not None and site.paying.claimed != claimed:
+        facts["paying"] = replace(site.paying, claimed=claimed)
+    return with_facts(site, facts) if facts else site

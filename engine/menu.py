@@ -58,13 +58,16 @@ def _open(case: Case) -> tuple[str, ...]:
 
 def _may_follow(rows: list[Row], case: Case) -> bool:
     """Whether some row may let this command do something, whatever its data."""
-    for row in rows:
-        try:
-            holds = all(ask(case) for ask in row.asks)
-        except Refused:
-            return False
-        if holds and (row.opens or row.settles):
-            return row.opens
+    try:
+        for row in rows:
+            for ask in row.asks:
+                if not ask(case):
+                    break
+            else:
+                if row.opens or row.settles:
+                    return row.opens
+    except Refused:
+        return False
     return False
 
 

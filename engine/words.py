@@ -19,7 +19,7 @@ def moment(at: datetime | None) -> str:
     """RFC 3339, UTC, six digits, `Z`; "not set" for None."""
     if at is None:
         return "not set"
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{at.astimezone(UTC).isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def agents_in_words(count: int) -> str:

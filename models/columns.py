@@ -5,15 +5,16 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Dialect, Text
-from sqlalchemy.types import TypeDecorator
+import orjson
+from sqlalchemy import BigInteger, Dialect, Integer, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 Document = dict[str, Any]
 
 
 def stamp(at: datetime) -> str:
     """RFC 3339, UTC, `Z`, six digits: the one form of a moment outside the tables' own columns."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{at.astimezone(UTC).isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def unstamp(text: str) -> datetime:
@@ -23,7 +24,7 @@ def unstamp(text: str) -> datetime:
 
 def to_json(value: Any) -> str:
     """Compact JSON; moments become stamps, tuples lists."""
-    return json.dumps(value, default=_plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
 
 
 def _plain(value: object) -> Any:
@@ -36,6 +37,17 @@ class Ready(str):
     """JSON that is text already: it is stored as it stands."""
 
     __slots__ = ()
+
+
+class Big(TypeDecorator[int]):
+    """A whole number of 64 bits: what is counted for ever, and money times seconds. SQLite's numbers are that anyway."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[int]:
+        """Only a key of the type INTEGER numbers itself on SQLite."""
+        return Integer() if dialect.name == "sqlite" else BigInteger()
 
 
 class Json(TypeDecorator[Any]):

@@ -22,6 +22,7 @@ class Change:
 
     before: engine.Site | None
     after: engine.Site
+    timers: Mapping[str, datetime]
 
 
 class Journal:
@@ -48,7 +49,7 @@ class Journal:
             return
         if _looks_back(decision):
             self.write()
-        self._change(decision.before, after)
+        self._change(decision.before, after, decision.timers)
         self._book(after.id, decision)
         if decision.voids:
             effect.void(self.tx, decision.voids, after.id, self.now)
@@ -124,12 +125,13 @@ class Journal:
         event.add(self.tx, self.events)
         self.changes, self.money, self.effects, self.receipts, self.events = {}, [], [], [], []
 
-    def _change(self, before: engine.Site | None, after: engine.Site) -> None:
+    def _change(self, before: engine.Site | None, after: engine.Site, timers: Mapping[str, datetime]) -> None:
         known = self.changes.get(after.id)
-        if known is not None:
-            known.after = after
-            return
-        self.changes[after.id] = Change(before if before is not None and before.id == after.id else None, after)
+        if known is None:
+            is_same = before is not None and before.id == after.id
+            self.changes[after.id] = Change(before if is_same else None, after, timers)
+        else:
+            known.after, known.timers = after, timers
 
     def _book(self, site_id: str, decision: engine.Decision) -> None:
         """Bills and tries are gathered; what closes or answers one looks at its row."""
@@ -142,8 +144,8 @@ class Journal:
                 money.settle(self.tx, entry, self.now)
 
     def _timers(self, change: Change) -> timer.Rewrite:
-        before, after = (engine.timers(one, self.policy) for one in (change.before, change.after))
-        return timer.Rewrite(change.after.id, change.after.generation, before, after)
+        before = engine.timers(change.before, self.policy)
+        return timer.Rewrite(change.after.id, change.after.generation, before, change.timers)
 
 
 def _looks_back(decision: engine.Decision) -> bool:

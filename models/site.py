@@ -6,11 +6,11 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, RowMapping, Text, and_, bindparam, select, text, update
+from sqlalchemy import Column, Connection, Index, RowMapping, Text, and_, bindparam, or_, select, text, update
 from sqlmodel import Field, SQLModel
 
 import engine
-from models.columns import Frozen, Words
+from models.columns import Big, Frozen, Words
 from models.database import is_reading
 
 
@@ -44,7 +44,7 @@ class Site(SQLModel, table=True):
     used_agents: int = 0
     plan_agents: int | None = None
     next_agents: int | None = None
-    price_cents: int | None = None
+    price_cents: int | None = Field(default=None, sa_type=Big)
     currency: str | None = None
     payment_method: str | None = None
     anchor_at: datetime | None = None
@@ -82,6 +82,7 @@ class Site(SQLModel, table=True):
 SITES = Site.__table__  # type: ignore[attr-defined]
 FACTS = tuple(field.name for field in fields(engine.Site))
 _COLUMNS = [SITES.c[name] for name in FACTS]
+_LIVES = SITES.c.state != "deleted"
 _read = attrgetter(*FACTS)
 
 
@@ -92,7 +93,7 @@ def find(tx: Connection, subject: str) -> engine.Site | None:
         select(*_COLUMNS).where(column == subject).order_by(SITES.c.deleted_at.is_not(None), SITES.c.deleted_at.desc())
     )
     row = tx.execute(_held(tx, query.limit(1))).one_or_none()
-    return None if row is None else engine.Site(*row)
+    return None if row is None else engine.site_of(row)
 
 
 def facts(row: RowMapping) -> engine.Site:
@@ -112,18 +113,25 @@ def find_all(tx: Connection, subjects: Iterable[str]) -> dict[str, engine.Site]:
     if ids:
         found = {site.id: site for site in _locked(tx, SITES.c.id.in_(ids))}
     if hosts:
-        living = _locked(tx, and_(SITES.c.host.in_(hosts), SITES.c.state != "deleted"))
+        living = _locked(tx, and_(SITES.c.host.in_(hosts), _LIVES))
         found |= {site.host: site for site in living}
     graves = [host for host in hosts if host not in found]
     if graves:
         tombstones = select(*_COLUMNS).where(SITES.c.host.in_(graves), SITES.c.state == "deleted")
-        found |= {row.host: engine.Site(*row) for row in tx.execute(tombstones.order_by(SITES.c.deleted_at))}
+        found |= {row.host: engine.site_of(row) for row in tx.execute(tombstones.order_by(SITES.c.deleted_at))}
     return found
+
+
+def ready_ids(tx: Connection, subjects: Iterable[str]) -> list[str]:
+    """The ids of those of these sites (by ids or hostnames) that live and are ready: the host knows them."""
+    wanted = list(subjects)
+    mine = or_(SITES.c.id.in_(wanted), SITES.c.host.in_(wanted))
+    return list(tx.execute(select(SITES.c.id).where(mine, SITES.c.ready_at.is_not(None), _LIVES)).scalars())
 
 
 def _locked(tx: Connection, which: Any) -> Iterator[engine.Site]:
     rows = tx.execute(_held(tx, select(*_COLUMNS).where(which).order_by(SITES.c.id)))
-    return (engine.Site(*row) for row in rows)
+    return (engine.site_of(row) for row in rows)
 
 
 def _held(tx: Connection, query: Any) -> Any:
@@ -173,7 +181,7 @@ def page(tx: Connection, *, state: str | None, account: str | None, after: str |
     for column, wanted in ((SITES.c.state, state), (SITES.c.account, account)):
         query = query if wanted is None else query.where(column == wanted)
     query = query if after is None else query.where(SITES.c.id > after)
-    return [engine.Site(*row) for row in tx.execute(query)]
+    return [engine.site_of(row) for row in tx.execute(query)]
 
 
-__all__ = ["FACTS", "SITES", "Site", "Text", "facts", "find", "find_all", "page", "put_all"]
+__all__ = ["FACTS", "SITES", "Site", "Text", "facts", "find", "find_all", "page", "put_all", "ready_ids"]

@@ -60,7 +60,7 @@ def claim_due(tx: Connection, now: datetime, limit: int) -> list[Due]:
     """
     query = _due(now, limit, TIMERS.c.kind, TIMERS.c.generation, TIMERS.c.due_at, *_SITE)
     rows = tx.execute(query.with_for_update(of=SITES, skip_locked=True))
-    return [Due(engine.Site(*facts), kind, generation, due_at) for kind, generation, due_at, *facts in rows]
+    return [Due(engine.site_of(facts), kind, generation, due_at) for kind, generation, due_at, *facts in rows]
 
 
 def put_off_orphans(tx: Connection, now: datetime, wakes_at: datetime) -> list[str]:
@@ -136,4 +136,4 @@ def upcoming(
     query = query if site_id is None else query.where(TIMERS.c.site_id == site_id)
     query = query if kind is None else query.where(TIMERS.c.kind == kind)
     rows = tx.execute(query.order_by(TIMERS.c.wakes_at, SITES.c.host))
-    return [(wakes_at, what, engine.Site(*facts)) for wakes_at, what, *facts in rows]
+    return [(wakes_at, what, engine.site_of(facts)) for wakes_at, what, *facts in rows]

@@ -39,6 +39,7 @@ def boot() -> None:
     place = Workplace(settings, threads=settings.worker_threads)
     declare(place)
     Thread(target=_beat, args=(place, Event()), daemon=True, name="heartbeat").start()
+    alive.spare_the_collector()
 
 
 def declare(place: Workplace) -> None:

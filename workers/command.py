@@ -119,7 +119,7 @@ def _used_agents(place: Workplace, envelopes: Iterable[Envelope]) -> dict[str, i
     if not wanted:
         return {}
     with reading(place.database) as tx:
-        ids = [site.id for site in sites.find_all(tx, wanted).values() if site.ready_at is not None]
+        ids = sites.ready_ids(tx, wanted)
     return {site_id: used for site_id, used in _asked(place, ids) if used is not None}
 
 

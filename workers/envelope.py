@@ -23,6 +23,10 @@ HOSTNAME = re.compile(r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 class Unreadable(Exception):  # noqa: N818 - nobody can be answered, so it is not a refusal
     """A message with no readable id: there is nobody to answer."""
 
@@ -128,7 +132,7 @@ def _key(raw: dict[str, Any]) -> tuple[str, str]:
 
 
 def _check_size(raw: dict[str, Any]) -> None:
-    size = len(json.dumps(raw, ensure_ascii=False, separators=(",", ":")).encode())
+    size = len(_COMPACT(raw).encode())
     if size > MOST_BYTES:
         raise Refused("envelope.too_large", f"the envelope has {size} bytes; the most is {MOST_BYTES}")
 
@@ -203,7 +207,7 @@ def _check_time(text: str) -> None:
 def _digest(raw: dict[str, Any]) -> str:
     """The fingerprint of what a key stands for: type, subject, data and expectedversion."""
     content = [raw.get("type"), str(raw.get("subject")).lower(), raw.get("data") or {}, raw.get("expectedversion")]
-    return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return sha256(_CANONICAL(content).encode()).hexdigest()
 
 
 def _digest_of_anything(raw: dict[str, Any]) -> str:

@@ -2,10 +2,12 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from structlog.typing import EventDict, WrappedLogger
+
+from engine.words import moment
 
 KEYS = (
     *("ts", "level", "msg", "site", "site_id", "command", "command_id", "source", "correlation_id"),
@@ -14,7 +16,7 @@ KEYS = (
 )
 """The keys in their fixed order (contract, section 6)."""
 
-RANK = {key: rank for rank, key in enumerate(KEYS)}
+_TO_JSON = json.JSONEncoder(default=str, separators=(", ", ": ")).encode
 
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\\\\]")
 """What could forge a line or turn the reading direction: controls, line and paragraph separators, halves of pairs."""
@@ -26,17 +28,19 @@ PLAIN, DIM, BOLD = "\x1b[0m", "\x1b[2m", "\x1b[1m"
 
 def in_order(event: EventDict) -> dict[str, Any]:
     """Leave out what is None; the contract's keys come in its order, any other after them."""
-    keys = sorted((key for key, value in event.items() if value is not None), key=lambda key: RANK.get(key, len(RANK)))
-    return {key: _plain(event[key]) for key in keys}
+    told = {key: _plain(event[key]) for key in KEYS if event.get(key) is not None}
+    if len(told) < len(event):
+        told |= {key: _plain(value) for key, value in event.items() if value is not None and key not in told}
+    return told
 
 
 def _plain(value: Any) -> Any:
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value
+    return moment(value) if isinstance(value, datetime) else value
 
 
 def json_line(_logger: WrappedLogger, _level: str, event: EventDict) -> str:
     """Render as JSON; ASCII only, so that no character can be taken for a line's end or half a pair."""
-    return json.dumps(event, default=str, separators=(", ", ": "))
+    return _TO_JSON(event)
 
 
 def logfmt(_logger: WrappedLogger, _level: str, event: EventDict) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from engine.words import masked
+from engine.words import masked, moment
 from workers import lines
 
 WORDS = frozenset(
@@ -88,15 +88,13 @@ def _stamp(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
     failure = exception_text(event.pop("exc_info", None))
     if failure:
         event["error"] = f"{event.get('error') or failure.splitlines()[-1]}\n{failure}"
-    moment = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    now = moment(datetime.fromtimestamp(time.time(), UTC))
     level = "error" if level == "exception" else level
-    told = {name: _private(value) for name, value in lines.in_order(event).items()}
-    return {"ts": moment, "level": level, "msg": word} | told
-
-
-def _private(value: Any) -> Any:
-    """No line holds an e-mail address."""
-    return masked(value) if isinstance(value, str) else value
+    told = lines.in_order(event)
+    for name, value in told.items():
+        if isinstance(value, str) and "@" in value:
+            told[name] = masked(value)  # no line holds an e-mail address
+    return {"ts": now, "level": level, "msg": word} | told
 
 
 def exception_text(info: Any) -> str:
