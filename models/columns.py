@@ -40,7 +40,7 @@ class Ready(str):
 
 
 class Big(TypeDecorator[int]):
-    """A whole number of 64 bits: what is counted for ever, and money times seconds. SQLite's numbers are that anyway."""
+    """A whole number of 64 bits: what is counted for ever, and money times seconds. SQLite has no smaller ones."""
 
     impl = BigInteger
     cache_ok = True

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, update
 from sqlmodel import Field, SQLModel
 
+from models.columns import Big
 from models.upsert import insert_once
 
 
@@ -10,7 +11,7 @@ class Counter(SQLModel, table=True):
     """The last number given, by name."""
 
     name: str = Field(primary_key=True)
-    value: int = 0
+    value: int = Field(default=0, sa_type=Big)
 
 
 COUNTERS = Counter.__table__  # type: ignore[attr-defined]

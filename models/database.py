@@ -1,4 +1,8 @@
-"""Connections and transactions. Helpers take an open transaction; only the verbs of workers and clock open one."""
+"""Connections and transactions. Helpers take an open transaction; only the verbs of workers and clock open one.
+
+A transaction takes its locks in one order, on both databases: sites (by id), then the clock, then everything else.
+SQLite has one writer at a time; on PostgreSQL the row of a site stands for all that belongs to the site.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,25 +10,40 @@ from pathlib import Path
 from typing import Any
 
 import pysqlite3.dbapi2
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
+from models import postgresql
+
+POOL = 32
 BUSY_MS = 30_000
 PRAGMAS = (
     *("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"),
     "secure_delete=ON",  # what is deleted is overwritten: a forgotten customer is on no free page
 )
+READS = {"tenure_reads": True}
 
 
 def connect(url: str) -> Engine:
-    """An engine for `sqlite:///…` or `postgresql://…`; made after the fork, one for each process."""
-    if make_url(url).get_backend_name() != "sqlite":
-        raise ValueError(f"DATABASE_URL {make_url(url).render_as_string()!r} is not supported; use sqlite:///path")
-    Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
+    """An engine for `sqlite:///…` or `postgresql://…`; made after the fork, one for each process.
+
+    Raises ValueError for any other database.
+    """
+    address = make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
+    if address.get_backend_name() == "postgresql":
+        return postgresql.connect(address, POOL)
+    if address.get_backend_name() == "sqlite":
+        return _connect_sqlite(address)
+    shown = address.render_as_string()
+    raise ValueError(f"DATABASE_URL {shown!r} is not supported; use sqlite:///path or postgresql://user@host/name")
+
+
+def _connect_sqlite(address: URL) -> Engine:
+    Path(address.database or "").parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
-        url,
+        address,
         module=pysqlite3.dbapi2,
-        pool_size=32,
+        pool_size=POOL,
         connect_args={"check_same_thread": False},
         hide_parameters=True,  # an error is logged and shown, and what stands in a row may be about a person
     )
@@ -43,13 +62,20 @@ def writing(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """One transaction that only reads: it sees one moment, and keeps nobody waiting."""
-    with engine.connect().execution_options(tenure_reads=True) as connection, connection.begin():
+    options = postgresql.SNAPSHOT if engine.dialect.name == "postgresql" else {}
+    with engine.connect().execution_options(**READS, **options) as connection, connection.begin():
         yield connection
 
 
 def is_reading(connection: Connection) -> bool:
     """Whether this transaction only reads: then it locks no rows."""
     return bool(connection.get_execution_options().get("tenure_reads", False))
+
+
+def one_at_a_time(tx: Connection, what: str) -> None:
+    """Wait until no other transaction does the same: SQLite has one writer anyway, PostgreSQL is asked for a lock."""
+    if tx.dialect.name == "postgresql":
+        postgresql.lock(tx, what)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -61,5 +87,4 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     """A writer takes its lock at the start: two that read first could both claim one row."""
-    reads = connection.get_execution_options().get("tenure_reads", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if is_reading(connection) else "BEGIN IMMEDIATE")

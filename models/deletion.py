@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Row, select
 from sqlmodel import Field, SQLModel
 
-from models.columns import Json, to_json
+from models.columns import Big, Json, to_json
 
 GENESIS = "0" * 64
 
@@ -15,7 +15,7 @@ GENESIS = "0" * 64
 class Deletion(SQLModel, table=True):
     """What was removed and when; `hash` covers the receipt and the hash before it, so that none can be changed."""
 
-    seq: int | None = Field(default=None, primary_key=True)
+    seq: int | None = Field(default=None, primary_key=True, sa_type=Big)
     site_id: str = Field(unique=True)
     deleted_at: datetime
     receipt: Any = Field(default=None, sa_column=Column(Json))

@@ -7,7 +7,7 @@ from sqlalchemy import Column, Connection, Index, Row, and_, exists, func, or_, 
 from sqlmodel import Field, SQLModel
 
 import engine
-from models.columns import Json
+from models.columns import Big, Json
 from models.upsert import insert_once
 
 LANES = {
@@ -50,7 +50,7 @@ class Effect(SQLModel, table=True):
         Index("ix_effect_cause", "cause_source", "cause_id"),
     )
 
-    seq: int | None = Field(default=None, primary_key=True)
+    seq: int | None = Field(default=None, primary_key=True, sa_type=Big)
     id: str = Field(unique=True)
     site_id: str
     generation: int

@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, Index, Row, delete, func, select, text, update
 from sqlmodel import Field, SQLModel
 
+from models.columns import Big
+
 
 class Event(SQLModel, table=True):
     """One CloudEvent as JSON text; `reply_to` is a second stream that gets it too."""
@@ -14,7 +16,7 @@ class Event(SQLModel, table=True):
         Index("ix_event_unsent", "seq", sqlite_where=text("not sent"), postgresql_where=text("not sent")),
     )
 
-    seq: int | None = Field(default=None, primary_key=True)
+    seq: int | None = Field(default=None, primary_key=True, sa_type=Big)
     id: str
     site_id: str | None = Field(default=None, index=True)
     type: str

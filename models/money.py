@@ -7,6 +7,7 @@ from sqlalchemy import CheckConstraint, Connection, Index, Row, select, text, up
 from sqlmodel import Field, SQLModel
 
 import engine
+from models.columns import Big
 from models.counter import count
 from models.upsert import insert_once
 
@@ -31,16 +32,16 @@ class Invoice(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     site_id: str = Field(index=True)
-    number: int | None = Field(default=None, unique=True)
+    number: int | None = Field(default=None, unique=True, sa_type=Big)
     kind: str
     reason: str
     status: str = "open"
     currency: str
-    unit_price_cents: int
+    unit_price_cents: int = Field(sa_type=Big)
     agents: int
-    seconds: int
-    of_seconds: int
-    amount_cents: int
+    seconds: int = Field(sa_type=Big)
+    of_seconds: int = Field(sa_type=Big)
+    amount_cents: int = Field(sa_type=Big)
     period_start: datetime
     period_end: datetime
     issued_at: datetime
@@ -70,7 +71,7 @@ class Payment(SQLModel, table=True):
     invoice_id: str = Field(index=True)
     site_id: str
     attempt: int
-    amount_cents: int
+    amount_cents: int = Field(sa_type=Big)
     outcome: str = "pending"
     card_label: str | None = None
     decline_code: str | None = None

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Row, UniqueConstraint, select, tuple_
 from sqlmodel import Field, SQLModel
 
-from models.columns import Json
+from models.columns import Big, Json
 
 
 class Receipt(SQLModel, table=True):
@@ -14,7 +14,7 @@ class Receipt(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("source", "id", name="uq_receipt_source_id"),)
 
-    seq: int | None = Field(default=None, primary_key=True)
+    seq: int | None = Field(default=None, primary_key=True, sa_type=Big)
     source: str
     id: str
     site_id: str | None = Field(default=None, index=True)

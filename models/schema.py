@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlmodel import SQLModel
 
 from models import backup, breaker, clock, counter, dead, deletion, effect, event, money, receipt, safety, site, timer
-from models.database import writing
+from models.database import one_at_a_time, writing
 
 ROOMS = (backup, breaker, clock, counter, dead, deletion, effect, event, money, receipt, safety, site, timer)
 METADATA = SQLModel.metadata
@@ -18,6 +18,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def migrate(engine: Engine) -> None:
     """Bring the database to the newest schema; running it twice changes nothing."""
     with writing(engine) as tx:
+        if tx.dialect.name == "postgresql":
+            tx.execute(text("SET LOCAL statement_timeout = 0"))  # a large table takes as long as it takes
+        one_at_a_time(tx, "migrate")
         if current(tx) != head():
             _upgrade(tx)
 

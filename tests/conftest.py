@@ -9,12 +9,33 @@ import pytest
 import redis
 from hypothesis import settings
 
+from tests.cluster import Cluster, Databases
 from tests.live_engine import Live
 from tests.world import World
 from workers import logs, valkey
 
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("searching", deadline=None)
+
+
+BOTH = {"journeys", "crash", "model"}
+"""The folders whose tests run on both databases in every run."""
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--database", choices=("sqlite", "postgresql", "both"), help="run all tests that have a database on this one"
+    )
+
+
+def pytest_generate_tests(metafunc):
+    """Every test that has a database runs on SQLite; those of some folders, or those asked for, on PostgreSQL too."""
+    if "databases" in metafunc.fixturenames:
+        asked = metafunc.config.getoption("database")
+        folder = metafunc.definition.path.parent.name
+        given = asked or ("postgresql" if folder == "postgres" else "both" if folder in BOTH else "sqlite")
+        kinds = ["sqlite", "postgresql"] if given == "both" else [given]
+        metafunc.parametrize("databases", kinds, indirect=True)
 
 
 def pytest_configure(config):
@@ -72,18 +93,36 @@ def redis_url(valkey_url):
     return valkey_url
 
 
+@pytest.fixture(scope="session")
+def the_cluster():
+    """Nothing yet, then one PostgreSQL for all tests that want one: it is started by the first of them."""
+    started = []
+    yield lambda: started[0] if started else started.append(Cluster()) or started[0]
+    for cluster in started:
+        cluster.stop()
+
+
 @pytest.fixture
-def world(tmp_path, redis_url):
+def databases(request, the_cluster):
+    """Makes databases of one kind, `{}` or their address as settings; they go with the test."""
+    made = Databases(the_cluster() if request.param == "postgresql" else None)
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def world(tmp_path, redis_url, databases):
     """A fresh world under the test clock."""
-    made = World(tmp_path / "data", redis_url)
+    made = World(tmp_path / "data", redis_url, **databases())
     yield made
     made.close()
 
 
 @pytest.fixture
-def live(tmp_path):
+def live(tmp_path, databases):
     """A real `tenure up` under the test clock, stopped by its id at the end."""
     engine = Live(tmp_path / "live", python=sys.executable)
+    engine.settings |= {f"TENURE_{name}": value for name, value in databases().items()}
     yield engine
     engine.clean_up()
 

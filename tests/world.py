@@ -9,7 +9,7 @@ from typing import Any
 
 from pysqlite3 import dbapi2 as sqlite
 
-from models import clock, effect, event, timer
+from models import clock, effect, event, schema, timer
 from models.columns import unstamp
 from models.database import reading, writing
 from workers import command, release, reports
@@ -48,7 +48,9 @@ class World:
         self.data_dir = data_dir
         self.done: list[str] = []
         self.ids = (f"test-{number}" for number in count(1))
-        is_new = not (data_dir / "tenure.db").exists()
+        schema.migrate(self.place.database)
+        with reading(self.place.database) as tx:
+            is_new = tx.execute(clock.CLOCK.select()).one_or_none() is None
         release.migrate(self.place.database, test_clock=True)
         if is_new:
             with writing(self.place.database) as tx:

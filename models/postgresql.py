@@ -1,0 +1,79 @@
+"""PostgreSQL: how we connect, what we refuse, and which of its errors mean that another try may go well."""
+
+import sys
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
+from sqlalchemy.exc import DBAPIError
+
+SETTINGS = {
+    "timezone": "UTC",
+    "statement_timeout": "60s",  # no statement of ours needs so long; one that hangs gives its place back
+    "lock_timeout": "10s",  # transactions are short: who waits longer waits for somebody who hangs
+    "idle_in_transaction_session_timeout": "60s",  # a process that stopped in the middle lets go of its locks
+}
+REACHED = {
+    "client_encoding": "utf8",
+    "connect_timeout": "10",
+    "keepalives_idle": "30",  # a host that vanished is noticed after a minute, not after two hours
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+SNAPSHOT: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+"""For a transaction that only reads: all its statements see the same moment."""
+
+RECYCLE_SECONDS = 1800
+UNDONE = {"40001", "40P01", "55P03"}
+"""Serialization failure, deadlock, lock time-out: the transaction is undone, and nobody is to blame."""
+
+
+def connect(address: URL, pool: int) -> Engine:
+    """An engine with psycopg 3. A connection that broke while it was idle is replaced before it is used."""
+    engine = create_engine(
+        address.set(drivername="postgresql+psycopg", query=_query(address)),
+        pool_size=pool,
+        pool_pre_ping=True,
+        pool_recycle=RECYCLE_SECONDS,
+        hide_parameters=True,  # an error is logged and shown, and what stands in a row may be about a person
+    )
+    event.listen(engine, "connect", _must_be_utf8, insert=True)
+    return engine
+
+
+def _query(address: URL) -> dict[str, Any]:
+    """What the address says itself comes last, and so it wins."""
+    name = {"application_name": f"tenure {Path(sys.argv[0]).stem}"}
+    ours = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+    return {**REACHED, **name, **address.query, "options": f"{ours} {address.query.get('options', '')}".strip()}
+
+
+def _must_be_utf8(connection: Any, _record: Any) -> None:
+    """Refuse a cluster that was made with the C locale: it would take any bytes for text."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding == "UTF8":
+        return
+    name = connection.info.dbname
+    connection.close()
+    raise ValueError(
+        f"the database {name!r} has the encoding {encoding}, and names and letters need UTF8: "
+        f"make another with `createdb --encoding=UTF8 --template=template0 NAME` and name it in DATABASE_URL"
+    )
+
+
+def lock(tx: Connection, what: str) -> None:
+    """Wait for a lock that goes with the end of the transaction."""
+    key = int.from_bytes(blake2b(f"tenure:{what}".encode(), digest_size=8).digest(), signed=True)
+    tx.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+def is_undone(wrong: BaseException) -> bool:
+    """Whether the database undid a transaction only because another one stood in its way."""
+    return isinstance(wrong, DBAPIError) and getattr(wrong.orig, "sqlstate", None) in UNDONE
+
+
+def is_lost(wrong: BaseException) -> bool:
+    """Whether the connection broke: if that was at the commit, nobody knows whether it was done."""
+    return isinstance(wrong, DBAPIError) and wrong.connection_invalidated
