@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import BigInteger, Dialect, Integer, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 Document = dict[str, Any]
 
@@ -37,6 +38,40 @@ class Ready(str):
     """JSON that is text already: it is stored as it stands."""
 
     __slots__ = ()
+
+
+class Moment(UTCDateTime):
+    """SQLModel's own type for a moment, read from SQLite and written to it at a quarter of the time; same columns."""
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        """Write."""
+        return _to_text if dialect.name == "sqlite" else super().bind_processor(dialect)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """Read."""
+        return _to_moment if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+def _to_text(at: datetime | None) -> str | None:
+    if at is None:
+        return None
+    if at.tzinfo is None:
+        raise ValueError(f"the moment {at} has no time zone; give it one")
+    return at.astimezone(UTC).isoformat(" ", "microseconds")[:-6]
+
+
+def _to_moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def with_moments(table: Any) -> Any:
+    """The table of a hot path, its moments read and written by `Moment`."""
+    for column in table.columns:
+        if isinstance(column.type, UTCDateTime):
+            column.type = Moment()
+    return table
 
 
 class Big(TypeDecorator[int]):

@@ -7,7 +7,7 @@ from sqlalchemy import Column, Connection, Index, Row, and_, exists, func, or_, 
 from sqlmodel import Field, SQLModel
 
 import engine
-from models.columns import Big, Json
+from models.columns import Big, Json, with_moments
 from models.upsert import insert_once
 
 LANES = {
@@ -71,7 +71,7 @@ class Effect(SQLModel, table=True):
     error: str | None = None
 
 
-EFFECTS = Effect.__table__  # type: ignore[attr-defined]
+EFFECTS = with_moments(Effect.__table__)  # type: ignore[attr-defined]
 
 
 def queue_of(kind: str) -> str:
@@ -97,6 +97,8 @@ def rows_of(
             "lane": LANES[effect.kind],
             "args": dict(effect.args),
             "status": "pending",
+            "attempt": 0,
+            "fence": 0,
             "asked_at": now,
             "announced_at": machine_now,
             "cause_source": cause_source,

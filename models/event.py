@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, Index, Row, delete, func, select, text, update
 from sqlmodel import Field, SQLModel
 
-from models.columns import Big
+from models.columns import Big, with_moments
+from models.many import execute_many
 
 
 class Event(SQLModel, table=True):
@@ -26,13 +27,13 @@ class Event(SQLModel, table=True):
     sent: bool = False
 
 
-EVENTS = Event.__table__  # type: ignore[attr-defined]
+EVENTS = with_moments(Event.__table__)  # type: ignore[attr-defined]
 
 
 def add(tx: Connection, rows: list[dict[str, Any]]) -> None:
     """Write events in the order in which they happened."""
     if rows:
-        tx.execute(EVENTS.insert(), rows)
+        execute_many(tx, EVENTS.insert(), rows)
 
 
 def unsent(tx: Connection, limit: int) -> list[Row[Any]]:

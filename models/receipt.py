@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Column, Connection, Row, UniqueConstraint, select, tuple_
 from sqlmodel import Field, SQLModel
 
-from models.columns import Big, Json
+from models.columns import Big, Json, with_moments
+from models.many import execute_many
 
 
 class Receipt(SQLModel, table=True):
@@ -28,13 +29,13 @@ class Receipt(SQLModel, table=True):
     answer: Any = Field(default=None, sa_column=Column(Json))
 
 
-RECEIPTS = Receipt.__table__  # type: ignore[attr-defined]
+RECEIPTS = with_moments(Receipt.__table__)  # type: ignore[attr-defined]
 
 
 def add_all(tx: Connection, rows: list[dict[str, Any]]) -> None:
     """Write receipts in the order in which their commands were answered."""
     if rows:
-        tx.execute(RECEIPTS.insert(), rows)
+        execute_many(tx, RECEIPTS.insert(), rows)
 
 
 def find_all(tx: Connection, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Row[Any]]:

