@@ -59,9 +59,9 @@ class Plan:
 
 
 def state(tx: Connection, now: datetime) -> Row[Any]:
-    """Where the breaker stands; closed from the start."""
+    """Where the breaker stands; closed from the start. It is locked, so that two clocks never pass it side by side."""
     insert_once(tx, BREAKERS, ("id",), [{"id": 1, "state": "closed", "why": None, "since": now, "budget": 0}])
-    return tx.execute(select(BREAKERS)).one()
+    return tx.execute(select(BREAKERS).with_for_update()).one()
 
 
 def look(tx: Connection) -> tuple[str, str | None, int]:

@@ -6,6 +6,7 @@ from secrets import token_hex
 from sqlalchemy import Connection, select, update
 from sqlmodel import Field, SQLModel
 
+from models.database import is_reading
 from models.upsert import insert_once, upsert
 
 
@@ -35,8 +36,12 @@ def machine_now() -> datetime:
 
 
 def engine_now(tx: Connection) -> datetime:
-    """The time of promises: the test clock's where it rules, else the machine's."""
-    held = tx.execute(select(CLOCK.c.now).where(CLOCK.c.mode == "test")).scalar_one_or_none()
+    """The time of promises: the test clock's where it rules, else the machine's.
+
+    The test clock stands still until a transaction that writes and has read it is over.
+    """
+    query = select(CLOCK.c.now).where(CLOCK.c.mode == "test")
+    held = tx.execute(query if is_reading(tx) else query.with_for_update(read=True)).scalar_one_or_none()
     return machine_now() if held is None else held
 
 

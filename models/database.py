@@ -4,6 +4,7 @@ A transaction takes its locks in one order, on both databases: sites (by id), th
 SQLite has one writer at a time; on PostgreSQL the row of a site stands for all that belongs to the site.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +13,15 @@ from typing import Any
 import pysqlite3.dbapi2
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from models import postgresql
 
 POOL = 32
-BUSY_MS = 30_000
+BUSY_MS = 5_000
+LOOK_SECONDS = 0.001
+LOOKING_SECONDS = 25.0
+"""A writer waits for its lock half a minute: so long it looks for itself, and then SQLite does."""
 PRAGMAS = (
     *("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"),
     "secure_delete=ON",  # what is deleted is overwritten: a forgotten customer is on no free page
@@ -78,6 +83,11 @@ def one_at_a_time(tx: Connection, what: str) -> None:
         postgresql.lock(tx, what)
 
 
+def is_for_now(wrong: DBAPIError) -> bool:
+    """Whether the same transaction may go well a moment later. SQLite has waited for its lock long enough already."""
+    return not isinstance(wrong.orig, pysqlite3.dbapi2.Error) and postgresql.is_for_now(wrong)
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     """No transaction behind our back; every commit is on the disk before it is said."""
     connection.isolation_level = None
@@ -87,4 +97,26 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     """A writer takes its lock at the start: two that read first could both claim one row."""
-    connection.exec_driver_sql("BEGIN" if is_reading(connection) else "BEGIN IMMEDIATE")
+    if is_reading(connection):
+        connection.exec_driver_sql("BEGIN")
+    elif not _has_begun_soon(connection.connection.driver_connection):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # says what is wrong
+
+
+def _has_begun_soon(raw: Any) -> bool:
+    """Look for the write lock every millisecond: SQLite's own waiters sleep up to a tenth of a second between looks."""
+    deadline = time.monotonic() + LOOKING_SECONDS
+    raw.execute("PRAGMA busy_timeout=0").close()
+    try:
+        while time.monotonic() < deadline:
+            try:
+                raw.execute("BEGIN IMMEDIATE").close()
+            except pysqlite3.dbapi2.OperationalError as wrong:
+                if wrong.sqlite_errorcode != pysqlite3.dbapi2.SQLITE_BUSY:
+                    return False
+                time.sleep(LOOK_SECONDS)
+            else:
+                return True
+        return False
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={BUSY_MS}").close()

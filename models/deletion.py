@@ -8,6 +8,7 @@ from sqlalchemy import Column, Connection, Row, select
 from sqlmodel import Field, SQLModel
 
 from models.columns import Big, Json, to_json
+from models.database import one_at_a_time
 
 GENESIS = "0" * 64
 
@@ -28,6 +29,7 @@ DELETIONS = Deletion.__table__  # type: ignore[attr-defined]
 
 def chain(tx: Connection, site_id: str, receipt: dict[str, Any], now: datetime) -> dict[str, Any]:
     """Write a receipt behind the last one; one that exists already is answered as it is."""
+    one_at_a_time(tx, "deletion")
     written = find(tx, site_id)
     if written is not None:
         return dict(written.receipt)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 SETTINGS = {
     "timezone": "UTC",
@@ -28,6 +28,9 @@ SNAPSHOT: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_re
 RECYCLE_SECONDS = 1800
 UNDONE = {"40001", "40P01", "55P03"}
 """Serialization failure, deadlock, lock time-out: the transaction is undone, and nobody is to blame."""
+
+AWAY = {"57P01", "57P02", "57P03", "53300"}
+"""The server is stopped, has crashed, is starting, or has no place for one more."""
 
 
 def connect(address: URL, pool: int) -> Engine:
@@ -69,11 +72,11 @@ def lock(tx: Connection, what: str) -> None:
     tx.execute(select(func.pg_advisory_xact_lock(key)))
 
 
-def is_undone(wrong: BaseException) -> bool:
-    """Whether the database undid a transaction only because another one stood in its way."""
-    return isinstance(wrong, DBAPIError) and getattr(wrong.orig, "sqlstate", None) in UNDONE
+def is_for_now(wrong: DBAPIError) -> bool:
+    """Whether another try may go well: another transaction stood in the way, or the server was not to be reached.
 
-
-def is_lost(wrong: BaseException) -> bool:
-    """Whether the connection broke: if that was at the commit, nobody knows whether it was done."""
-    return isinstance(wrong, DBAPIError) and wrong.connection_invalidated
+    If the connection broke at a commit, nobody knows whether it was done.
+    """
+    state = getattr(wrong.orig, "sqlstate", None)
+    never_reached = state is None and isinstance(wrong, OperationalError)
+    return wrong.connection_invalidated or never_reached or state in UNDONE or state in AWAY

@@ -40,13 +40,10 @@ def note(tx: Connection, wall_at: datetime) -> None:
 
 
 def enter(tx: Connection, why: str, at: datetime) -> bool:
-    """Begin safe mode; False when it holds already."""
-    known = state(tx)
-    if known is not None and known.why is not None:
-        return False
-    wall_at = at if known is None else known.wall_at
-    upsert(tx, SAFETY, ("id",), [{"id": 1, "wall_at": wall_at, "why": why, "since": at}])
-    return True
+    """Begin safe mode; False when it holds already, or somebody else has just begun it."""
+    insert_once(tx, SAFETY, ("id",), [{"id": 1, "wall_at": at, "why": None, "since": None}])
+    begun = SAFETY.update().where(SAFETY.c.why.is_(None)).values(why=why, since=at)
+    return tx.execute(begun).rowcount == 1
 
 
 def leave(tx: Connection, at: datetime) -> None:

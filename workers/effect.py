@@ -3,6 +3,7 @@
 import random
 import time
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -13,10 +14,11 @@ from models import backup, deletion
 from models import effect as effects
 from models import site as sites
 from models.clock import engine_now, machine_now
-from models.database import writing
+from models.database import reading
 from models.record import record, tell, write_receipt
 from workers import announce, narrate
 from workers.acts import ACTS
+from workers.alone import alone_with
 from workers.answer import answer
 from workers.crash import reached
 from workers.destroying import receipt_of
@@ -63,25 +65,40 @@ def _act(place: Workplace, work: Work) -> Report:
 
 
 def _claim(place: Workplace, effect_id: str) -> Work | None:
-    with writing(place.database) as tx:
-        row = effects.claim(tx, effect_id, machine_now(), place.lease)
-        if row is None:
-            return None
-        site = sites.find(tx, row.site_id)
-        if site is None:
-            raise LookupError(f"effect {effect_id} belongs to site {row.site_id}, which is not there")
-        reached("effect.claiming")
-        return Work(row, site, engine_now(tx))
+    """The site comes first: whoever decides about it then knows what is claimed, and no other claim is under way."""
+    with reading(place.database) as tx:
+        known = effects.find(tx, effect_id)
+    return None if known is None else alone_with(place, known.site_id, partial(_claim_of_site, place, known))
+
+
+def _claim_of_site(place: Workplace, known: Any, tx: Connection, site: engine.Site | None) -> Work | None:
+    if site is None:
+        raise LookupError(f"effect {known.id} belongs to site {known.site_id}, which is not there")
+    now = engine_now(tx)
+    row = effects.claim(tx, known.id, machine_now(), place.lease)
+    reached("effect.claiming")
+    return None if row is None else Work(row, site, now)
 
 
 def _done(place: Workplace, work: Work, report: Report) -> tuple[bool, list[engine.Decision]]:
     """Settle what was done; a claim that was taken over meanwhile is the other one's to settle."""
-    with writing(place.database) as tx:
-        now = engine_now(tx)
-        ours = effects.settle(tx, work.row.id, work.row.fence, "done", now)
-        decisions = _report(tx, place, work, report, now) if ours else []
-        reached("effect.settling")
-        return ours, decisions
+    return alone_with(place, work.site.id, partial(_settle, place, work, report))
+
+
+def _settle(
+    place: Workplace, work: Work, report: Report, tx: Connection, _site: engine.Site | None
+) -> tuple[bool, list[engine.Decision]]:
+    """A commit whose reply was lost is found settled by this claim: the sweep announces what followed from it."""
+    now = engine_now(tx)
+    ours = effects.settle(tx, work.row.id, work.row.fence, "done", now)
+    decisions = _report(tx, place, work, report, now) if ours else []
+    reached("effect.settling")
+    return ours or _was_settled(tx, work), decisions
+
+
+def _was_settled(tx: Connection, work: Work) -> bool:
+    row = effects.find(tx, work.row.id)
+    return row is not None and row.status == "done" and row.fence == work.row.fence
 
 
 def _report(tx: Connection, place: Workplace, work: Work, report: Report, now: datetime) -> list[engine.Decision]:
@@ -146,21 +163,34 @@ def _not_done(place: Workplace, work: Work, wrong: Exception, started: float) ->
     held, error = isinstance(wrong, Held), _sentence(wrong)
     gives_up = isinstance(wrong, Permanent) or (work.row.attempt >= MOST_ATTEMPTS and not held)
     again = None if gives_up else machine_now() + (LONGEST_BACKOFF if held else backoff(work.row.attempt))
-    with writing(place.database) as tx:
-        now, decisions = engine_now(tx), []
-        if again is None:
-            ours = effects.settle(tx, work.row.id, work.row.fence, "gave_up", now, error)
-            decisions = _give_up(tx, place, work, error, now) if ours else []
-        else:
-            ours = effects.put_off(tx, work.row.id, work.row.fence, again, error, counted=not held)
-            if ours and not held:
-                _tell(tx, work, "effect.failed", _failure(work, error), now)
-        reached("effect.putting_off")
+    ours, decisions = alone_with(place, work.site.id, partial(_give_back, place, work, error, again, held))
     word = "gave_up" if gives_up else "held" if held else "failed"
     narrate.effect(word, work.row, work.site, _ms(started), error=error, again=again)
     if not isinstance(wrong, KNOWN):
         log.error("alarm", effect=work.row.kind, effect_id=work.row.id, error=error, exc_info=wrong)
     _after(place, work, decisions, ours=ours)
+
+
+def _give_back(
+    place: Workplace,
+    work: Work,
+    error: str,
+    again: datetime | None,
+    held: bool,
+    tx: Connection,
+    _site: engine.Site | None,
+) -> tuple[bool, list[engine.Decision]]:
+    """Write down that a try failed: for a later one at `again`, or None for good."""
+    now, decisions = engine_now(tx), []
+    if again is None:
+        ours = effects.settle(tx, work.row.id, work.row.fence, "gave_up", now, error)
+        decisions = _give_up(tx, place, work, error, now) if ours else []
+    else:
+        ours = effects.put_off(tx, work.row.id, work.row.fence, again, error, counted=not held)
+        if ours and not held:
+            _tell(tx, work, "effect.failed", _failure(work, error), now)
+    reached("effect.putting_off")
+    return ours, decisions
 
 
 def _give_up(tx: Connection, place: Workplace, work: Work, error: str, now: datetime) -> list[engine.Decision]:

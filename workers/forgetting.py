@@ -6,6 +6,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from models import person
+from models import site as sites
 from models.database import reading, writing
 from workers.announce import STREAM
 from workers.errors import Temporary
@@ -32,6 +33,7 @@ def forget_others(place: Workplace, site_id: str) -> None:
         _forget_messages(place, words)
         _forget_events(place, words)
     with writing(place.database) as tx:
+        sites.find(tx, site_id)  # its lock: nothing is written about the site meanwhile
         person.forget(tx, site_id, known)
 
 

@@ -38,6 +38,7 @@ def _keep_what_is_there(place: Workplace, work: Work) -> None:
     """Each try makes a safety backup of its own: users go on writing between two tries."""
     row = save(place, work, "safety")
     with writing(place.database) as tx:
+        sites.find(tx, work.site.id)  # its lock: the events of a site are written one after the other
         _must_be_ours(effects.extend_lease(tx, work.row.id, work.row.fence, machine_now() + place.lease))
         backup.note_backup(tx, row)
         tell(
