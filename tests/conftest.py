@@ -9,10 +9,11 @@ import pytest
 import redis
 from hypothesis import settings
 
+from models.database import connect
 from tests.cluster import Cluster, Databases
 from tests.live_engine import Live
 from tests.world import World
-from workers import logs, valkey
+from workers import logs, valkey, workplace
 
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("searching", deadline=None)
@@ -103,10 +104,13 @@ def the_cluster():
 
 
 @pytest.fixture
-def databases(request, the_cluster):
-    """Makes databases of one kind, `{}` or their address as settings; they go with the test."""
-    made = Databases(the_cluster() if request.param == "postgresql" else None)
+def databases(request, the_cluster, monkeypatch):
+    """Makes databases of one kind: `{}`, or their address as settings. They go with the test, and all connections."""
+    made, engines = Databases(the_cluster() if request.param == "postgresql" else None), []
+    monkeypatch.setattr(workplace, "connect", lambda url: engines.append(connect(url)) or engines[-1])
     yield made
+    for engine in engines:
+        engine.dispose()
     made.drop()
 
 

@@ -78,7 +78,7 @@ def _world(folder: Path) -> LightWorld:
     with writing(template.place.database) as tx:
         tx.execute(clock.CLOCK.update().values(now=datetime(2026, 1, 31, 9, 30, tzinfo=UTC), secret="readme"))
     template.close()
-    return LightWorld(folder / "life", template.data_dir / "tenure.db", "redis://127.0.0.1:1")
+    return LightWorld(folder / "life", "redis://127.0.0.1:1", template=template.data_dir / "tenure.db")
 
 
 def fresh(text: str) -> str:

@@ -121,8 +121,8 @@ def without_ids(text: str) -> str:
     return re.sub(r"[0-9a-f]{16,}|site_[0-9a-f]+", "…", text)
 
 
-def one_life(folder: Path, url: str, killer: Killer | None = None) -> dict[str, Any]:
-    world = World(folder, url, **SETTINGS)
+def one_life(folder: Path, url: str, database: dict[str, str], killer: Killer | None = None) -> dict[str, Any]:
+    world = World(folder, url, **SETTINGS, **database)
     crash.hooks[:] = [killer] if killer else []
     try:
         with pytest.MonkeyPatch.context() as patch:
@@ -135,12 +135,12 @@ def one_life(folder: Path, url: str, killer: Killer | None = None) -> dict[str, 
         world.close()
 
 
-def dies_at(folder: Path, url: str, point: str, occurrence: int) -> bool:
+def dies_at(folder: Path, url: str, database: dict[str, str], point: str, occurrence: int) -> bool:
     """Live in a forked process that is gone at the point, whatever it was doing."""
     child = os.fork()
     if child == 0:
         try:
-            one_life(folder, url, Killer(point, occurrence))
+            one_life(folder, url, database, Killer(point, occurrence))
         except BaseException:  # noqa: BLE001 - it is a process of its own
             traceback.print_exc()
             os._exit(1)
@@ -154,7 +154,7 @@ def undisturbed(tmp_path_factory, valkey_url):
     with redis.Redis.from_url(valkey_url) as client:
         client.flushall()
     killer = Killer()
-    return one_life(tmp_path_factory.mktemp("undisturbed"), valkey_url, killer), killer.seen
+    return one_life(tmp_path_factory.mktemp("undisturbed"), valkey_url, {}, killer), killer.seen
 
 
 def test_an_undisturbed_life_reaches_every_point(undisturbed):
@@ -165,10 +165,10 @@ def test_an_undisturbed_life_reaches_every_point(undisturbed):
     assert set(crash.POINTS) - set(seen) <= {"effect.putting_off", "sweep.marked"}
 
 
-def lives_on(point, occurrence, undisturbed, folder, url):
+def lives_on(point, occurrence, undisturbed, folder, url, database):
     end, _ = undisturbed
-    assert dies_at(folder, url, point, occurrence)
-    found = one_life(folder, url)
+    assert dies_at(folder, url, database, point, occurrence)
+    found = one_life(folder, url, database)
     for name, was in end.items():
         assert found[name] == was, name
 
@@ -181,19 +181,19 @@ OFTEN = ("command.committed", "effect.claimed", "effect.acted", "effect.settling
 
 
 @pytest.mark.parametrize("point", ON_THE_WAY)
-def test_a_death_at_a_point_changes_nothing_in_the_end(point, undisturbed, tmp_path, redis_url):
-    lives_on(point, (undisturbed[1][point] + 1) // 2, undisturbed, tmp_path / "data", redis_url)
+def test_a_death_at_a_point_changes_nothing_in_the_end(point, undisturbed, tmp_path, redis_url, databases):
+    lives_on(point, (undisturbed[1][point] + 1) // 2, undisturbed, tmp_path / "data", redis_url, databases())
 
 
 @pytest.mark.parametrize("point", OFTEN)
-def test_a_death_at_the_first_of_many_changes_nothing_in_the_end(point, undisturbed, tmp_path, redis_url):
-    lives_on(point, 1, undisturbed, tmp_path / "data", redis_url)
+def test_a_death_at_the_first_of_many_changes_nothing_in_the_end(point, undisturbed, tmp_path, redis_url, databases):
+    lives_on(point, 1, undisturbed, tmp_path / "data", redis_url, databases())
 
 
 @pytest.mark.long
-def test_a_death_at_any_time_a_point_is_reached_changes_nothing_in_the_end(undisturbed, tmp_path, redis_url):
+def test_a_death_at_any_time_a_point_is_reached_changes_nothing_in_the_end(undisturbed, tmp_path, redis_url, databases):
     pairs = sorted((point, time) for point in ON_THE_WAY for time in range(1, undisturbed[1][point] + 1))
     for number, (point, occurrence) in enumerate(random.Random(5).sample(pairs, 100)):
         with redis.Redis.from_url(redis_url) as client:
             client.flushall()
-        lives_on(point, occurrence, undisturbed, tmp_path / str(number), redis_url)
+        lives_on(point, occurrence, undisturbed, tmp_path / str(number), redis_url, databases())

@@ -82,7 +82,8 @@ def test_two_clocks_that_fire_at_once_move_each_site_once(world):
         world.start_trial(host)
     run, world.rest = world.rest, lambda: None
     world.advance(days=30, seconds=-1)
-    other = World(world.data_dir, world.place.settings.redis_url)
+    settings = world.place.settings
+    other = World(world.data_dir, settings.redis_url, DATABASE_URL=settings.database_url)
     with writing(world.place.database) as tx:
         timers.timer.ask_again(tx, "expire", engine_now(tx))
     world.advance(seconds=1)

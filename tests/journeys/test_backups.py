@@ -53,6 +53,7 @@ def test_an_unknown_id_is_missing(kept):
 def test_the_command_line_lists_verifies_and_fails_with_the_codes_of_the_contract(kept, monkeypatch):
     monkeypatch.setenv("TENURE_DATA_DIR", str(kept.data_dir))
     monkeypatch.setenv("TENURE_REDIS_URL", kept.place.settings.redis_url)
+    monkeypatch.setenv("TENURE_DATABASE_URL", kept.place.settings.database_url)
     monkeypatch.setenv("TENURE_TEST_CLOCK", "1")
     run = CliRunner().invoke
     listed = json.loads(run(main, ["backup", "list", "acme.example.com", "--json"]).stdout)

@@ -16,9 +16,9 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def many(tmp_path, redis_url):
+def many(tmp_path, redis_url, databases):
     """A world whose breaker trips at more than 3 deletions an hour."""
-    made = World(tmp_path / "many", redis_url, DELETIONS_PER_HOUR="3", DELETIONS_PER_DAY="5")
+    made = World(tmp_path / "many", redis_url, DELETIONS_PER_HOUR="3", DELETIONS_PER_DAY="5", **databases())
     yield made
     made.close()
 
@@ -90,8 +90,8 @@ def test_a_large_plan_is_paced_by_the_hour_and_by_the_day(many):
     assert states(many, 7).count("deleted") == 7
 
 
-def test_a_share_of_the_fleet_counts_from_20_sites(tmp_path, redis_url):
-    world = World(tmp_path / "fleet", redis_url, DELETIONS_SHARE="0.05")
+def test_a_share_of_the_fleet_counts_from_20_sites(tmp_path, redis_url, databases):
+    world = World(tmp_path / "fleet", redis_url, DELETIONS_SHARE="0.05", **databases())
     for host in hosts(20):
         world.start_trial(host)
         world.send("subscribe", host, agents=5, payment_method="pm_visa")
@@ -203,10 +203,8 @@ def test_an_export_that_fails_leaves_the_date_open_and_holds_the_deletion(world)
 
 
 @pytest.mark.long
-def test_a_thousand_deletions_due_at_once_trip_the_breaker_and_are_paced_after_its_release(tmp_path, redis_url):
-    template = World(tmp_path / "template", redis_url)
-    template.close()
-    world = LightWorld(tmp_path / "light", template.data_dir / "tenure.db", redis_url)
+def test_a_thousand_deletions_due_at_once_trip_the_breaker_and_are_paced_later(tmp_path, redis_url, databases):
+    world = LightWorld(tmp_path / "light", redis_url, **databases())
     leave(world, 1000)
     world.advance(days=13, hours=23)
     seen = deletions.preview(world.place)

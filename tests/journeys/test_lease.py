@@ -31,8 +31,8 @@ class Heard:
         return False
 
 
-def test_a_long_effect_keeps_its_claim_and_says_that_it_goes_on(tmp_path, redis_url):
-    world = World(tmp_path / "data", redis_url, LEASE_SECONDS="0.3")
+def test_a_long_effect_keeps_its_claim_and_says_that_it_goes_on(tmp_path, redis_url, databases):
+    world = World(tmp_path / "data", redis_url, LEASE_SECONDS="0.3", **databases())
     world.say("start_trial", account="acme", email="owner@acme.example")
     with writing(world.place.database) as tx:
         row = effect.claim(tx, world.wakeups.waiting[0], machine_now(), timedelta(seconds=0.3))

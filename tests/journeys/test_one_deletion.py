@@ -131,10 +131,9 @@ def _step_at_each_transaction(world, killer):
 
 
 @pytest.mark.parametrize(("stride", "count"), [(7, 9), pytest.param(1, 70, marks=pytest.mark.long)])
-def test_killed_at_each_step_a_deletion_finishes_and_has_one_receipt(tmp_path, redis_url, stride, count):
-    world = World(
-        tmp_path / "many", redis_url, DELETIONS_PER_HOUR="1000", DELETIONS_PER_DAY="1000", DELETIONS_SHARE="1"
-    )
+def test_killed_at_each_step_a_deletion_finishes_and_has_one_receipt(tmp_path, redis_url, databases, stride, count):
+    wide = {"DELETIONS_PER_HOUR": "1000", "DELETIONS_PER_DAY": "1000", "DELETIONS_SHARE": "1"}
+    world = World(tmp_path / "many", redis_url, **wide, **databases())
     leavers = {stand(world, [f"s{number}.example.com"]): f"s{number}.example.com" for number in range(count)}
     come_to_the_deletion(world, *leavers.values())
     waiting, steps, lived = iter(list(world.wakeups.waiting)), 0, False

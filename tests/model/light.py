@@ -1,4 +1,4 @@
-"""A world for thousands of steps: the real engine on a real SQLite file, with adapters that only remember."""
+"""A world for thousands of steps: the real engine on a real database, with adapters that only remember."""
 
 import shutil
 from contextlib import contextmanager
@@ -56,12 +56,13 @@ class Remembers:
 
 
 class LightWorld(World):
-    """A copy of a migrated database instead of a migration, and no events published."""
+    """Outside things that only remember, no events published; `template` is a migrated SQLite file to begin with."""
 
-    def __init__(self, data_dir: Path, template: Path, redis_url: str) -> None:
+    def __init__(self, data_dir: Path, redis_url: str, *, template: Path | None = None, **settings: str) -> None:
         data_dir.mkdir(parents=True)
-        shutil.copy(template, data_dir / "tenure.db")
-        super().__init__(data_dir, redis_url)
+        if template is not None:
+            shutil.copy(template, data_dir / "tenure.db")
+        super().__init__(data_dir, redis_url, **settings)
         self.outside = Remembers()
         for part in ("host", "vault", "downloads", "payments", "mailer"):
             self.place.__dict__[part] = self.outside

@@ -1,10 +1,10 @@
-"""The real engine on SQLite against a reference of one page, driven by hypothesis."""
+"""The real engine on both databases against a reference of one page, driven by hypothesis."""
 
 import importlib
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -28,12 +28,14 @@ OUTCOME = {"applied": True, "no_op": None, "refused": False}
 class Lives(RuleBasedStateMachine):
     """One site: every step is asked of the engine and of the reference, and they must agree."""
 
-    template: ClassVar[Path]
+    template: ClassVar[Path | None]
+    new_database: ClassVar[Any]
 
     @initialize()
     def begin(self):
         self.folder = tempfile.TemporaryDirectory()
-        self.world = LightWorld(Path(self.folder.name) / "data", self.template, "redis://127.0.0.1:1")
+        given = self.new_database() or {"template": self.template}
+        self.world = LightWorld(Path(self.folder.name) / "data", "redis://127.0.0.1:1", **given)
         self.world.start_trial()
         self.site = Reference(self.world.now)
         self.last = None
@@ -112,6 +114,12 @@ def _template(tmp_path_factory):
     Lives.template = made.data_dir / "tenure.db"
 
 
+@pytest.fixture(autouse=True)
+def _databases(databases):
+    """A new database for every life, all of one kind."""
+    Lives.new_database = databases
+
+
 def lives(examples):
     return settings(
         max_examples=examples,
@@ -125,8 +133,8 @@ def lives(examples):
 
 
 @pytest.mark.parametrize("half", ["one", "two"])
-def test_the_engine_agrees_with_the_reference_in_100_and_another_100_lives_of_40_steps(half):
-    run_state_machine_as_test(Lives, settings=lives(100))
+def test_the_engine_agrees_with_the_reference_in_100_and_another_100_lives_of_40_steps(half, databases):
+    run_state_machine_as_test(Lives, settings=lives(100 if databases.cluster is None else 25))
     assert half
 
 
