@@ -27,6 +27,7 @@ test-long: $(STAMP) ## the runs that take many minutes
 	$(BIN)/pytest -m long
 
 bench: $(STAMP) ## speed as ratios against baselines of the same run
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,bench]'
 	$(BIN)/python -m tests.bench
 
 lint: $(STAMP) ## the style, without the tests

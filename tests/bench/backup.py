@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from workers.host import open_host
 from workers.vault import open_vault
@@ -15,6 +16,20 @@ from workers.vault import open_vault
 SITE = "site_bench"
 FILES = 1000
 MEGABYTE = 1 << 20
+
+
+def pairs(runs: int) -> list[tuple[dict[str, float], dict[str, float]]]:
+    """Ours and the baseline, one after the other: seconds and the peak of memory of each."""
+    with TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
+        build(Path(folder))
+        return [(_measured("ours", folder), _measured("baseline", folder)) for _ in range(runs)]
+
+
+def _measured(what: str, folder: str) -> dict[str, float]:
+    """One run in a fresh process."""
+    words = [sys.executable, "-m", "tests.bench.backup", what, folder]
+    found: dict[str, float] = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    return found
 
 
 def build(data_dir: Path) -> None:

@@ -1,0 +1,111 @@
+"""How the cost of one thing grows with the fleet."""
+
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+
+from sqlalchemy import text
+
+from models import timer
+from models.clock import engine_now
+from models.columns import stamp
+from models.database import writing
+from tests.bench import commands
+from tests.bench.servers import environ, folder, redis_server, workplace
+from workers import alive, command
+from workers.workplace import Workplace
+
+BATCHES = 20
+READS = {"site list": ["site", "list", "--json"], "due": ["due", "--json"], "stats": ["stats", "--format", "json"]}
+
+GROW = """
+INSERT INTO site ({names}) WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :size)
+SELECT {values} FROM number
+"""
+
+
+def grow(place: Workplace, size: int) -> None:
+    """So many sites, each a copy of one that a real command started, with a name and an id of its own."""
+    ids = count(1)
+    commands.prepare(place, 1, ids)
+    with writing(place.database) as tx:
+        names = [row.name for row in tx.execute(text("SELECT name FROM pragma_table_info('site')"))]
+        own = {"id": "printf('site_%032x', n)", "host": "'site' || n || '.example.com'", "account": "'a' || (n / 10)"}
+        values = ", ".join(
+            own.get(name, f"(SELECT {name} FROM site WHERE host = 'site0.example.com')") for name in names
+        )
+        grown = GROW.format(names=", ".join(names), values=values)
+        tx.execute(text(grown), {"size": size - 1})
+        rows = "SELECT id, 'renew', generation, trial_ends_at, trial_ends_at FROM site"
+        tx.execute(text("DELETE FROM timer"))
+        tx.execute(text(f"INSERT INTO timer (site_id, kind, generation, due_at, wakes_at) {rows}"))
+
+
+def cost_of_a_command(size: int) -> float:
+    """Seconds for one command of the mix, in batches as they come, in a fleet of so many sites."""
+    with folder() as where, redis_server(where) as url, workplace(where, url, None) as place:
+        grow(place, size)
+        return _cost(place, size)
+
+
+def _cost(place: Workplace, size: int) -> float:
+    batches = [list(commands.mix(500, size, count(number * 10_000 + 10))) for number in range(1, BATCHES + 3)]
+    alive.spare_the_collector()
+    for batch in batches[:2]:
+        command.take_each(place, batch)
+    started = time.perf_counter()
+    for batch in batches[2:]:
+        command.take_each(place, batch)
+    return (time.perf_counter() - started) / (BATCHES * 500)
+
+
+def reads(size: int) -> dict[str, float]:
+    """Seconds of the real command line over so many sites."""
+    with folder() as where, redis_server(where) as url, workplace(where, url, None) as place:
+        grow(place, size)
+        tenure = Path(sys.executable).parent / "tenure"
+        settings = environ(where, url, None)
+        return {name: _seconds([str(tenure), *words], settings) for name, words in READS.items()}
+
+
+def _seconds(words: list[str], settings: dict[str, str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(words, env=settings, check=True, stdout=subprocess.DEVNULL, timeout=600)
+    return time.perf_counter() - started
+
+
+def claim_among(size: int) -> float:
+    """Seconds to claim 1,000 due timers among so many that are not."""
+    with folder() as where, redis_server(where) as url, workplace(where, url, None) as place:
+        grow(place, size // 10)
+        with writing(place.database) as tx:
+            now = engine_now(tx)
+            kinds = " UNION ALL ".join(f"SELECT 'kind{number}' AS kind" for number in range(9))
+            later = stamp(now + timedelta(days=1)).replace("T", " ").removesuffix("Z")
+            tx.execute(
+                text(
+                    "INSERT INTO timer (site_id, kind, generation, due_at, wakes_at) "
+                    f"SELECT id, kind, generation, :at, :at FROM site, ({kinds})"
+                ),
+                {"at": later},
+            )
+            earlier = stamp(now - timedelta(hours=1)).replace("T", " ").removesuffix("Z")
+            some = "SELECT id FROM site ORDER BY id LIMIT 1000"
+            tx.execute(
+                text(f"UPDATE timer SET due_at = :at, wakes_at = :at WHERE kind = 'renew' AND site_id IN ({some})"),
+                {"at": earlier},
+            )
+        return min(_claim(place) for _ in range(5))
+
+
+def _claim(place: Workplace) -> float:
+    with writing(place.database) as tx:
+        now = engine_now(tx)
+        started = time.perf_counter()
+        found = timer.claim_due(tx, now, 1000)
+        seconds = time.perf_counter() - started
+    assert len(found) == 1000
+    return seconds
