@@ -49,9 +49,9 @@ class Sitting:
         self.tx = tx
         self.place = place
         self.used = used
-        self.now = engine_now(tx)
-        self.journal = Journal(tx, self.now, place.policy)
         found = sites.find_all(tx, {envelope.subject for envelope in envelopes})
+        self.now = engine_now(tx)  # behind the lock: what was decided while we waited for it is past
+        self.journal = Journal(tx, self.now, place.policy)
         self.ids = {subject: site.id for subject, site in found.items()}
         self.sites = {site.id: site for site in found.values()}
         self.claimed = claimed_of(tx, [site.id for site in self.sites.values() if site.paying is not None])
