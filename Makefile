@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-long bench lint
+.PHONY: help up test test-long bench chaos lint
 
 help: ## show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/'
@@ -29,6 +29,9 @@ test-long: $(STAMP) ## the runs that take many minutes
 bench: $(STAMP) ## speed as ratios against baselines of the same run
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,bench]'
 	$(BIN)/python -m tests.bench
+
+chaos: $(STAMP) ## break every part under load: MINUTES=10 SEED=1; needs root on Linux
+	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 lint: $(STAMP) ## the style, without the tests
 	$(BIN)/ruff format --check .
