@@ -113,10 +113,15 @@ def exception_text(info: Any) -> str:
 
 
 class Lines:
-    """Makes structlog loggers that write each line in one piece, and never fail the work that is logged."""
+    """Makes structlog loggers that write each line in one piece, and never fail the work that is logged.
+
+    One thread writes at a time: Dramatiq's pipe sends a long piece in two, and two threads at once would put one's
+    length before the other's text. Its reader then waits for ever, and every thread of the worker behind it.
+    """
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
+        self.turn = threading.Lock()
 
     def __call__(self, *_names: Any) -> "Lines":
         """Hand out the one writer there is."""
@@ -133,8 +138,9 @@ class Lines:
     def write(self, lines: str) -> None:
         """Hand whole lines on."""
         try:
-            self.stream.write(lines)
-            self.stream.flush()
+            with self.turn:
+                self.stream.write(lines)
+                self.stream.flush()
         except (OSError, ValueError):
             return
 

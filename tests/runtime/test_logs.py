@@ -1,11 +1,16 @@
 import io
 import json
 import logging
+import multiprocessing
+import threading
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
 import structlog
+from dramatiq.compat import StreamablePipe
 
+from workers import logs
 from workers.lines import KEYS
 from workers.logs import WORDS, configure, log
 
@@ -135,3 +140,23 @@ def test_a_log_that_nobody_reads_any_more_does_not_stop_the_work():
     pipe = written("json")
     pipe.close()
     log.info("moved")
+
+
+def test_threads_that_log_at_once_through_dramatiqs_pipe_do_not_mix_their_pieces():
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    out, number = logs.Lines(StreamablePipe(writer)), 50
+    texts = [chr(ord("a") + one) * 20_000 for one in range(4)]
+
+    def write(text):
+        for _ in range(number):
+            out.msg(text)
+
+    threads = [threading.Thread(target=write, args=(text,)) for text in texts]
+    for thread in threads:
+        thread.start()
+    found = Counter(reader.recv_bytes().decode() for _ in range(number * len(texts)) if reader.poll(10))
+    for thread in threads:
+        thread.join()
+    reader.close()
+    writer.close()
+    assert found == {text + "\n": number for text in texts}
