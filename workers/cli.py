@@ -60,9 +60,10 @@ def migrate() -> None:
     """Bring the database to the newest schema."""
     # The supervisor starts without these, and the release without the rest of the verbs.
     from models.database import connect  # noqa: PLC0415
-    from workers import release  # noqa: PLC0415
+    from workers import logs, release  # noqa: PLC0415
 
     settings = _settings()
+    logs.configure(settings.log_format)
     try:
         release.migrate(connect(settings.database_url), test_clock=settings.test_clock)
     except (ValueError, OSError) as wrong:

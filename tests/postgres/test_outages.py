@@ -9,10 +9,10 @@ from sqlalchemy.exc import OperationalError
 
 from models import effect
 from models.columns import unstamp
-from models.database import reading
+from models.database import connect, reading
 from tests.postgres.proxy import Proxy
 from tests.world import World
-from workers import alone, crash, logs
+from workers import alone, crash, logs, release
 from workers import effect as effects
 
 
@@ -162,3 +162,26 @@ def test_a_server_that_stays_away_is_asked_so_often_and_then_the_error_is_told(w
     assert len(tries) == 4
     warned = [line["error"] for line in said() if "error" in line]
     assert warned == ["nobody listens; the transaction is tried again for 0 s"]
+
+
+def test_a_start_waits_for_a_server_that_comes_up_and_says_so_once(databases, said, monkeypatch):
+    given = databases()["DATABASE_URL"]
+    monkeypatch.setattr(release, "PAUSE_SECONDS", 0.01)
+    nobody = connect("postgresql://me:secret@127.0.0.1:1/tenure")
+    comes, answers = connect(given), iter([release._why_not(nobody), release._why_not(nobody)])
+    monkeypatch.setattr(release, "_why_not", lambda _database: next(answers, None))
+
+    release.migrate(comes, test_clock=True)
+
+    (warned,) = [line["error"] for line in said() if "error" in line]
+    assert "Connection refused" in warned
+    assert warned.endswith("it is asked again for 30 s")
+    comes.dispose()
+
+
+def test_a_server_that_does_not_come_up_is_named_without_its_password(monkeypatch):
+    monkeypatch.setattr(release, "PATIENCE_SECONDS", 0)
+    nobody = connect("postgresql://me:secret@127.0.0.1:1/tenure")
+    with pytest.raises(ValueError, match=r"127\.0\.0\.1:1/tenure.*refused; start it, or correct DATABASE_URL") as told:
+        release.check(nobody, test_clock=True)
+    assert "secret" not in str(told.value)
