@@ -22,7 +22,15 @@ TURN = "tenure:clock:advance"
 TURN_SECONDS = 15
 """An advance that was killed makes room for another after so long; a living one keeps its turn."""
 
-QUEUE_BODIES = "dramatiq:lifecycle.msgs"
+COMMANDS_UNDER_WAY = """
+if redis.call("hlen", KEYS[1] .. ":lifecycle.msgs") == 0 then return 0 end
+local count = redis.call("llen", KEYS[1] .. ":lifecycle")
+for _, worker in ipairs(redis.call("zrange", KEYS[1] .. ":__heartbeats__", 0, -1)) do
+  count = count + redis.call("scard", KEYS[1] .. ":__acks__." .. worker .. ".lifecycle")
+end
+return count
+"""
+"""Commands that wait or that a worker holds; a body that no list names is nobody's work, and never will be."""
 
 
 def duration(text: str) -> timedelta:
@@ -93,7 +101,7 @@ def rest(place: Workplace, deadline: float) -> None:
 
 def _state(place: Workplace) -> list[Any] | None:
     """None while something goes on, else the effects that wait for a retry or behind one that does."""
-    if place.redis.hlen(QUEUE_BODIES):
+    if place.redis.eval(COMMANDS_UNDER_WAY, 1, "dramatiq"):
         return None
     with reading(place.database) as tx:
         now = engine_now(tx)

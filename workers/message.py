@@ -11,8 +11,16 @@ from dramatiq.actor import Actor
 from dramatiq.common import dq_name, q_name
 from dramatiq.message import Message
 
+from models.clock import machine_now
+
 LONGEST = 1 << 20
 """Bytes of a message that is looked at; the envelope's own limit is the command actor's, who can answer."""
+
+LONGEST_WORD = 1_000
+"""Characters of an actor's text argument: the id of an effect."""
+
+LONGEST_DELAY_MS = 7 * 86_400_000
+"""Dramatiq's own limit: what would wait longer takes a delayed retry's place in the worker's memory."""
 
 FIELDS = {"queue_name", "actor_name", "args", "kwargs", "options", "message_id", "message_timestamp"}
 OPTIONS = {"redis_message_id", "eta", "retries", "traceback", "requeue_timestamp"}
@@ -57,9 +65,14 @@ def _options(given: dict[str, Any], redis_id: bytes, queue: str) -> dict[str, An
         raise Poison("has no options.redis_message_id that is its own id in Redis")
     if not _is_count(options.get("retries", 0)):
         raise Poison("has options.retries that is not a whole number")
-    if ("eta" in options) != (queue == dq_name(queue)) or not math.isfinite(_number(options.get("eta", 0))):
-        raise Poison("has an options.eta that does not fit its queue")
+    if ("eta" in options) != (queue == dq_name(queue)) or not _is_soon(_number(options.get("eta", 0))):
+        raise Poison("has an options.eta that does not fit its queue, or is more than 7 days ahead")
     return options
+
+
+def _is_soon(eta_ms: float) -> bool:
+    """Whether a delay ends within Dramatiq's longest; False for what is no number."""
+    return eta_ms <= machine_now().timestamp() * 1000 + LONGEST_DELAY_MS
 
 
 def _is_count(value: Any) -> bool:
@@ -80,9 +93,17 @@ def _check_call(fields: dict[str, Any], actor: Actor[Any, Any] | None, queue: st
     if actor is None or actor.queue_name != q_name(queue):
         raise Poison("names an actor that this queue does not have")
     try:
-        _signature(actor.fn).bind(*fields["args"], **fields["kwargs"])
+        given = _signature(actor.fn).bind(*fields["args"], **fields["kwargs"])
     except TypeError as wrong:
         raise Poison(f"does not fit its actor: {wrong}") from None
+    for name, value in given.arguments.items():
+        if given.signature.parameters[name].annotation is str and not _is_word(value):
+            raise Poison(f"has a {name} that is not one line of text")
+
+
+def _is_word(value: Any) -> bool:
+    """Whether it is a text that a database can look up: no control characters, no half of a pair."""
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_WORD and value.isprintable()
 
 
 @cache
