@@ -57,6 +57,16 @@ class Nowhere:
         return False
 
 
+@pytest.fixture
+def log_lines(tmp_path):
+    """The file that takes the log for the length of a test."""
+    path = tmp_path / "log"
+    with path.open("w") as file:
+        logs.configure("json", file)
+        yield path
+        logs.configure("json", Nowhere())
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _a_clean_environment():
     """No setting of the developer's own shell reaches a test."""

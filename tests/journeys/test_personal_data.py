@@ -9,7 +9,6 @@ from engine.words import addresses_in, masked
 from models import person
 from models.database import reading
 from tests.live_engine import until
-from workers import logs
 from workers.broker import make_broker
 
 FIRST = "canary-7f3a@birds.example"
@@ -50,15 +49,6 @@ def live(world):
     world.send("hold", reason=FIRST)
     world.send("release")
     world.send("cancel", reason=f"write to {FIRST}")
-
-
-@pytest.fixture
-def log_lines(tmp_path):
-    path = tmp_path / "log"
-    with path.open("w") as file:
-        logs.configure("json", file)
-        yield path
-    logs.configure("json", Path("/dev/null").open("w"))  # noqa: SIM115 - lives as long as the run
 
 
 def test_no_byte_of_table_log_queue_stream_or_file_holds_an_address_when_deleted_is_said(
