@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 from sqlmodel import Field, SQLModel
 
-from models.receipt import RECEIPTS
 from models.upsert import insert_once, upsert
 
 
@@ -33,10 +32,20 @@ def holds(tx: Connection) -> bool:
     return known is not None and known.why is not None
 
 
-def note(tx: Connection, wall_at: datetime) -> None:
-    """Raise the high-water mark; it never falls by itself."""
+def note(tx: Connection, wall_at: datetime) -> datetime:
+    """Raise the high-water mark, and return where it stands; it never falls by itself."""
     insert_once(tx, SAFETY, ("id",), [{"id": 1, "wall_at": wall_at, "why": None, "since": None}])
     tx.execute(SAFETY.update().where(SAFETY.c.wall_at < wall_at, SAFETY.c.why.is_(None)).values(wall_at=wall_at))
+    mark: datetime = tx.execute(select(SAFETY.c.wall_at)).scalar_one()
+    return mark
+
+
+def server_now(tx: Connection) -> datetime | None:
+    """The clock of the database's own machine; None where the database is a file of ours."""
+    if tx.dialect.name != "postgresql":
+        return None
+    moment: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
+    return moment
 
 
 def enter(tx: Connection, why: str, at: datetime) -> bool:
@@ -49,8 +58,3 @@ def enter(tx: Connection, why: str, at: datetime) -> bool:
 def leave(tx: Connection, at: datetime) -> None:
     """An operator has looked: the present moment is the right one."""
     upsert(tx, SAFETY, ("id",), [{"id": 1, "wall_at": at, "why": None, "since": None}])
-
-
-def progress(tx: Connection) -> int:
-    """How far this database has come: the number of its last receipt, which a restored one has not reached yet."""
-    return int(tx.execute(select(func.max(RECEIPTS.c.seq))).scalar_one() or 0)

@@ -15,11 +15,11 @@ from apscheduler.triggers.interval import IntervalTrigger
 from models import safety, timer
 from models.clock import beat, engine_now, machine_now
 from models.database import reading, writing
-from workers import alive, announce, logs, release
+from workers import alive, announce, logs, pulse, release, sound_redis
 from workers.errors import AWAY
 from workers.logs import log
-from workers.safety import beat as safety_marks
-from workers.settings import SettingsError, load
+from workers.safety import beat as raise_marks
+from workers.settings import SettingsError, load, redis_url
 from workers.sweep import sweep
 from workers.timer import fire_due
 from workers.workplace import Workplace
@@ -63,6 +63,7 @@ class Clock:
         self.fire = self._job(self.fire_all, DueTrigger(place))
         self.sweep = self._job(self.sweep_all, IntervalTrigger(seconds=1))
         self._job(self.beat, IntervalTrigger(seconds=5))
+        self._job(pulse.Pulse(place.settings.data_dir, "clock").beat, IntervalTrigger(seconds=pulse.BEAT_SECONDS))
 
     def _job(self, verb: Any, trigger: Any) -> Job:
         return self.scheduler.add_job(verb, trigger, next_run_time=machine_now())
@@ -107,7 +108,7 @@ class Clock:
         try:
             with writing(self.place.database) as tx:
                 beat(tx, HEARTBEAT)
-                safety_marks(tx, self.place)
+            raise_marks(self.place)
             alive.beat(self.place.redis, "clock")
         except AWAY as wrong:
             log.error("alarm", error=f"the heartbeat was not written: {wrong}")
@@ -117,12 +118,13 @@ def main() -> int:
     """`python -m schedules`: the clock process."""
     try:
         settings = load()
+        logs.configure(settings.log_format)
         place = Workplace(settings)
+        sound_redis.check(redis_url(settings))
         release.check(place.database, test_clock=settings.test_clock)
     except (SettingsError, ValueError) as wrong:
         sys.stderr.write(f"clock: {wrong}\n")
         return 1
-    logs.configure(settings.log_format)
     logging.getLogger("apscheduler").setLevel(
         logging.ERROR
     )  # a bell during a firing is no news: it fires until nothing is due

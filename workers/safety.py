@@ -1,87 +1,165 @@
-"""Clock sanity: on a clock that jumped or a database that was restored no timer fires until somebody has looked."""
+"""Clock sanity: on a clock that jumped or a database that was restored no timer fires until somebody has looked.
 
-from datetime import datetime, timedelta
+| what is found | what happens |
+|---|---|
+| the wall clock moved 60 s more or less than the steady one between two looks | safe mode |
+| it shows 60 s or more before the high-water mark | safe mode |
+| Redis's clock, or PostgreSQL's, is 60 s apart from ours | safe mode |
+| the database is older than its witness in Redis, or than this process has seen it | safe mode |
+| the mark is more than 7 days old | safe mode: so long an outage can't be told from a clock that is wrong at boot |
+| the mark is more than 24 hours old | late timers fire, deletions wait for an operator |
+"""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
+from redis.exceptions import RedisError
+from sqlalchemy import Connection, Row
 
 from models import breaker, safety
 from models.clock import engine_now, machine_now
-from models.columns import stamp
+from models.columns import stamp, unstamp
 from models.database import reading, writing
 from models.record import tell
 from workers import announce
 from workers.logs import log
-from workers.sanity import Sanity, steady
+from workers.sanity import Outside, Sanity, steady
 from workers.workplace import Workplace
 
 TOLERANCE = timedelta(seconds=60)
-"""How far the wall clock may drift from the steady one between two looks, and fall behind the high-water mark."""
+"""How far the wall clock may be from the steady one between two looks, from another's clock, and behind the mark."""
 
 SILENCE = timedelta(hours=24)
 """After a longer silence deletions wait for an operator."""
 
+LONGEST_SILENCE = timedelta(days=7)
+"""A longer one is taken for a clock that is wrong: no timer fires."""
+
 WITNESS = "tenure:witness"
-"""A witness outside the database of how far it had come: a restored one is behind it."""
+"""A witness outside the database of how far its mark had come: a restored one is behind it."""
 
 LEAVE = "look at the clocks and the database, then `tenure safe-mode leave`"
+UNSTEADY_SECONDS = 1.0
 
 
 def allows(tx: Connection, place: Workplace, sanity: Sanity) -> bool:
     """Whether timers may fire now; asked in the transaction that would fire them."""
-    wall = machine_now()
+    wall, steady_seconds = _look()
+    outside = sanity.outside = sanity.outside or _ask(place)
+    seen = _latest(sanity.mark, outside.witness)  # before the database is asked: its mark may rise meanwhile
     known = safety.state(tx)
-    is_first = sanity.wall is None
-    jumped = sanity.jump(wall, steady())
     if known is not None and known.why is not None:
+        sanity.begin_anew(wall, steady_seconds)
         return False
+    jumped = sanity.jump(wall, steady_seconds)
+    doubt = _of_clocks(tx, wall, jumped, outside.ahead) or _of_database(known, seen) or _of_mark(known, wall)
+    if doubt is not None:
+        _enter(tx, doubt, wall)
+        return False
+    if known is not None and wall - known.wall_at > SILENCE:
+        _hold_deletions(tx, wall, wall - known.wall_at)
+    sanity.accept(wall, steady_seconds, None if known is None else known.wall_at)
+    return True
+
+
+def _look() -> tuple[datetime, float]:
+    """Both clocks at one moment: a process that was stopped between them looks again."""
+    while True:
+        before, wall, after = steady(), machine_now(), steady()
+        if after - before < UNSTEADY_SECONDS:
+            return wall, after
+
+
+def _of_clocks(tx: Connection, wall: datetime, jumped: timedelta, redis: timedelta) -> str | None:
+    """The wall clock against the steady one, and against those of the machines that we work with."""
     if abs(jumped) > TOLERANCE:
-        return _enter(tx, f"the wall clock jumped by {jumped}", wall)
-    if known is not None and wall < known.wall_at - TOLERANCE:
-        return _enter(
-            tx, f"the wall clock shows {stamp(wall)}, before {stamp(known.wall_at)} that was seen already", wall
-        )
-    if is_first and known is not None and wall - known.wall_at > SILENCE:
-        _hold_deletions(tx, wall - known.wall_at)
-    return not (is_first and _is_restored(tx, place, wall))
+        return f"the wall clock jumped by {_signed(jumped)}"
+    theirs = safety.server_now(tx)
+    database = timedelta(0) if theirs is None else _apart(theirs, wall)
+    for name, apart in (("the database's", database), ("Redis's", redis)):
+        if abs(apart) > TOLERANCE:
+            return f"{name} clock differs from this machine's by {_signed(apart)}: one of them is wrong"
+    return None
 
 
-def _enter(tx: Connection, why: str, at: datetime) -> bool:
-    """Safe mode; operators are told once. The answer is that nothing may fire."""
+def _of_database(known: Row[Any] | None, seen: datetime | None) -> str | None:
+    """A mark that is older than one that was seen; a missing witness (Redis came back empty) is written anew."""
+    if seen is None or (known is not None and known.wall_at >= seen):
+        return None
+    found = "none" if known is None else stamp(known.wall_at)
+    return f"the database is older than it was: it was seen at {stamp(seen)}, and its own last mark is {found}"
+
+
+def _latest(*moments: datetime | None) -> datetime | None:
+    return max((one for one in moments if one is not None), default=None)
+
+
+def _of_mark(known: Row[Any] | None, wall: datetime) -> str | None:
+    """The machine's time never falls; and nobody leaves an engine alone for so long without knowing it."""
+    if known is None:
+        return None
+    if wall < known.wall_at - TOLERANCE:
+        return f"the wall clock shows {stamp(wall)}, before {stamp(known.wall_at)} that was seen already"
+    if wall - known.wall_at > LONGEST_SILENCE:
+        return f"nothing ran since {stamp(known.wall_at)}, or the wall clock is wrong: it shows {stamp(wall)}"
+    return None
+
+
+def _ask(place: Workplace) -> Outside:
+    """What Redis knows: its own time, and the witness."""
+    before, theirs = machine_now(), redis_now(place)
+    said: Any = place.redis.get(WITNESS)
+    with suppress(ValueError):
+        return Outside(_apart(theirs, before), None if said is None else unstamp(said.decode()))
+    return Outside(_apart(theirs, before), None)
+
+
+def redis_now(place: Workplace) -> datetime:
+    """Redis's own clock."""
+    said: Any = place.redis.time()
+    return datetime.fromtimestamp(said[0], UTC) + timedelta(microseconds=said[1])
+
+
+def _apart(theirs: datetime, asked_at: datetime) -> timedelta:
+    """How far another's clock is ahead of ours, which has gone on since we asked."""
+    nearest = min(max(theirs, asked_at), max(machine_now(), asked_at))
+    return theirs - nearest
+
+
+def _signed(length: timedelta) -> str:
+    return f"-{-length}" if length < timedelta(0) else f"+{length}"
+
+
+def _enter(tx: Connection, why: str, at: datetime) -> None:
+    """Safe mode; operators are told once."""
     if safety.enter(tx, why, at):
         _alarm(tx, "safe_mode", why)
         log.error("alarm", error=f"safe mode: {why}; no timer fires. {LEAVE}")
-    return False
 
 
-def _hold_deletions(tx: Connection, silence: timedelta) -> None:
-    """Late timers fire once, oldest first; but nobody was there to stop a deletion."""
+def _hold_deletions(tx: Connection, wall: datetime, silence: timedelta) -> None:
+    """Late timers fire once, oldest first; but nobody was there to stop a deletion. The mark rises with it."""
     why = f"nothing ran for {silence}"
     breaker.turn(tx, "paused", why, engine_now(tx))
+    safety.note(tx, wall)
     _alarm(tx, "silence", why)
     log.error("paused", error=f"{why}: deletions wait for `tenure safe-mode leave` or `tenure deletion resume`")
-
-
-def _is_restored(tx: Connection, place: Workplace, wall: datetime) -> bool:
-    """A witness that is newer than the database; a missing one (Redis came back empty) is written anew."""
-    witness: Any = place.redis.get(WITNESS)
-    come = safety.progress(tx)
-    if witness is None or int(witness) <= come:
-        return False
-    _enter(tx, f"the database is older than it was: it has {come} receipts and {int(witness)} were seen", wall)
-    return True
 
 
 def _alarm(tx: Connection, alarm: str, why: str) -> None:
     tell(tx, "alarm.raised", {"alarm": alarm, "error": why}, engine_now(tx), host="*", site_id=None, cause=None)
 
 
-def beat(tx: Connection, place: Workplace) -> None:
-    """Raise the marks, here and outside, while all is well."""
-    known = safety.state(tx)
-    if known is None or known.why is None:
-        safety.note(tx, machine_now())
-        place.redis.set(WITNESS, safety.progress(tx))
+def beat(place: Workplace) -> None:
+    """Raise the marks while all is well: first here, then outside, so that only a restored database is behind."""
+    with suppress(RedisError):  # the mark rises without Redis too, by what it said last
+        place.sanity.outside = _ask(place)
+    with writing(place.database) as tx:
+        if not allows(tx, place, place.sanity):
+            return
+        mark = safety.note(tx, machine_now())
+    place.redis.set(WITNESS, stamp(mark))
 
 
 def shown(place: Workplace) -> dict[str, Any]:
@@ -96,10 +174,10 @@ def shown(place: Workplace) -> dict[str, Any]:
 def leave(place: Workplace) -> None:
     """An operator has looked: timers fire again, and deletions that only silence had paused go on."""
     with writing(place.database) as tx:
-        safety.leave(tx, machine_now())
+        now = machine_now()
+        safety.leave(tx, now)
         state, why, _ = breaker.look(tx)
         if state == "paused" and why is not None and why.startswith("nothing ran for"):
             breaker.turn(tx, "closed", None, engine_now(tx))
-        come = safety.progress(tx)
-    place.redis.set(WITNESS, come)
+        place.redis.set(WITNESS, stamp(now))  # before the commit: a witness that is behind raises no doubt
     announce.ring(place)

@@ -1,9 +1,8 @@
-"""What one clock process remembers of its clocks, to see a jump."""
+"""What one clock process remembers of its clocks and marks, to see a jump or an older database."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from threading import Lock
 
 
 def steady() -> float:
@@ -11,17 +10,38 @@ def steady() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What Redis said: how far its clock is ahead of ours, and the witness, the highest mark that it has seen."""
+
+    ahead: timedelta
+    witness: datetime | None
+
+
 @dataclass(slots=True)
 class Sanity:
-    """What one clock process remembers: the wall and the steady clock at its last look."""
+    """What one clock process has accepted.
 
-    wall: datetime | None = None
-    steady: float = 0.0
-    lock: Lock = field(default_factory=Lock)
+    `epoch` is the wall's moment at which the steady clock stood at nought, so a jump moves it; `mark` is the highest
+    mark of the database. Nothing is accepted while there is a doubt: if its transaction fails, it is found again.
+    """
 
-    def jump(self, wall: datetime, now: float) -> timedelta:
+    epoch: datetime | None = None
+    mark: datetime | None = None
+    outside: Outside | None = None
+
+    def jump(self, wall: datetime, steady_seconds: float) -> timedelta:
         """By how much the wall clock moved more than the steady one since the last look; nought at the first."""
-        with self.lock:
-            since = timedelta(0) if self.wall is None else (wall - self.wall) - timedelta(seconds=now - self.steady)
-            self.wall, self.steady = wall, now
-        return since
+        return timedelta(0) if self.epoch is None else _epoch(wall, steady_seconds) - self.epoch
+
+    def accept(self, wall: datetime, steady_seconds: float, mark: datetime | None) -> None:
+        """There is no doubt: the next look is compared with this one."""
+        self.epoch, self.mark = _epoch(wall, steady_seconds), mark
+
+    def begin_anew(self, wall: datetime, steady_seconds: float) -> None:
+        """Safe mode holds: what an operator finds right afterwards is right."""
+        self.epoch, self.mark, self.outside = _epoch(wall, steady_seconds), None, None
+
+
+def _epoch(wall: datetime, steady_seconds: float) -> datetime:
+    return wall - timedelta(seconds=steady_seconds)

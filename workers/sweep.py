@@ -1,12 +1,12 @@
 """The sweeps: every row with work left is offered again until the database says that it is done."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from models import effect, event
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
-from workers import announce
+from workers import announce, safety
 from workers.crash import reached
 from workers.logs import log
 from workers.workplace import Workplace
@@ -28,8 +28,16 @@ def sweep(place: Workplace) -> None:
     if waiting or announce.is_empty(place):
         announce.events(place)
     if oldest is not None and oldest < now - KEPT:
-        with writing(place.database) as tx:
+        _forget_events(place, now)
+
+
+def _forget_events(place: Workplace, now: datetime) -> None:
+    """Not by a clock that jumped: what it takes for old may be of today."""
+    with writing(place.database) as tx:
+        if safety.allows(tx, place, place.sanity):
             event.remove_old(tx, now - KEPT, BATCH)
+            reached("sweep.forgetting")
+    reached("sweep.forgot")
 
 
 def offer_effects(place: Workplace) -> None:
@@ -40,6 +48,7 @@ def offer_effects(place: Workplace) -> None:
     kinds = tuple(kind for kind in effect.LANES if _has_room(place, effect.queue_of(kind)))
     with writing(place.database) as tx:
         rows = effect.overdue(tx, machine_now(), UNHEARD, BATCH, kinds)
+        reached("sweep.marking")
     reached("sweep.marked")
     for row in rows:
         if row.status == "running":

@@ -1,10 +1,13 @@
 """Clocks that jump, databases that were restored, long silences: nothing fires until somebody has looked."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+import redis
 
 from models import breaker, clock, safety
+from models.columns import stamp
 from models.database import reading, writing
 from workers import safety as sanity
 from workers.sanity import Sanity
@@ -13,12 +16,15 @@ DAY = timedelta(days=1)
 
 
 class Clocks:
-    """The machine's two clocks, moved by hand."""
+    """The machine's two clocks, moved by hand; the others are ahead of it by as much as a test says."""
 
     def __init__(self, monkeypatch):
         self.wall, self.steady = clock.machine_now(), 1000.0
+        self.of_redis = self.of_database = timedelta(0)
         monkeypatch.setattr(sanity, "machine_now", lambda: self.wall)
         monkeypatch.setattr(sanity, "steady", lambda: self.steady)
+        monkeypatch.setattr(sanity, "redis_now", lambda _place: self.wall + self.of_redis)
+        monkeypatch.setattr(safety, "server_now", lambda _tx: self.wall + self.of_database)
 
     def go_on(self, length):
         self.wall, self.steady = self.wall + length, self.steady + length.total_seconds()
@@ -37,9 +43,15 @@ def allowed(world, process):
         return sanity.allows(tx, world.place, process)
 
 
+def look_in_vain(world, process):
+    """A look whose transaction fails."""
+    with suppress(ZeroDivisionError), writing(world.place.database) as tx:
+        sanity.allows(tx, world.place, process)
+        raise ZeroDivisionError
+
+
 def beat(world):
-    with writing(world.place.database) as tx:
-        sanity.beat(tx, world.place)
+    sanity.beat(world.place)
 
 
 def test_two_clocks_that_agree_let_timers_fire(world, clocks):
@@ -97,7 +109,10 @@ def test_a_clock_behind_the_high_water_mark_is_safe_mode_after_a_restart_too(wor
     assert not allowed(world, Sanity())
 
 
-@pytest.mark.parametrize(("silence", "state"), [(DAY, "closed"), (DAY + timedelta(seconds=1), "paused")])
+@pytest.mark.parametrize(
+    ("silence", "state"),
+    [(DAY, "closed"), (DAY + timedelta(seconds=1), "paused"), (7 * DAY, "paused")],
+)
 def test_after_a_silence_of_more_than_a_day_deletions_wait_for_an_operator(world, clocks, silence, state):
     allowed(world, Sanity())
     beat(world)
@@ -111,22 +126,103 @@ def test_after_a_silence_of_more_than_a_day_deletions_wait_for_an_operator(world
         assert breaker.look(tx)[0] == "closed"
 
 
+def test_a_silence_of_more_than_7_days_is_taken_for_a_wrong_clock(world, clocks):
+    beat(world)
+    clocks.go_on(7 * DAY + timedelta(seconds=1))
+
+    assert not allowed(world, Sanity())
+    assert "or the wall clock is wrong" in sanity.shown(world.place)["why"]
+
+
+def test_a_silence_whose_transaction_failed_holds_deletions_at_the_next_look(world, clocks):
+    process = Sanity()
+    beat(world)
+    clocks.go_on(2 * DAY)
+    look_in_vain(world, process)
+
+    assert allowed(world, process)
+    with reading(world.place.database) as tx:
+        assert breaker.look(tx)[0] == "paused"
+
+
+def test_a_jump_whose_transaction_failed_is_found_again(world, clocks):
+    process = Sanity()
+    allowed(world, process)
+    clocks.jump(DAY)
+    look_in_vain(world, process)
+
+    assert not allowed(world, process)
+    assert sanity.shown(world.place)["on"]
+
+
+@pytest.mark.parametrize("whose", ["of_redis", "of_database"])
+@pytest.mark.parametrize(("apart", "allows"), [(60, True), (61, False), (-60, True), (-61, False)])
+def test_a_clock_of_another_machine_that_is_a_minute_apart_is_safe_mode(world, clocks, whose, apart, allows):
+    setattr(clocks, whose, timedelta(seconds=apart))
+
+    assert allowed(world, Sanity()) is allows
+    if not allows:
+        assert "one of them is wrong" in sanity.shown(world.place)["why"]
+
+
+def test_the_real_clocks_of_redis_and_of_the_database_agree_with_ours(world):
+    assert allowed(world, Sanity())
+
+
 def test_a_witness_newer_than_the_database_means_that_it_was_restored(world, clocks):
     world.start_trial()
     beat(world)
-    world.place.redis.set(sanity.WITNESS, 10_000)
+    world.place.redis.set(sanity.WITNESS, stamp(clocks.wall + timedelta(seconds=5)))
 
     assert not allowed(world, Sanity())
     assert "older than it was" in sanity.shown(world.place)["why"]
 
 
-def test_a_missing_witness_is_written_anew(world, clocks):
-    world.start_trial()
+def test_the_first_beat_of_a_new_process_does_not_overwrite_a_witness_that_is_newer(world, clocks):
+    beat(world)
+    world.place.redis.set(sanity.WITNESS, stamp(clocks.wall + DAY))
+    world.place.__dict__["sanity"] = Sanity()
+    beat(world)
+
+    assert sanity.shown(world.place)["on"]
+    assert world.place.redis.get(sanity.WITNESS).decode() == stamp(clocks.wall + DAY)
+
+
+def test_a_database_that_is_put_back_under_a_running_clock_is_recognised(world, clocks):
+    process = Sanity()
+    beat(world)
+    clocks.go_on(timedelta(minutes=5))
+    beat(world)
+    assert allowed(world, process)
+    with writing(world.place.database) as tx:
+        tx.execute(safety.SAFETY.update().values(wall_at=clocks.wall - timedelta(minutes=5)))
+
+    assert not allowed(world, process)
+
+
+@pytest.mark.parametrize("found", [None, "42"])
+def test_a_missing_witness_is_written_anew(world, clocks, found):
+    beat(world)
+    if found is None:
+        world.place.redis.flushall()
+    else:
+        world.place.redis.set(sanity.WITNESS, found)
     assert allowed(world, Sanity())
     beat(world)
 
+    assert world.place.redis.get(sanity.WITNESS).decode() == stamp(clocks.wall)
+
+
+def test_the_mark_rises_while_redis_is_away(world, clocks, monkeypatch):
+    beat(world)
+    clocks.go_on(timedelta(minutes=5))
+    away = redis.Redis(port=1)
+    monkeypatch.setitem(world.place.__dict__, "redis", away)
+    with pytest.raises(redis.ConnectionError):
+        beat(world)
+
     with reading(world.place.database) as tx:
-        assert int(world.place.redis.get(sanity.WITNESS)) == safety.progress(tx) > 0
+        assert safety.state(tx).wall_at == clocks.wall
 
 
 def test_no_timer_fires_in_safe_mode_and_commands_go_on(world, clocks):
