@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 SETTINGS = {
     "timezone": "UTC",
+    "synchronous_commit": "on",  # whatever the server is set to: what was answered is on its disk
     "statement_timeout": "60s",  # no statement of ours needs so long; one that hangs gives its place back
     "lock_timeout": "10s",  # transactions are short: who waits longer waits for somebody who hangs
     "idle_in_transaction_session_timeout": "60s",  # a process that stopped in the middle lets go of its locks

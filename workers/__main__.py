@@ -5,7 +5,7 @@ import os
 import sys
 
 from workers import alive
-from workers.settings import Settings, SettingsError, load
+from workers.settings import Settings, SettingsError, load, redis_url
 
 BOOT = "workers.boot:boot"
 DRAIN_MS = 3_600_000
@@ -18,7 +18,7 @@ def main() -> int:
     try:
         settings = load()
         if boot == BOOT:
-            check_database(settings)
+            check(settings)
     except (SettingsError, ValueError) as wrong:
         sys.stderr.write(f"worker: {wrong}\n")
         return 1
@@ -32,8 +32,10 @@ def main() -> int:
     return status
 
 
-def check_database(settings: Settings) -> None:
-    """Refuse a database that these workers would harm. Its connections end here: none is carried over a fork."""
+def check(settings: Settings) -> None:
+    """Refuse a database and a Redis that would lose data. The connections end here: none is carried over a fork."""
+    importlib.import_module("workers.logs").configure(settings.log_format)
+    importlib.import_module("workers.sound_redis").check(redis_url(settings))
     database = importlib.import_module("models.database").connect(settings.database_url)
     importlib.import_module("workers.release").check(database, test_clock=settings.test_clock)
     database.dispose()

@@ -94,9 +94,6 @@ def _watch(parent: int) -> None:
 
 _forked_by: list[int] = []
 
-if __name__ == "__main__":
-    launch(int(sys.argv[1]), sys.argv[2:])
-
 
 def spare_the_collector() -> None:
     """Let Python look for rings of garbage less often: a batch makes thousands of values, and hardly any ring.
@@ -106,3 +103,7 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+if __name__ == "__main__":
+    launch(int(sys.argv[1]), sys.argv[2:])

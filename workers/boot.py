@@ -8,7 +8,7 @@ from typing import Any
 import dramatiq
 from redis.exceptions import RedisError
 
-from workers import alive, command, dead, effect, logs
+from workers import alive, command, dead, effect, logs, pulse
 from workers.settings import load
 from workers.workplace import Workplace
 
@@ -39,6 +39,7 @@ def boot() -> None:
     place = Workplace(settings, threads=settings.worker_threads)
     declare(place)
     Thread(target=_beat, args=(place, Event()), daemon=True, name="heartbeat").start()
+    pulse.keep(settings.data_dir, "worker")
     alive.spare_the_collector()
 
 

@@ -16,7 +16,7 @@ VERBS = {
     "dead": "keeping.dead",
     "deletion": "keeping.deletion_group",
     "diagram": "looking.diagram",
-    "doctor": "looking.doctor",
+    "doctor": "examining.doctor",
     "due": "looking.due",
     "safe-mode": "keeping.safe_mode",
     "send": "asking.send",

@@ -1,87 +1,139 @@
 """`tenure doctor`: what would lose data or stand still, each with its remedy."""
 
+import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from importlib.metadata import version
+from pathlib import Path
 
-import pysqlite3.dbapi2 as sqlite
-from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
+import dramatiq.brokers.redis as stock
+from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
 
-from models import clock, dead, effect, safety, schema, timer
+from models import breaker, clock, dead, effect, safety, schema, waiting
+from models.columns import stamp
 from models.database import reading
-from workers import alive
-from workers.errors import Permanent, Temporary
-from workers.settings import SettingsError
+from workers import alive, offsets, sound_database, sound_redis
+from workers.broker import dispatch_by_redis_time
+from workers.errors import HELD, Permanent, Temporary
+from workers.finding import Finding, failure, warning, well
+from workers.readiness import asked, clock_heartbeat, worker_heartbeats
+from workers.settings import Settings
 from workers.workplace import Workplace
 
-SAFE_SQLITE = (3, 51, 3)
-SILENCE = timedelta(seconds=30)
 LATE = timedelta(minutes=5)
+"""So old nothing is on a machine that keeps up."""
+
+SLOW = timedelta(hours=1)
+"""An effect that is not done so long after it was asked for: something outside is away."""
+
+VERIFIED = {
+    "dramatiq": "2.2.1",
+    "redis": "8.1.0",
+    "APScheduler": "3.11.3",
+    "transitions": "0.9.3",
+    "SQLAlchemy": "2.1.9",
+    "sqlmodel": "0.0.50",
+}
+"""The versions whose source was read and on which every fault was reproduced; others may differ where it hurts."""
+
+SCARCE, FULL = 1 << 30, 64 << 20
+"""Bytes free in a store from which it is a warning and a failure."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at; `remedy` is None when it is well."""
-
-    what: str
-    value: str
-    remedy: str | None = None
-
-    @property
-    def well(self) -> bool:
-        """Whether nothing needs to be done."""
-        return self.remedy is None
+def examine_by(settings: Settings) -> list[Finding]:
+    """Look at everything that these settings name."""
+    place = Workplace(settings)
+    try:
+        return examine(place)
+    finally:
+        place.database.dispose()
 
 
 def examine(place: Workplace) -> list[Finding]:
     """Look at everything; a part that can't be reached is a finding too."""
-    looks: tuple[Callable[[Workplace], Iterator[Finding]], ...] = (_sqlite, _database, _redis, _stores, _processes)
-    return [finding for look in looks for finding in _safely(look, place)]
+    looks: tuple[tuple[str, Callable[[Workplace], Iterator[Finding]]], ...] = (
+        ("libraries", _libraries),
+        ("database", _database),
+        ("redis", _redis),
+        ("clocks", offsets.judge),
+        ("stores", _stores),
+        ("processes", _processes),
+    )
+    return [finding for name, look in looks for finding in asked(name, look, place)]
 
 
-def _safely(look: Callable[[Workplace], Iterator[Finding]], place: Workplace) -> Iterator[Finding]:
+def _libraries(_place: Workplace) -> Iterator[Finding]:
+    for name, verified in VERIFIED.items():
+        found = version(name)
+        remedy = f"Tenure was verified on {verified}: install it as constraints.txt has it"
+        yield well(name, found) if found == verified else warning(name, found, remedy)
     try:
-        yield from look(place)
-    except (SQLAlchemyError, RedisError, SettingsError, OSError, ValueError) as wrong:
-        yield Finding(look.__name__.strip("_"), "out of reach", str(wrong).splitlines()[0])
-
-
-def _sqlite(place: Workplace) -> Iterator[Finding]:
-    if not place.settings.database_url.startswith("sqlite"):
-        return
-    safe = sqlite.sqlite_version_info >= SAFE_SQLITE
-    yield Finding("sqlite", sqlite.sqlite_version, None if safe else "install pysqlite3 as constraints.txt has it")
+        dispatch_by_redis_time(stock._scripts["dispatch"])  # noqa: SLF001 - what the broker will change
+    except RuntimeError as wrong:
+        yield failure("dispatch script", "unknown", str(wrong))
 
 
 def _database(place: Workplace) -> Iterator[Finding]:
     with reading(place.database) as tx:
+        yield from sound_database.judge(tx, test_clock=place.settings.test_clock)
         current, head = schema.current(tx), schema.head()
-        yield Finding("schema", str(current), None if current == head else f"run `tenure migrate`: {head} is needed")
         if current != head:
+            yield failure("schema", str(current), f"this code needs {head}: run `tenure migrate`")
             return
-        mode = "test" if clock.is_test(tx) else "wall"
-        yield Finding("clock", mode)
-        known = safety.state(tx)
-        why = None if known is None else known.why
-        yield Finding("safe mode", why or "off", "look at it, then `tenure safe-mode leave`" if why else None)
-        due, now = timer.earliest(tx), clock.engine_now(tx)
-        late = due is not None and now - due > LATE
-        yield Finding("timers", "on time" if not late else f"overdue since {due}", "start the clock" if late else None)
-        stuck = len(effect.all_that_gave_up(tx)) + len(dead.messages(tx))
-        yield Finding("dead", f"{stuck} gave up", "`tenure dead list` says why" if stuck else None)
+        yield well("schema", head)
+        yield _clock(tx, place.settings)
+        yield from _guards(tx)
+        yield from _waiting(tx)
+
+
+def _clock(tx: Connection, settings: Settings) -> Finding:
+    mode = "test" if clock.is_test(tx) else "wall"
+    if (mode == "test") == settings.test_clock:
+        return well("clock", mode)
+    remedy = "set TENURE_TEST_CLOCK=1" if mode == "test" else "unset TENURE_TEST_CLOCK"
+    return failure("clock", mode, f"the settings name the other one, and nothing starts: {remedy}")
+
+
+def _guards(tx: Connection) -> Iterator[Finding]:
+    """What has stopped time or deletions until somebody looks."""
+    known = safety.state(tx)
+    why = None if known is None else known.why
+    remedy = "no timer fires: look at it, then `tenure safe-mode leave`"
+    yield failure("safe mode", f"on ({why})", remedy) if why else well("safe mode", "off")
+    state, why, budget = breaker.look(tx)
+    if state == "tripped":
+        remedy = "no site is deleted: `tenure deletion preview`, then `tenure deletion resume --confirm N`"
+        yield failure("deletions", f"stopped ({why})", remedy)
+    elif state == "paused":
+        remedy = "no site is deleted: `tenure deletion preview`, then `tenure deletion resume --confirm N`"
+        yield warning("deletions", f"paused ({why})", remedy)
+    else:
+        yield well("deletions", f"released for {budget} more" if state == "released" else "allowed")
+
+
+def _waiting(tx: Connection) -> Iterator[Finding]:
+    """What nobody does, or not in time."""
+    now = clock.engine_now(tx)
+    yield _queue("timers", waiting.timers(tx, now - LATE), failure, "overdue", "look at safe mode and the clock's log")
+    yield _queue("events", waiting.events(tx, now - LATE), failure, "unsent", "look at Redis and the clock's log")
+    slow = waiting.effects(tx, now - SLOW, HELD)
+    yield _queue("effects", slow, warning, "not done", "`tenure site show` says what each waits for")
+    stuck = len(effect.all_that_gave_up(tx)) + len(dead.messages(tx))
+    remedy = "`tenure dead list` says why, `tenure dead retry` tries again"
+    yield failure("dead", f"{stuck} gave up", remedy) if stuck else well("dead", "0 gave up")
+
+
+def _queue(
+    what: str, found: waiting.Queue, level: Callable[[str, str, str], Finding], how: str, remedy: str
+) -> Finding:
+    if found.since is None:
+        return well(what, "on time")
+    return level(what, f"{found.count} {how}, the first since {stamp(found.since)}", remedy)
 
 
 def _redis(place: Workplace) -> Iterator[Finding]:
-    info: dict[str, Any] = place.redis.info()
-    yield Finding("redis", str(info.get("valkey_version") or info.get("redis_version")))
-    on = bool(info.get("aof_enabled"))
-    yield Finding(
-        "append-only file", "on" if on else "off", None if on else "set `appendonly yes`: a restart loses commands"
-    )
-    policy = str(info.get("maxmemory_policy"))
-    yield Finding("eviction", policy, None if policy == "noeviction" else "set `maxmemory-policy noeviction`")
+    yield from sound_redis.judge(sound_redis.ask(place.redis))
 
 
 def _stores(place: Workplace) -> Iterator[Finding]:
@@ -89,16 +141,31 @@ def _stores(place: Workplace) -> Iterator[Finding]:
         try:
             getattr(place, name).writable()
         except (Permanent, Temporary, OSError, ValueError) as wrong:
-            yield Finding(name, "not writable", str(wrong))
+            yield failure(name, "not writable", str(wrong))
         else:
-            yield Finding(name, "writable")
+            yield well(name, "writable")
+    for folder in sorted(_folders(place.settings)):
+        yield _room(folder, shutil.disk_usage(folder).free)
+
+
+def _folders(settings: Settings) -> set[Path]:
+    """The folders of ours that can run full: what the settings name, where it is there already."""
+    urls = (settings.host_url, settings.backups_url, settings.payments_url, settings.mail_url)
+    named = {Path(url.removeprefix("file:").removeprefix("//")) for url in urls if url.startswith("file:/")}
+    if settings.database_url.startswith("sqlite"):
+        named.add(Path(make_url(settings.database_url).database or "").parent)
+    return {folder for folder in {settings.data_dir, *named} if folder.is_dir()}
+
+
+def _room(folder: Path, free: int) -> Finding:
+    what, shown = f"space in {folder}", f"{free >> 20} MiB free"
+    if free >= SCARCE:
+        return well(what, shown)
+    return (failure if free < FULL else warning)(what, shown, "a full disk stops all work: make room")
 
 
 def _processes(place: Workplace) -> Iterator[Finding]:
-    workers = alive.count(place.redis, "worker")
-    yield Finding("workers", f"{workers} answering", None if workers else "start `tenure up` or the Procfile's worker")
+    yield worker_heartbeats(alive.count(place.redis, "worker"))
     with reading(place.database) as tx:
-        silent = clock.last_beat(tx, "clock")
-    well = silent is not None and silent < SILENCE
-    shown = "never" if silent is None else f"{silent.total_seconds():.0f} s ago"
-    yield Finding("clock heartbeat", shown, None if well else "start `tenure up` or the Procfile's clock")
+        beat = clock.last_beat(tx, "clock")
+    yield clock_heartbeat(None if beat is None else beat.total_seconds())

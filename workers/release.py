@@ -9,6 +9,8 @@ from sqlalchemy.exc import DBAPIError
 from models import schema
 from models.clock import is_test, settle_mode
 from models.database import is_for_now, reading, writing
+from workers import sound_database
+from workers.finding import must_be_safe
 from workers.logs import log
 
 PATIENCE_SECONDS = 30.0
@@ -20,21 +22,24 @@ PAUSE_SECONDS = 0.5
 def migrate(database: Engine, *, test_clock: bool) -> None:
     """Bring the database up to date; twice changes nothing.
 
-    Raises ValueError when it has lived by the other clock, or does not answer.
+    Raises ValueError when it would lose data, has lived by the other clock, or does not answer.
     """
     wait_for(database)
+    with reading(database) as tx:
+        must_be_safe(sound_database.judge(tx, test_clock=test_clock))
     schema.migrate(database)
     with writing(database) as tx:
         settle_mode(tx, test_clock=test_clock)
 
 
 def check(database: Engine, *, test_clock: bool) -> None:
-    """Refuse to work on a database that `tenure migrate` has not brought up to date, or that lives by another clock.
+    """Refuse a database that would lose data, is not brought up to date by `tenure migrate`, or lives by another clock.
 
     Raises ValueError with the remedy.
     """
     wait_for(database)
     with reading(database) as tx:
+        must_be_safe(sound_database.judge(tx, test_clock=test_clock))
         current, head = schema.current(tx), schema.head()
         if current != head:
             raise ValueError(f"the database has schema {current} and this code needs {head}: run `tenure migrate`")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from workers import alive, procfile, running, valkey
+from workers import alive, procfile, pulse, running, valkey
 from workers.child import Child
 from workers.logs import configure, log
 from workers.settings import Settings
@@ -74,6 +74,7 @@ def only_one(data_dir: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         running.withdraw(data_dir)
+        pulse.end_drain(data_dir)
         yield
 
 
@@ -107,8 +108,12 @@ class Supervisor:
     def _start(self, lines: dict[str, list[str]]) -> None:
         commands = {name: procfile.resolve(command, self.environ) for name, command in lines.items()}
         self._start_valkey()
-        if release := commands.pop(procfile.RELEASE, None):
-            self._release(release)
+        release = commands.pop(procfile.RELEASE, None)
+        released = self._add(Child(procfile.RELEASE, release, self.environ, is_wanted=False)) if release else None
+        if VALKEY not in self.children:
+            self._check_redis()
+        if released:
+            self._wait_for_release(released)
         if VALKEY in self.children:
             self._wait_for(lambda: valkey.answers(self.environ["TENURE_REDIS_URL"]), "the embedded Valkey")
         for name, command in commands.items():
@@ -124,9 +129,16 @@ class Supervisor:
         self.settings = replace(self.settings, redis_url=given)
         self.environ["TENURE_REDIS_URL"] = given
 
-    def _release(self, command: list[str]) -> None:
-        """Run the migrations to their end, once."""
-        child = self._add(Child(procfile.RELEASE, command, self.environ, is_wanted=False))
+    def _check_redis(self) -> None:
+        """Refuse one that is not ours and would lose data; its processes would do the same, again and again."""
+        from workers import sound_redis  # noqa: PLC0415 - 0.2 s, which pass while the release runs
+
+        with sound_redis.connect(self.environ["TENURE_REDIS_URL"]) as client:
+            self._wait_for(lambda: sound_redis.answers(client), "Redis")
+        sound_redis.check(self.environ["TENURE_REDIS_URL"])
+
+    def _wait_for_release(self, child: Child) -> None:
+        """The migrations run to their end, once."""
         while child.is_running():
             self._turn(None)
         if child.status != 0:
@@ -198,6 +210,7 @@ class Supervisor:
     def _drain(self) -> int:
         """Stop the processes when their running work is done, Valkey last; a second Ctrl-C kills them all."""
         self.is_draining = True
+        pulse.begin_drain(self.settings.data_dir)
         log.info("paused", worker="up", next="drained when the running work is done; a second Ctrl-C kills it")
         try:
             self._obey()
@@ -208,6 +221,7 @@ class Supervisor:
             return 1
         finally:
             running.withdraw(self.settings.data_dir)
+            pulse.end_drain(self.settings.data_dir)
         log.info("drained", worker="up")
         return 0
 

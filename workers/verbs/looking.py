@@ -1,4 +1,4 @@
-"""Looking: sites, what comes next, the fleet in numbers, what is wrong."""
+"""Looking: sites, what comes next, the fleet in numbers."""
 
 import json
 from collections.abc import Callable
@@ -8,10 +8,9 @@ import click
 import engine
 from engine.diagram import diagram as draw
 from workers import advance as test_clock
-from workers import doctor as examination
 from workers import reports, shown
 from workers import stats as numbers
-from workers.settings import load, masked
+from workers.settings import load
 from workers.simulation import report
 from workers.verbs.verb import FAILED, Document, as_json, out, with_place
 from workers.workplace import Workplace
@@ -86,28 +85,6 @@ def stats(place: Workplace, *, form: str) -> None:
         "text": numbers.text,
     }
     click.echo(forms[form](found))
-
-
-@click.command()
-@as_json
-@with_place
-def doctor(place: Workplace, *, as_json: bool) -> None:
-    """What would lose data or stand still, each with its remedy."""
-    findings = examination.examine(place)
-    rows = [{"what": one.what, "value": one.value, "well": one.well, "remedy": one.remedy} for one in findings]
-    document = {"schema": "tenure/doctor/1", "findings": rows, "settings": masked(place.settings)}
-    out(document, _findings, as_json=as_json)
-    if not all(one.well for one in findings):
-        raise click.exceptions.Exit(FAILED)
-
-
-def _findings(document: Document) -> str:
-    lines = [
-        f"{'ok  ' if row['well'] else 'FAIL'}  {row['what']:<18} {row['value']}"
-        + (f"  → {row['remedy']}" if row["remedy"] else "")
-        for row in document["findings"]
-    ]
-    return "\n".join([*lines, *(f"      {name}={value}" for name, value in document["settings"].items())])
 
 
 @click.command()

@@ -1,0 +1,65 @@
+"""What was looked at and how it is: well, a warning, a failure, or so bad that nothing may start on it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from workers.logs import log
+
+Level = Literal["ok", "warn", "fail", "refuse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; `remedy` says what it does and what to change, and is None when it is well."""
+
+    what: str
+    value: str
+    remedy: str | None = None
+    level: Level = "ok"
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing needs to be done."""
+        return self.level == "ok"
+
+    @property
+    def fails(self) -> bool:
+        """Whether data would be lost, or something stands still."""
+        return self.level in {"fail", "refuse"}
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line."""
+        return f"{self.what} is {self.value}" + (f": {self.remedy}" if self.remedy else "")
+
+
+def well(what: str, value: str) -> Finding:
+    """Nothing needs to be done."""
+    return Finding(what, value)
+
+
+def warning(what: str, value: str, remedy: str) -> Finding:
+    """It works, and somebody should know."""
+    return Finding(what, value, remedy, "warn")
+
+
+def failure(what: str, value: str, remedy: str) -> Finding:
+    """Data would be lost, or something stands still."""
+    return Finding(what, value, remedy, "fail")
+
+
+def refusal(what: str, value: str, remedy: str) -> Finding:
+    """A failure on which nothing may start."""
+    return Finding(what, value, remedy, "refuse")
+
+
+def must_be_safe(findings: Iterable[Finding]) -> None:
+    """Raise ValueError on the first refusal; say the other failures and warnings in the log."""
+    found = list(findings)
+    for one in found:
+        if one.level == "refuse":
+            raise ValueError(one.sentence)
+    for one in found:
+        if not one.well:
+            log.warning("alarm", error=one.sentence)

@@ -1,0 +1,87 @@
+"""`tenure doctor --ready`: whether work that comes now is done now, by this `tenure up` or this fleet."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeVar
+
+from redis.exceptions import RedisError
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from models import clock, schema
+from models.database import connect, reading
+from workers import alive, pulse, sound_database, sound_redis
+from workers.finding import Finding, failure, well
+from workers.settings import Settings, SettingsError, redis_url
+
+SILENCE_SECONDS = 30.0
+"""So long a clock may be silent: it beats every 5 s."""
+
+T = TypeVar("T")
+AWAY = (SQLAlchemyError, RedisError, SettingsError, OSError, ValueError)
+
+
+def ready(settings: Settings) -> list[Finding]:
+    """All that work needs; a part that does not answer is a failure."""
+    database = connect(settings.database_url)
+    try:
+        return [
+            *_drain(settings),
+            *asked("database", partial(_database, database), settings),
+            *asked("redis", _redis, settings),
+        ]
+    finally:
+        database.dispose()
+
+
+def asked(name: str, look: Callable[[T], Iterator[Finding]], at: T) -> Iterator[Finding]:
+    """What a look finds; when its part is away, that."""
+    try:
+        yield from look(at)
+    except AWAY as wrong:
+        said = str(wrong).strip().splitlines()
+        yield failure(name, "out of reach", said[0] if said else type(wrong).__name__)
+
+
+def _drain(settings: Settings) -> Iterator[Finding]:
+    draining = pulse.draining(settings.data_dir)
+    if draining is not None:
+        yield failure("tenure up", "draining", f"process {draining} takes no new work: start another when it has ended")
+
+
+def _database(database: Engine, settings: Settings) -> Iterator[Finding]:
+    with reading(database) as tx:
+        yield from (one for one in sound_database.judge(tx, test_clock=settings.test_clock) if one.level == "refuse")
+        current, head = schema.current(tx), schema.head()
+        if current != head:
+            yield failure("schema", str(current), f"this code needs {head}: run `tenure migrate`")
+            return
+        yield well("schema", head)
+        beat = clock.last_beat(tx, "clock")
+    yield clock_heartbeat(None if beat is None else beat.total_seconds())
+
+
+def clock_heartbeat(silent_seconds: float | None) -> Finding:
+    """Judge how long the clock has been silent; it may run anywhere."""
+    shown = "never" if silent_seconds is None else f"{max(0.0, silent_seconds):.0f} s ago"
+    if silent_seconds is not None and silent_seconds < SILENCE_SECONDS:
+        return well("clock heartbeat", shown)
+    return failure(
+        "clock heartbeat", shown, "nothing is fired and nothing swept: start `tenure up` or `python -m schedules`"
+    )
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    with sound_redis.connect(redis_url(settings)) as client:
+        said = sound_redis.ask(client)
+        # What is lost at a restart of Redis keeps nobody from working now.
+        yield from (one for one in sound_redis.judge(said) if one.level == "refuse" or one.what in sound_redis.NOW)
+        workers = alive.count(client, "worker")
+    yield worker_heartbeats(workers)
+
+
+def worker_heartbeats(answering: int) -> Finding:
+    """Judge how many workers answer, anywhere."""
+    if answering:
+        return well("workers", f"{answering} answering")
+    return failure("workers", "none answering", "nothing is done: start `tenure up` or `python -m workers`")
