@@ -28,8 +28,9 @@ def begin_paying(case: Case) -> None:
 def begin_period(case: Case) -> None:
     """A renewal: the next period from the anchor, with the number of agents asked for."""
     start = known(case.site.period_ends_at)
-    settle_reduction(case)
-    charge_period(case, "renewal", (start, next_boundary(known(case.site.anchor_at), start)), f"{moment(start)}:1")
+    period = start, next_boundary(known(case.site.anchor_at), start)
+    settle_reduction(case, period)
+    charge_period(case, "renewal", period, f"{moment(start)}:1")
 
 
 def begin_anew(case: Case) -> None:
@@ -37,13 +38,14 @@ def begin_anew(case: Case) -> None:
     owed = case.site.owed
     if owed is not None:
         case.entries.append(Closed(owed.invoice_id, "void", "a new period began at the resume"))
-    settle_reduction(case)
+    period = case.now, add_months(case.now, 1)
+    settle_reduction(case, period)
     case.change(anchor_at=case.now)
     reason = "renewal" if case.site.charged_at else "first_charge"
-    charge_period(case, reason, (case.now, add_months(case.now, 1)), case.command.digest)
+    charge_period(case, reason, period, case.command.digest)
 
 
-def settle_reduction(case: Case) -> None:
+def settle_reduction(case: Case, period: Period) -> None:
     """Fewer agents, if they have been removed in the site by now; else the plan stays and the customer is told."""
     site = case.site
     if site.next_agents is None:
@@ -54,6 +56,7 @@ def settle_reduction(case: Case) -> None:
             plan_agents=site.plan_agents,
             next_agents=site.next_agents,
             used_agents=site.used_agents,
+            renews_at=period[1],
         )
         return
     case.change(plan_agents=site.next_agents, agents_allowed=site.next_agents, next_agents=None)
@@ -78,6 +81,8 @@ def charge_owed(case: Case) -> None:
     """Try the unpaid period once more."""
     site, owed = case.site, known(case.site.owed)
     attempt = owed.attempts + 1
+    price, currency = money(known(site.price_cents), known(site.currency)), known(site.currency)
+    case.notes.append(f"{agents_in_words(owed.agents)} × {price} for one month = {money(owed.amount_cents, currency)}")
     case.change(owed=replace(owed, attempts=attempt))
     paying = Paying(
         payment_id=f"{site.id}:retry:{moment(owed.period_start)}:{attempt}",

@@ -102,6 +102,11 @@ def note_decline(case: Case) -> None:
     give_notice(case)
 
 
+def rest_a_day(case: Case) -> None:
+    """The ladder charges at most once in 24 h, however late its steps are noticed."""
+    case.change(owed=replace(known(case.site.owed), rests_until=case.now + case.policy.charge_pause))
+
+
 def count_try(case: Case) -> None:
     """A step of the ladder without a card that may be tried: the dates run on."""
     case.change(owed=replace(known(case.site.owed), tried_at=case.now))
@@ -109,9 +114,9 @@ def count_try(case: Case) -> None:
 
 
 def give_notice(case: Case) -> None:
-    """The customer is told at least 48 h before the suspension."""
+    """The customer is told at least 48 h before the suspension; a site that is offline already waits for its return."""
     owed = known(case.site.owed)
-    if needs_notice(owed, case.now, case.policy):
+    if case.site.online and needs_notice(owed, case.now, case.policy):
         case.change(owed=replace(owed, noticed_at=case.now))
         mail_suspension_near(case)
 

@@ -111,6 +111,11 @@ def owing(case: Case) -> bool:
     return case.site.owed is not None
 
 
+def owing_a_period_that_runs(case: Case) -> bool:
+    """Of one that ended while an operator suspended nobody pays: it is void at the resume."""
+    return owing(case) and not period_over(case)
+
+
 def card_refused(case: Case) -> bool:
     return case.site.owed is not None and case.site.owed.card_refused
 

@@ -6,7 +6,7 @@ Each changes the facts of a case or asks for an effect. None does anything in th
 from datetime import timedelta
 
 from engine.case import Case, known
-from engine.leaving import move_deletion
+from engine.leaving import move_deletion, tell_deletion
 from engine.letters import period_price
 from engine.policy import DAY
 from engine.site import Site
@@ -74,7 +74,8 @@ def remind(case: Case) -> None:
     if case.now - due > case.policy.stale_after:
         return
     if case.site.state == "trial":
-        case.mail("trial_ending", days=(ends - due) // DAY, trial_ends_at=ends)
+        kept = case.policy.retention // DAY
+        case.mail("trial_ending", days=(ends - due) // DAY, trial_ends_at=ends, kept_days=kept)
     else:
         case.mail(
             "first_charge_soon",
@@ -104,6 +105,7 @@ def suspend_by_operator(case: Case) -> None:
         suspended_at=case.now,
         suspended_from=was if was != "suspended" else "past_due",
     )
+    case.notes.append("nothing is charged and nobody comes back until site.resume")
 
 
 def lift_suspension(case: Case) -> None:
@@ -133,6 +135,9 @@ def remember_past_due(case: Case) -> None:
 
 def hold(case: Case) -> None:
     case.change(held_for=case.given("reason"), held_since=case.now)
+    case.notes.append(
+        "nothing of it is deleted, pruned or restored until site.release; charges and cancellations go on"
+    )
 
 
 def release(case: Case) -> None:
@@ -143,6 +148,7 @@ def release(case: Case) -> None:
     if site.deletes_at is not None and case.now >= site.deletes_at and site.ready_at and not case.revives:
         case.change(final_warning_at=None, notice_sent_at=None)
         move_deletion(case, case.now + case.policy.notice)
+        tell_deletion(case)
 
 
 def try_again(case: Case) -> None:
@@ -160,10 +166,11 @@ def ask_for_attention(case: Case) -> None:
 
 def change_contact(case: Case) -> None:
     """Both addresses are told."""
-    emails = {"old_email": case.site.email, "new_email": case.given("email")}
-    case.change(email=emails["new_email"])
-    case.mail("contact_changed", **emails)
-    case.must("mail", of="contact_changed_to_old", letter="contact_changed", to=emails["old_email"], **emails)
+    old, new = case.site.email, case.given("email")
+    facts = {"old_email": old, "new_email": new, "changed_at": case.now}
+    case.change(email=new)
+    case.mail("contact_changed", **facts)
+    case.must("mail", of="contact_changed_to_old", letter="contact_changed", to=old, **facts)
 
 
 def export(case: Case) -> None:

@@ -8,12 +8,16 @@ from engine.site import Owed
 
 
 def next_try_at(owed: Owed, policy: Policy) -> datetime | None:
-    """The next moment of the ladder, counted from the first decline; the last leaves at least the notice's 48 h."""
+    """The next moment of the ladder, counted from the first decline; the last leaves at least the notice's 48 h.
+
+    A try that came late puts off the next one: the ladder itself charges at most once in 24 h.
+    """
     if owed.declined_at is None:
         return None
     tried = owed.tried_at or owed.declined_at
     early = (owed.declined_at + step for step in policy.dunning[:-1])
-    return next((at for at in early if at > tried), suspends_at(owed, policy))
+    step = next((at for at in early if at > tried), None) or suspends_at(owed, policy)
+    return step if step is None or owed.rests_until is None else max(step, owed.rests_until)
 
 
 def suspends_at(owed: Owed, policy: Policy) -> datetime | None:

@@ -10,6 +10,11 @@ from engine.words import masked, moment
 # Leaving and coming back
 
 
+def days_kept(case: Case) -> int:
+    """For how many days this customer's data is kept."""
+    return kept_for(case.site, case.policy) // DAY
+
+
 def end_service(case: Case) -> None:
     """A new generation begins: evidence of an older one no longer counts for a deletion."""
     case.change(
@@ -24,7 +29,6 @@ def end_service(case: Case) -> None:
         notice_sent_at=None,
         deletes_at=None,
         waived=(),
-        next_agents=None,
         unpaid_since=None,
     )
 
@@ -41,7 +45,8 @@ def say_farewell(case: Case) -> None:
     )
     if site.period_ends_at is not None and case.now < site.period_ends_at:
         days = (site.period_ends_at - case.now) // DAY
-        case.notes.append(f"{days} paid days until {moment(site.period_ends_at)} are given up; there is no refund")
+        given_up = "1 paid day" if days == 1 else f"{days} paid days"
+        case.notes.append(f"given up: {given_up} until {moment(site.period_ends_at)}; there is no refund")
 
 
 def come_back(case: Case) -> None:
@@ -52,26 +57,39 @@ def come_back(case: Case) -> None:
 
 def drop_plan(case: Case) -> None:
     """A trial without a plan; the price that was once agreed stays agreed."""
-    case.change(plan_agents=None, payment_method=None)
+    case.change(plan_agents=None, next_agents=None, payment_method=None)
 
 
 def fall_back_to_trial(case: Case) -> None:
     """A subscribed trial cancelled for its end: free until day 30, then it expires; `keep` subscribes it again."""
     case.change(cancels_at=case.site.trial_ends_at)
-    case.mail("cancellation_scheduled", cancels_at=case.site.cancels_at)
+    case.notes.append(f"nothing is charged; the trial goes on until {moment(case.site.cancels_at)}")
+    announce_end(case)
 
 
 def end_with_period(case: Case) -> None:
     """Active until the end of what is paid for."""
     case.change(cancels_at=case.site.period_ends_at)
     case.notes.append(f"the site stays active until {moment(case.site.cancels_at)}, which is paid for")
-    case.mail("cancellation_scheduled", cancels_at=case.site.cancels_at)
+    announce_end(case)
+
+
+def announce_end(case: Case) -> None:
+    """When the service ends, and when the data would be deleted at the earliest."""
+    ends, kept = known(case.site.cancels_at), case.policy.retention
+    case.notes.append(
+        f"then it goes offline; its data can be downloaded for at least {kept // DAY} days from when "
+        f"the download is ready, and is deleted no earlier than {moment(ends + kept)}"
+    )
+    case.mail("cancellation_scheduled", cancels_at=ends, kept_days=kept // DAY)
 
 
 def withdraw_cancellation(case: Case) -> None:
     """All goes on as before."""
     case.change(cancels_at=None)
-    case.mail("cancellation_withdrawn")
+    goes_on_at = case.site.period_ends_at or case.site.trial_ends_at
+    case.notes.append(f"the site goes on; the next charge is at {moment(goes_on_at)}")
+    case.mail("cancellation_withdrawn", next_charge_at=goes_on_at)
 
 
 # The way to a deletion
@@ -89,6 +107,13 @@ def date_deletion(case: Case) -> None:
 def move_deletion(case: Case, earliest: datetime) -> None:
     """Never before a moment that the customer was told."""
     case.change(deletes_at=max(earliest, case.site.deletes_at or earliest))
+
+
+def tell_deletion(case: Case) -> None:
+    """When the data would be deleted, as things stand."""
+    at = case.site.deletes_at
+    when = "after the download is ready" if at is None else f"no earlier than {moment(at)}"
+    case.notes.append(f"the data is deleted {when}")
 
 
 def note_export(case: Case) -> None:

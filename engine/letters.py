@@ -3,6 +3,7 @@
 from engine.case import Case, known
 from engine.decision import Closed
 from engine.ladder import next_try_at, suspends_at
+from engine.leaving import days_kept
 from engine.site import Paying, Site
 from engine.words import agents_in_words, moment, money
 
@@ -20,23 +21,32 @@ def mail_welcome(case: Case) -> None:
 def mail_subscribed(case: Case) -> None:
     """Price, first charge, how to stop."""
     site = case.site
-    first = max(known(site.trial_ends_at), case.now)
-    amount = period_price(site)
     case.mail(
         "subscribed",
-        first_charge_at=first,
-        amount_cents=amount,
+        first_charge_at=max(known(site.trial_ends_at), case.now),
+        amount_cents=period_price(site),
         currency=site.currency,
         plan_agents=site.plan_agents,
         price_cents=site.price_cents,
     )
-    charge = f"first charge of {money(amount, known(site.currency))} at {moment(first)}"
-    case.notes.append(f"{agents_in_words(known(site.plan_agents))}; {charge}")
+    tell_plan(case)
+
+
+def tell_plan(case: Case) -> None:
+    """What it will cost, and from when: told in the review."""
+    site = case.site
+    agents, price, currency = known(site.plan_agents), known(site.price_cents), known(site.currency)
+    begins = site.trial_ends_at
+    first = f"{site.trial_days} days after the site is ready" if begins is None else moment(max(begins, case.now))
+    case.notes.append(
+        f"{agents_in_words(agents)} × {money(price, currency)} = {money(agents * price, currency)} a month; "
+        f"first charge {'' if begins is None else 'at '}{first}, nothing is charged now"
+    )
 
 
 def mail_trial_expired(case: Case) -> None:
     """No obligation: the download comes, the data stays for 14 days."""
-    case.mail("trial_expired", deletes_at=case.site.deletes_at)
+    case.mail("trial_expired", cancelled_at=case.site.cancelled_at, kept_days=days_kept(case))
 
 
 # Leaving and coming back
@@ -44,22 +54,27 @@ def mail_trial_expired(case: Case) -> None:
 
 def mail_cancelled(case: Case) -> None:
     """A site that was never ready has nothing to download."""
-    case.mail("cancelled", trial_ends_at=case.site.trial_ends_at, deletes_at=case.site.deletes_at)
+    site = case.site
+    case.mail("cancelled", cancelled_at=site.cancelled_at, ready_at=site.ready_at, kept_days=days_kept(case))
 
 
 def mail_suspended(case: Case) -> None:
     """An operator did it."""
-    case.mail("suspended_operator", reason=case.given("reason"))
+    case.mail("suspended_operator", suspended_at=case.now)
 
 
 def mail_back_online(case: Case) -> None:
     """The suspension is over."""
-    case.mail("back_online")
+    case.mail("back_online", online_at=case.now)
 
 
 def mail_welcome_back(case: Case) -> None:
     """The cancellation or the expiry is undone."""
-    case.mail("welcome_back", trial_ends_at=case.site.trial_ends_at, period_ends_at=case.site.period_ends_at)
+    site = case.site
+    case.mail("welcome_back", trial_ends_at=site.trial_ends_at, period_ends_at=site.period_ends_at)
+    paid = site.period_ends_at is not None
+    until = f"paid until {moment(site.period_ends_at)}" if paid else f"free until {moment(site.trial_ends_at)}"
+    case.notes.append(f"the site is online again, {until}")
 
 
 def mail_download(case: Case) -> None:
@@ -94,9 +109,8 @@ def mail_declined(case: Case) -> None:
         currency=case.site.currency,
         card_label=case.given("card_label"),
         decline_code=case.given("decline_code"),
-        card_refused=owed.card_refused,
-        next_try_at=None if owed.card_refused else next_try_at(owed, case.policy),
-        suspends_at=suspends_at(owed, case.policy),
+        next_try_at=next_try_at(owed, case.policy) if case.site.online and not owed.card_refused else None,
+        suspends_at=suspends_at(owed, case.policy) if case.site.online else None,
     )
 
 
@@ -122,13 +136,12 @@ def mail_suspended_unpaid(case: Case) -> None:
 
 
 def mail_charge_declined(case: Case, paying: Paying) -> None:
-    """A declined Charge Now or return: nothing has changed."""
+    """A declined Charge Now, return or payment of a suspended site: nothing has changed."""
     case.mail(
         "charge_now_declined",
         amount_cents=paying.amount_cents,
         currency=case.site.currency or case.policy.currency,
-        agents=paying.agents,
-        reason=paying.reason,
+        declined_at=case.now,
         card_label=case.given("card_label"),
         decline_code=case.given("decline_code"),
     )

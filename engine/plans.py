@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from engine.billing import charge_added_agents
-from engine.case import Case
+from engine.case import Case, known
 from engine.conditions import too_little_to_charge
 from engine.words import agents_in_words, moment, money
 
@@ -46,6 +46,7 @@ def reduce_later(case: Case) -> None:
 def withdraw_reduction(case: Case) -> None:
     """Today's number stays."""
     case.change(next_agents=None)
+    case.notes.append(f"the plan stays at {agents_in_words(known(case.site.plan_agents))}")
     case.mail("reduction_withdrawn", plan_agents=case.site.plan_agents)
 
 
@@ -59,7 +60,7 @@ def raise_agents(case: Case) -> None:
 def fit_agents(case: Case) -> None:
     """Back within a paid period: more agents are charged pro rata, fewer come with the next period."""
     wanted, paid = case.given("agents"), case.site.agents_allowed
-    case.change(plan_agents=paid)
+    case.change(plan_agents=paid, next_agents=None)
     if wanted < paid:
         reduce_later(case)
     elif wanted > paid and too_little_to_charge(case):

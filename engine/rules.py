@@ -55,7 +55,7 @@ RULES: tuple[Rule, ...] = (
     rule("extend_trial", "expired", "trial", BACK, "come_back extend_trial mail_welcome_back"),
 
     # Subscribing, and coming back
-    rule("subscribe", "provisioning", SAME, "", "choose_plan"),
+    rule("subscribe", "provisioning", SAME, "", "choose_plan tell_plan"),
     rule("subscribe", "trial", "trial_subscribed", "must_cover_used_agents", "choose_plan mail_subscribed"),
     rule("subscribe", "trial_subscribed active", SAME, "same_plan"),
     rule("subscribe", "suspended", SAME, "by_operator was_plain_trial must_cover_used_agents", "choose_plan remember_subscribed mail_subscribed"),
@@ -81,14 +81,14 @@ RULES: tuple[Rule, ...] = (
     rule("change_plan", "suspended", SAME, "by_operator subscribed same_agents reduction_waits", "withdraw_reduction"),
     rule("change_plan", "suspended", SAME, "by_operator subscribed same_agents"),
     rule("change_plan", "suspended", SAME, "by_operator was_subscribed_trial fewer_agents must_cover_used_agents", "choose_agents"),
-    rule("change_plan", "suspended", SAME, "by_operator subscribed fewer_agents must_cover_used_agents", "reduce_later"),
+    rule("change_plan", "suspended", SAME, "by_operator subscribed fewer_agents must_have_no_payment_pending must_cover_used_agents", "reduce_later"),
 
     # Paying
     rule("renew", "trial_subscribed", "active", "must_have_reached_day_30", "begin_paying"),
     rule("renew", "active", SAME, "must_have_no_payment_pending must_have_reached_period_end must_be_due", "begin_period"),
     rule("pay", "past_due", SAME, "must_have_no_payment_pending must_name_a_card_to_try", "choose_card charge_owed"),
-    rule("pay", "suspended", SAME, "must_have_no_payment_pending was_unpaid must_name_a_card_to_try", "choose_card charge_new_start"),
-    rule("pay", "suspended", SAME, "owing must_name_a_card_to_try", "choose_card charge_owed"),
+    rule("pay", "suspended", SAME, "was_unpaid must_have_no_payment_pending must_name_a_card_to_try", "choose_card charge_new_start"),
+    rule("pay", "suspended", SAME, "owing_a_period_that_runs must_have_no_payment_pending must_name_a_card_to_try", "choose_card charge_owed"),
     rule("pay", f"{TRIALS} active suspended {GONE}"),
     rule("update_payment", "trial_subscribed active", SAME, "", "choose_card"),
     rule("update_payment", "past_due", SAME, "payment_pending", "choose_card"),
@@ -96,7 +96,7 @@ RULES: tuple[Rule, ...] = (
     rule("update_payment", "suspended", SAME, "subscribed", "choose_card"),
     rule("retry_charge", "past_due", "suspended", "must_be_due card_refused last_try_is_over", "suspend_unpaid"),
     rule("retry_charge", "past_due", SAME, "card_refused", "count_try"),
-    rule("retry_charge", "past_due", SAME, "", "charge_owed"),
+    rule("retry_charge", "past_due", SAME, "", "charge_owed rest_a_day"),
     rule("give_up", "suspended", "cancelled", "unpaid_only must_have_no_payment_pending must_have_been_unpaid_14_days", "write_off end_service say_farewell mail_cancelled"),
 
     # What the card network answers
@@ -122,7 +122,7 @@ RULES: tuple[Rule, ...] = (
     rule("cancel", "trial_subscribed", "trial", "at_period_end", "fall_back_to_trial"),
     rule("cancel", "active", SAME, "at_period_end ending"),
     rule("cancel", "active", SAME, "at_period_end", "end_with_period"),
-    rule("cancel", "provisioning failed", "cancelled", "must_be_at_once", "end_service date_deletion mail_cancelled"),
+    rule("cancel", "provisioning failed", "cancelled", "must_be_at_once", "end_service date_deletion tell_deletion mail_cancelled"),
     rule("cancel", f"{SERVED} suspended", "cancelled", "must_be_at_once", "write_off end_service say_farewell mail_cancelled"),
     rule("cancel", f"{GONE} deleting"),
     rule("end_period", "active", "cancelled", "must_have_reached_cancels_at", "write_off end_service say_farewell mail_cancelled"),
@@ -147,7 +147,7 @@ RULES: tuple[Rule, ...] = (
     rule("release", LIVING, SAME, "held", "release"),
     rule("release", LIVING),
     rule("waive", GONE, SAME, "already_waived"),
-    rule("waive", GONE, SAME, "", "waive"),
+    rule("waive", GONE, SAME, "", "waive tell_deletion"),
     rule("retry", "failed", "provisioning", "", "forget_failure provision"),
     rule("retry", "deleting", SAME, "", "try_again"),
     rule("retry", READY, SAME, "stuck", "try_again"),

@@ -37,6 +37,7 @@ class Owed:
     noticed_at: datetime | None = None
     attempts: int = 0
     card_refused: bool = False
+    rests_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

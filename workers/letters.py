@@ -111,8 +111,8 @@ def _in_words(kind: str, fact: str, facts: Mapping[str, Any]) -> str:
         return moment(value)
     if fact.endswith("_cents"):
         return money(value, _in_words(kind, "currency", facts))
-    if "agents" in fact or fact == "days":
-        return f"{value} {'day' if fact == 'days' else 'agent'}{'' if value == 1 else 's'}"
+    if "agents" in fact or fact.endswith("days"):
+        return f"{value} {'day' if fact.endswith('days') else 'agent'}{'' if value == 1 else 's'}"
     if fact == "bytes":
         return size(value)
     return _one_line(kind, fact, str(value))

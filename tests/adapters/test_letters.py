@@ -44,33 +44,37 @@ RECEIPT = {
 DOWNLOAD = {"url": "file:///data/exports/" + "a" * 90 + ".zip", "bytes": 12_345_678, "sha256": "0f" * 32}
 GIVEN = {
     "welcome": {"plan_agents": None},
-    "trial_ending": {"days": 7},
-    "trial_expired": {},
+    "trial_ending": {"days": 7, "kept_days": 14},
+    "trial_expired": {"cancelled_at": AT, "kept_days": 14},
     "subscribed": {"first_charge_at": AT, "amount_cents": 18_000},
     "first_charge_soon": {"first_charge_at": AT, "amount_cents": 18_000},
     "receipt": RECEIPT,
     "declined": {"amount_cents": 18_000, **CARD, "next_try_at": AT, "suspends_at": LATER},
-    "charge_now_declined": {"amount_cents": 18_000, **CARD},
+    "charge_now_declined": {"amount_cents": 18_000, **CARD, "declined_at": AT},
     "suspension_near": {"amount_cents": 18_000, "suspends_at": LATER},
-    "suspended_nonpayment": {},
-    "suspended_operator": {},
-    "back_online": {},
+    "suspended_nonpayment": {"ends_at": LATER, "amount_cents": 18_000},
+    "suspended_operator": {"suspended_at": AT},
+    "back_online": {"online_at": AT},
     "reduction_scheduled": {"next_agents": 3},
     "reduction_withdrawn": {},
-    "reduction_impossible": {"next_agents": 3},
-    "cancellation_scheduled": {"cancels_at": LATER},
-    "cancellation_withdrawn": {},
-    "cancelled": {"cancelled_at": AT},
+    "reduction_impossible": {"next_agents": 3, "renews_at": LATER},
+    "cancellation_scheduled": {"cancels_at": LATER, "kept_days": 14},
+    "cancellation_withdrawn": {"next_charge_at": LATER},
+    "cancelled": {"cancelled_at": AT, "ready_at": AT, "kept_days": 14},
     "download_ready": {**DOWNLOAD, "deletes_at": LATER},
     "deletion_in_7_days": {"deletes_at": LATER},
     "deletion_in_48_hours": {"deletes_at": LATER},
-    "contact_changed": {"old_email": "old@acme.example", "new_email": "new@acme.example"},
+    "contact_changed": {"old_email": "old@acme.example", "new_email": "new@acme.example", "changed_at": AT},
     "deleted": {"deleted_at": LATER},
     "welcome_back": {},
     "restored": {"taken_at": AT},
     "agents_over_plan": {"used_agents": 11},
 }
 """What each kind is given besides."""
+
+
+LISTED = sorted({*GIVEN} - {"agents_over_plan", "reduction_withdrawn"})
+"""The mails that the product promises."""
 
 
 def facts(kind: str, **changed: object) -> dict[str, object]:
@@ -212,15 +216,31 @@ class TestWhatTheyTell:
         assert "Offline from: Wednesday 25 February 2026, 09:30 UTC" in text
         assert "Next try" not in body("declined", next_try_at=None)
 
-    @pytest.mark.parametrize("kind", ["cancelled", "trial_expired"])
-    def test_the_date_of_the_deletion_is_told_only_when_it_is_known(self, kind: str):
-        assert "preparing a download" in body(kind)
-        known = body(kind, deletes_at=LATER)
-        assert "until Wednesday 25 February 2026, 09:30 UTC. Then it is permanently deleted." in known
-        assert "preparing a download" not in known
+    def test_a_decline_while_an_operator_suspends_does_not_say_that_the_site_is_online(self):
+        assert "still online" in body("declined")
+        text = body("declined", suspends_at=None, next_try_at=None)
+        assert "online" not in text
+        assert "at once" not in text
+
+    def test_a_subscription_in_the_trial_is_stopped_by_the_name_that_the_menu_has_then(self):
+        assert '"End Trial"' in body("subscribed")
+        assert "Cancel Site" not in body("subscribed")
+
+    def test_a_declined_payment_of_a_suspended_site_does_not_say_that_nothing_is_owed(self):
+        assert "owed" not in body("charge_now_declined")
+
+    @pytest.mark.parametrize("kind", LISTED)
+    def test_each_letter_of_the_list_has_a_moment_in_utc(self, kind: str):
+        assert re.search(r"\d\d:\d\d UTC", body(kind))
+
+    @pytest.mark.parametrize("kind", ["cancelled", "trial_expired", "trial_ending", "cancellation_scheduled"])
+    def test_the_days_that_the_data_is_kept_are_those_of_this_customer(self, kind: str):
+        assert "at least 14 days" in body(kind)
+        assert "at least 30 days" in body(kind, kept_days=30)
 
     def test_the_cancellation_of_a_site_that_was_never_ready_promises_no_download(self):
-        text = body("cancelled", trial_ends_at=None)
+        assert "never opened" not in body("cancelled")
+        text = body("cancelled", ready_at=None, deletes_at=LATER)
         assert "download" not in text
         assert "never opened" in text
 

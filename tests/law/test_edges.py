@@ -515,7 +515,7 @@ def test_cancel_now_is_at_once_without_refund_and_names_the_paid_days_given_up()
     lab = at("active").advance(days=10)
     decision = lab.say("cancel")
     assert (lab.site.state, lab.site.online, lab.statuses()) == ("cancelled", False, ["paid"])
-    assert "18 paid days" in decision.message
+    assert "given up: 18 paid days until 2026-02-28" in decision.message
     assert decision.effects[0].kind == "take_offline"
 
 
