@@ -90,7 +90,7 @@ def read(args: tuple[Any, ...]) -> Envelope:
         _check_signature(signed)
         return _checked(raw, Attributes.model_validate(raw))
     except Refused as refusal:
-        fault = refusal
+        fault = refusal.with_traceback(None)  # the frames hold the message, and it would hold them
     except ValidationError as wrong:
         fault = Refused("envelope.malformed", _sentence(wrong))
     except (UnicodeError, RecursionError, ValueError) as wrong:

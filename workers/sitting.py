@@ -99,9 +99,9 @@ class Sitting:
 
     def _decide(self, envelope: Envelope, command: engine.Command, site: engine.Site | None) -> engine.Decision:
         """The door's refusals first, then the law's."""
+        if envelope.fault is not None:
+            return refusal(envelope.fault, site)
         try:
-            if envelope.fault is not None:
-                raise envelope.fault
             _must_be_current(envelope, site)
             return self._judged(envelope, command, site)
         except engine.Refused as refused:

@@ -1,10 +1,14 @@
 """Commands as other systems send them: answered once, refused with a code, and nothing is lost."""
 
+import gc
 import json
+import weakref
 
 import pytest
 
+from engine import Refused
 from tests.world import HOST
+from workers.envelope import read
 
 
 def envelope(**changes):
@@ -79,6 +83,20 @@ def test_a_bad_command_is_refused_with_its_code_and_the_queue_goes_on(world, cha
     (answered,) = world.events("command.answered")
     assert answered["data"]["code"] == code
     assert world.hand_over(envelope(id="order-2"))["outcome"] == "applied"
+
+
+def test_what_a_refused_command_leaves_is_forgotten_without_a_search_for_rings(world):
+    refusals = []
+    gc.collect()
+    gc.disable()
+    try:
+        refusals += [weakref.ref(read(({"source": "tests", "id": "1", "note": "x" * 70_000},)).fault)]
+        world.hand_over({"specversion": "1.0", "source": "tests", "id": "2", "type": "site.pay"})
+        kept = [one for one in gc.get_objects() if isinstance(one, Refused)]
+    finally:
+        gc.enable()
+    assert [one() for one in refusals] == [None]
+    assert kept == []
 
 
 @pytest.mark.parametrize(

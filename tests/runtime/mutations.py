@@ -2,6 +2,7 @@
 
 import json
 import random
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -115,7 +116,11 @@ class Mutations:
         if self.random.random() < 0.2:
             whole.pop(name, None)
         else:
-            whole[name] = self.random.choice(ODD)
+            whole[name] = self._odd()
+
+    def _odd(self) -> Any:
+        """A copy: what is spoiled again is not the list itself."""
+        return deepcopy(self.random.choice(ODD))
 
     def _message_mutated(self, queue: str, redis_id: str, number: int) -> bytes:
         message = self._message(queue, redis_id, [self._envelope(queue, number)])
@@ -128,7 +133,7 @@ class Mutations:
             message["queue_name"] = self.random.choice(QUEUES)
         elif other < 0.3 and isinstance(message.get("options"), dict):
             name = self.random.choice(("redis_message_id", "eta", "retries", "max_retries", "throws", "pipe_target"))
-            message["options"][name] = self.random.choice(ODD)
+            message["options"][name] = self._odd()
         elif other < 0.35:
             message["args"], message["kwargs"] = [], {self.random.choice(("args", "effect_id", "self")): "x"}
         return self._written(message)
