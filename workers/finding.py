@@ -31,7 +31,7 @@ class Finding:
     @property
     def sentence(self) -> str:
         """All of it in one line."""
-        return f"{self.what} is {self.value}" + (f": {self.remedy}" if self.remedy else "")
+        return f"{self.what}: {self.value}" + (f"; {self.remedy}" if self.remedy else "")
 
 
 def well(what: str, value: str) -> Finding:

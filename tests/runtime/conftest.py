@@ -11,9 +11,15 @@ from types import SimpleNamespace
 
 import dramatiq
 import pytest
+from click.testing import CliRunner
 
-from workers import valkey
+from models import clock
+from models import server as database_server
+from models.database import connect as connect_database
+from models.database import reading, writing
+from workers import alive, sound_redis, valkey
 from workers.broker import connect, make_broker
+from workers.cli import main
 
 HERE = Path(__file__).parent
 RUNNER = """
@@ -210,3 +216,63 @@ def brokers(shared_redis):
 @pytest.fixture
 def broker(brokers):
     return brokers()
+
+
+@pytest.fixture
+def own(server, tmp_path):
+    """A Valkey that a test may spoil: a client of it, with its address."""
+    url, _ = server(tmp_path / "own")
+    with sound_redis.connect(url) as client:
+        client.url = url
+        yield client
+
+
+@pytest.fixture
+def beating(world):
+    """A world in which a worker and a clock beat."""
+    alive.beat(world.place.redis, "worker")
+    with writing(world.place.database) as tx:
+        clock.beat(tx, "clock")
+    return world
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """The command line in this process: `run(place's settings, words)` returns the exit code and what was printed."""
+
+    def run(world, *words):
+        environ = {
+            "TENURE_DATA_DIR": str(world.data_dir),
+            "TENURE_TEST_CLOCK": "1",
+            "TENURE_REDIS_URL": world.place.settings.redis_url,
+            "TENURE_DATABASE_URL": world.place.settings.database_url,
+        }
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        done = CliRunner().invoke(main, ["doctor", *words])
+        return done.exit_code, done.stdout
+
+    return run
+
+
+@pytest.fixture
+def postgresql(the_cluster):
+    """A PostgreSQL, whose setting `fsync` a test may change, and a new database in it."""
+    cluster = the_cluster()
+    name = cluster.create()
+    engine = connect_database(cluster.url(name))
+
+    def sync(value):
+        cluster.run(f"ALTER SYSTEM SET fsync = {value}; SELECT pg_reload_conf()")
+
+        def is_set():
+            engine.dispose()
+            with reading(engine) as tx:
+                return database_server.settings(tx)["fsync"] == value
+
+        until(is_set)
+
+    yield engine, sync, cluster, name
+    sync("off")
+    engine.dispose()
+    cluster.drop(name)
