@@ -5,24 +5,63 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlmodel import SQLModel
 
-from models import backup, breaker, clock, counter, dead, deletion, effect, event, money, receipt, safety, site, timer
+from models import (
+    backup,
+    breaker,
+    clock,
+    counter,
+    dead,
+    deletion,
+    effect,
+    event,
+    floor,
+    money,
+    receipt,
+    safety,
+    site,
+    timer,
+)
 from models.database import one_at_a_time, writing
 
-ROOMS = (backup, breaker, clock, counter, dead, deletion, effect, event, money, receipt, safety, site, timer)
+ROOMS = (backup, breaker, clock, counter, dead, deletion, effect, event, floor, money, receipt, safety, site, timer)
 METADATA = SQLModel.metadata
 
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+OLDEST = "0005"
+"""The oldest code that can live with this schema: while hosts are replaced one by one, it runs beside the new.
+
+A migration therefore only adds, and gives what it adds a default. One that takes away or changes what the code before
+it needs must raise this number; then older code refuses to start, and everything has to be stopped for the migration.
+"""
+
 
 def migrate(engine: Engine) -> None:
-    """Bring the database to the newest schema; running it twice changes nothing."""
+    """Bring the database to the newest schema; running it twice changes nothing.
+
+    Raises ValueError for a schema that is newer than this code understands.
+    """
     with writing(engine) as tx:
         if tx.dialect.name == "postgresql":
             tx.execute(text("SET LOCAL statement_timeout = 0"))  # a large table takes as long as it takes
         one_at_a_time(tx, "migrate")
-        if current(tx) != head():
+        found = current(tx)
+        if found is None or found < head():
             _upgrade(tx)
+            floor.say(tx, OLDEST)
+        elif (why := unfit(tx)) is not None:
+            raise ValueError(why)
+
+
+def unfit(tx: Connection) -> str | None:
+    """Why this code can't run on the schema that is there, with the remedy; None when it can."""
+    found, ours = current(tx), head()
+    if found is None or found < ours:
+        return f"the database has schema {found}, this code needs {ours}: run `tenure migrate`"
+    if found > ours and (floor.oldest(tx) or found) > ours:
+        return f"the database has schema {found}, which code of {ours} does not understand: install the newer version"
+    return None
 
 
 def current(tx: Connection) -> str | None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.newer_schema import bring_a_newer_schema
 from tests.postgres.crowd import Crowd
 from tests.postgres.hosts import Hosts
 
@@ -34,6 +35,7 @@ def live_with(hosts, size):
     crowd.hear("subscribe", "subscribes", **CARD)
     crowd.live_on("2d")
     crowd.ask("cancel", "leaves")
+    bring_a_newer_schema(hosts.place)
     hosts.kill("clock", 0)
     hosts.add("worker")
     crowd.hear("cancel", "leaves")
