@@ -11,6 +11,7 @@ from models.clock import engine_now, is_test, machine_now, move
 from models.columns import stamp
 from models.database import reading, writing
 from workers import announce
+from workers.crash import reached
 from workers.errors import HELD
 from workers.send import WaitOverError
 from workers.workplace import Workplace
@@ -78,6 +79,8 @@ def _go_to(place: Workplace, moment: datetime) -> None:
     with writing(place.database) as tx:
         move(tx, moment)
         effect.ready_for_new_moment(tx, machine_now())
+        reached("advance.moving")
+    reached("advance.moved")
     announce.ring(place)
 
 

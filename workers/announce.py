@@ -59,6 +59,7 @@ def effects(place: Workplace, wanted: Iterable[Wanted]) -> None:
         for queue, ids in by_queue.items():
             reached("announce.sending")
             place.broker.announce(queue, ids)
+            reached("announce.sent")
     except RedisError as lost:
         log.warning("failed", error=f"effects were not announced, the sweep will do it: {lost}")
 
@@ -155,6 +156,7 @@ def _fill_again(place: Workplace) -> None:
     """Publish the last 24 h again, with the same ids. The database first: then a crash in between loses nothing."""
     with writing(place.database) as tx:
         again = event.send_again(tx, engine_now(tx) - LAST_DAY)
+        reached("refill.marking")
     reached("refill.marked")
     if again:
         log.warning("alarm", error=f"{STREAM} was empty: the {again} events of the last 24 h are published again")

@@ -13,6 +13,7 @@ from dramatiq.common import dq_name
 from dramatiq.errors import ConnectionClosed
 
 from workers import message as messages
+from workers.crash import reached
 from workers.logs import log
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ class BellConsumer(Consumer):
 
     def ack(self, message: MessageProxy) -> None:
         """Say that a message is done."""
+        reached("message.acking")
         self._settle(self.broker.do_ack, message)
+        reached("message.acked")
 
     def nack(self, message: MessageProxy) -> None:
         """Put a message that failed for good into the dead-letter queue, or back if its retry could not be enqueued."""
@@ -74,6 +77,7 @@ class BellConsumer(Consumer):
             self.broker.put_back.discard(redis_id)
             return
         self._settle(self.broker.do_nack, message)
+        reached("queue.nacked")
         failure = message._exception  # noqa: SLF001 - Dramatiq keeps it nowhere else
         self._report(redis_id.encode(), message.encode(), f"failed for good: {type(failure).__name__}: {failure}")
 
@@ -139,6 +143,7 @@ class BellConsumer(Consumer):
         """Dead-letter it. Let go first: if Redis is away just now, `_keep_up` brings the message back."""
         self._let_go(redis_id)
         self.broker.do_nack(self.queue_name, redis_id)
+        reached("queue.buried")
         self._report(redis_id, raw, reason)
 
     def _report(self, redis_id: bytes, raw: bytes, reason: str) -> None:

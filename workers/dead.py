@@ -14,6 +14,7 @@ from models.clock import engine_now, machine_now
 from models.columns import stamp
 from models.database import reading, writing
 from workers import announce
+from workers.crash import reached
 from workers.logs import log
 from workers.workplace import Workplace
 
@@ -32,6 +33,8 @@ def keep(place: Workplace, queue: str, redis_id: str, raw: bytes, reason: str) -
     try:
         with writing(place.database) as tx:
             kept = f"{kept}; tenure dead retry {dead.add(tx, queue, reason, text, machine_now())}"
+            reached("dead.keeping")
+        reached("dead.kept")
     except SQLAlchemyError as wrong:
         kept = f"{kept}; it is in {queue}.XQ only: {str(wrong).splitlines()[0]}"
     log.error("gave_up", code="message.dead", error=kept)
@@ -71,6 +74,8 @@ def retry(place: Workplace, dead_id: str) -> None:
         row = effect.revive_one(tx, dead_id)
         if row is None:
             raise NoSuchDeadError(f"nothing that gave up has the id {dead_id!r}; `tenure dead list` shows all")
+        reached("dead.reviving")
+    reached("dead.revived")
     announce.effects(place, [row])
 
 
@@ -85,8 +90,10 @@ def _enqueue_again(place: Workplace, dead_id: str) -> None:
     pipeline.hset(f"dramatiq:{queue}.msgs", redis_id, _anew(row.body, queue, redis_id))
     pipeline.rpush(f"dramatiq:{queue}", redis_id)
     pipeline.execute()
+    reached("dead.enqueued")
     with writing(place.database) as tx:
         dead.take(tx, dead_id)
+    reached("dead.taken")
 
 
 def _anew(body: str, queue: str, redis_id: str) -> str:
@@ -113,6 +120,8 @@ def drop(place: Workplace, dead_id: str) -> None:
             found = effect.drop(tx, dead_id, engine_now(tx))
         if not found:
             raise NoSuchDeadError(f"nothing that gave up has the id {dead_id!r}; `tenure dead list` shows all")
+        reached("dead.dropping")
+    reached("dead.dropped")
 
 
 def _must_not_be_awaited(tx: Connection, effect_id: str) -> None:

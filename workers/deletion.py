@@ -13,6 +13,7 @@ from models.columns import stamp
 from models.database import reading, writing
 from models.record import tell
 from workers import announce
+from workers.crash import reached
 from workers.logs import log
 from workers.settings import Settings
 from workers.workplace import Workplace
@@ -94,6 +95,8 @@ def pause(place: Workplace) -> None:
     """Let no deletion through until somebody resumes."""
     with writing(place.database) as tx:
         breaker.turn(tx, "paused", "paused by an operator", engine_now(tx))
+        reached("breaker.pausing")
+    reached("breaker.paused")
     log.warning("paused", error="deletions are paused by an operator")
 
 
@@ -110,6 +113,8 @@ def resume(place: Workplace, confirmed: int) -> None:
         breaker.turn(tx, "released" if planned else "closed", "released by an operator", now, budget=planned)
         timer.ask_again(tx, "delete", now)
         effect.ask_again(tx, "delete", machine_now())
+        reached("breaker.resuming")
+    reached("breaker.resumed")
     announce.ring(place)
 
 

@@ -36,6 +36,7 @@ def delete(place: Workplace, work: Work) -> Report:
     left = [*place.host.remains(site.id), *place.downloads.remains(site.id), *place.vault.remains(site.id)]
     if left:
         raise Temporary(f"{len(left)} things are left after the deletion, {left[0]} first; they are removed again")
+    reached("delete.proved")
     forget_others(place, site.id)
     _say_deleted(place, work)
     reached("delete.said")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workers.content import Removed, Snapshot
+from workers.crash import reached
 from workers.durable import explained
 from workers.errors import Permanent, Temporary
 from workers.storeroom import Storeroom
@@ -38,6 +39,7 @@ class Downloads:
             with self._room.adding(site_id, export_id) as file:
                 write_zip(file, snapshot, export_id)
             self._check_new(site_id, export_id)
+            reached("export.read_back")
         return self._found(site_id, export_id)
 
     def remove(self, site_id: str, export_id: str) -> Removed:

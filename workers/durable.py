@@ -8,6 +8,7 @@ from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
 from workers.content import Removed
+from workers.crash import reached
 from workers.errors import Temporary
 
 OURS = 0o700
@@ -39,6 +40,7 @@ def write_whole(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        reached("marker.drafted")
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -40,12 +40,12 @@ def run(place: Workplace, effect_id: str) -> None:
     work = _claim(place, effect_id)
     if work is None:
         return
-    reached("effect.claimed")
+    reached("effect.claimed", work.row.kind)
     started = time.monotonic()
     try:
         with keeping(place, work.row):
             report = _act(place, work)
-        reached("effect.acted")
+        reached("effect.acted", work.row.kind)
         ours, decisions = _done(place, work, report)
     except Exception as wrong:  # noqa: BLE001 - whatever it is, it is tried so often and then shown to operators
         _not_done(place, work, wrong, started)
@@ -76,7 +76,7 @@ def _claim_of_site(place: Workplace, known: Any, tx: Connection, site: engine.Si
         raise LookupError(f"effect {known.id} belongs to site {known.site_id}, which is not there")
     now = engine_now(tx)
     row = effects.claim(tx, known.id, machine_now(), place.lease)
-    reached("effect.claiming")
+    reached("effect.claiming", known.kind)
     return None if row is None else Work(row, site, now)
 
 
@@ -92,7 +92,7 @@ def _settle(
     now = engine_now(tx)
     ours = effects.settle(tx, work.row.id, work.row.fence, "done", now)
     decisions = _report(tx, place, work, report, now) if ours else []
-    reached("effect.settling")
+    reached("effect.settling", work.row.kind)
     return ours or _was_settled(tx, work), decisions
 
 
@@ -164,6 +164,7 @@ def _not_done(place: Workplace, work: Work, wrong: Exception, started: float) ->
     gives_up = isinstance(wrong, Permanent) or (work.row.attempt >= MOST_ATTEMPTS and not held)
     again = None if gives_up else machine_now() + (LONGEST_BACKOFF if held else backoff(work.row.attempt))
     ours, decisions = alone_with(place, work.site.id, partial(_give_back, place, work, error, again, held))
+    reached("effect.gave_up" if gives_up else "effect.put_off")
     word = "gave_up" if gives_up else "held" if held else "failed"
     narrate.effect(word, work.row, work.site, _ms(started), error=error, again=again)
     if not isinstance(wrong, KNOWN):
@@ -189,7 +190,7 @@ def _give_back(
         ours = effects.put_off(tx, work.row.id, work.row.fence, again, error, counted=not held)
         if ours and not held:
             _tell(tx, work, "effect.failed", _failure(work, error), now)
-    reached("effect.putting_off")
+    reached("effect.giving_up" if again is None else "effect.putting_off")
     return ours, decisions
 
 
@@ -238,13 +239,13 @@ def _tell(tx: Connection, work: Work, kind: str, data: dict[str, Any], now: date
 
 def _after(place: Workplace, work: Work, decisions: list[engine.Decision], *, ours: bool) -> None:
     """Wake whoever has work now: new effects, those that waited behind this one, the stream."""
-    reached("effect.settled")
+    reached("effect.settled", work.row.kind)
     if not ours:
         make_good(place, work)
     for decision in decisions:
         announce.effects(place, decision.effects)
     announce.next_of_site(place, work.site.id)
-    reached("effect.announced")
+    reached("effect.announced", work.row.kind)
     announce.events(place)
 
 

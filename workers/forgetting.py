@@ -9,6 +9,7 @@ from models import person
 from models import site as sites
 from models.database import reading, writing
 from workers.announce import STREAM
+from workers.crash import reached
 from workers.errors import Temporary
 from workers.logs import log
 from workers.workplace import Workplace
@@ -31,10 +32,14 @@ def forget_others(place: Workplace, site_id: str) -> None:
     if known:
         words = [address.lower().encode() for address in known]
         _forget_messages(place, words)
+        reached("forget.messages")
         _forget_events(place, words)
+        reached("forget.events")
     with writing(place.database) as tx:
         sites.find(tx, site_id)  # its lock: nothing is written about the site meanwhile
         person.forget(tx, site_id, known)
+        reached("forget.masking")
+    reached("forget.masked")
 
 
 def forget_address(place: Workplace, site_id: str) -> None:
@@ -44,9 +49,12 @@ def forget_address(place: Workplace, site_id: str) -> None:
     """
     with writing(place.database) as tx:
         person.forget_address(tx, site_id)
+    reached("forget.address")
     if not person.erase(place.database):
         raise Temporary("the database's log could not be emptied: a long reader stands in the way")
+    reached("forget.erased")
     _rewrite(place)
+    reached("forget.rewritten")
 
 
 def _forget_messages(place: Workplace, words: list[bytes]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dramatiq.broker import MessageProxy
 
 from workers.consumer import BellConsumer, away_means_closed
+from workers.crash import reached
 from workers.errors import AWAY as DATABASE_AWAY
 from workers.logs import log
 
@@ -58,11 +59,13 @@ class Intake(BellConsumer):
 
     def _judge(self, batch: list[MessageProxy]) -> None:
         started = time.monotonic()
+        reached("queue.fetched")
         try:
             outcomes = self.take([message.args for message in batch])
         except DATABASE_AWAY as away:
             self._wait_and_give_back(batch, away)
             return
+        reached("queue.judged")
         self.failures = 0
         self._resize(time.monotonic() - started)
         failed = [(message, one) for message, one in zip(batch, outcomes, strict=True) if isinstance(one, Exception)]
@@ -94,11 +97,13 @@ class Intake(BellConsumer):
                 self.broker.ack_all(self.queue_name, redis_ids)
         finally:
             self.held.difference_update(redis_id.encode() for redis_id in redis_ids)
+        reached("queue.acked")
 
     def _fail(self, message: MessageProxy, wrong: Exception) -> None:
         """Dramatiq's way of a message that failed: a later retry, or the dead letters."""
         log.error("failed", code="command.failed", error=f"message {message.message_id}", exc_info=wrong)
         self.broker.emit_after("process_message", message, exception=wrong)
+        reached("queue.retried")
         if message.failed:
             self.nack(message)
         else:

@@ -3,6 +3,7 @@
 import engine
 from models import site as sites
 from models.database import reading
+from workers.crash import reached
 from workers.work import Work
 from workers.workplace import Workplace
 
@@ -11,6 +12,7 @@ ACCESS = {"bring_online", "take_offline", "set_agent_limit", "restore"}
 
 def make_good(place: Workplace, work: Work) -> None:
     """Tell the host once more what holds now, and take away what was put down for a site that is deleted."""
+    reached("late.lost")
     with reading(place.database) as tx:
         site = sites.find(tx, work.site.id)
     if site is None:
@@ -18,8 +20,10 @@ def make_good(place: Workplace, work: Work) -> None:
     if site.state == "deleted":
         place.downloads.remove_all(site.id)
         place.vault.remove_all(site.id)
+        reached("late.taken_away")
     elif work.row.kind in ACCESS and site.ready_at is not None and site.state != "deleting":
         _entitle(place, site, work.row.id)
+        reached("late.made_good")
 
 
 def _entitle(place: Workplace, site: engine.Site, key: str) -> None:

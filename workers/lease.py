@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from models.clock import machine_now
 from models.database import writing
 from models.effect import extend_lease
+from workers.crash import reached
 from workers.logs import log
 from workers.workplace import Workplace
 
@@ -37,6 +38,8 @@ def _keep(place: Workplace, row: Any, over: Event) -> None:
         try:
             with writing(place.database) as tx:
                 kept = extend_lease(tx, row.id, row.fence, machine_now() + place.lease)
+                reached("lease.extending")
+            reached("lease.extended")
         except SQLAlchemyError as wrong:
             log.warning("failed", effect=row.kind, effect_id=row.id, error=f"the lease was not extended: {wrong}")
             continue

@@ -10,6 +10,7 @@ from models import site as sites
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
 from models.record import tell
+from workers.crash import reached
 from workers.errors import Permanent, Temporary
 from workers.saving import about, save
 from workers.work import Report, Work
@@ -37,6 +38,7 @@ def _must_be_possible(work: Work) -> None:
 def _keep_what_is_there(place: Workplace, work: Work) -> None:
     """Each try makes a safety backup of its own: users go on writing between two tries."""
     row = save(place, work, "safety")
+    reached("restore.saved")
     with writing(place.database) as tx:
         sites.find(tx, work.site.id)  # its lock: the events of a site are written one after the other
         _must_be_ours(effects.extend_lease(tx, work.row.id, work.row.fence, machine_now() + place.lease))
@@ -51,12 +53,15 @@ def _keep_what_is_there(place: Workplace, work: Work) -> None:
             cause=work.row.cause_id,
             correlation_id=work.row.correlation_id,
         )
+        reached("restore.keeping")
+    reached("restore.kept")
 
 
 def _swap_in(place: Workplace, work: Work) -> None:
     site_id = work.site.id
     into = place.host.beside(site_id)
     place.vault.extract(site_id, work.args["backup"], into)
+    reached("restore.unpacked")
     with writing(place.database) as tx:
         _must_be_ours(effects.extend_lease(tx, work.row.id, work.row.fence, machine_now() + place.lease))
     place.host.replace(site_id, into, key=work.row.id)
@@ -74,4 +79,5 @@ def _entitle(place: Workplace, work: Work) -> None:
     if site is None:
         raise Permanent(f"{work.site.id} is not known any more")
     place.host.set_agent_limit(site.id, site.agents_allowed, key=work.row.id)
+    reached("restore.entitling")
     (place.host.bring_online if site.online else place.host.take_offline)(site.id, key=work.row.id)

@@ -5,6 +5,7 @@ from models import backup
 from models import effect as effects
 from models import site as sites
 from models.database import reading
+from workers.crash import reached
 from workers.errors import Permanent, Temporary
 from workers.logs import log
 from workers.work import Facts, Report, Work
@@ -31,7 +32,9 @@ def save(place: Workplace, work: Work, purpose: str) -> Facts:
     backup_id = name_of(work, work.row.fence)
     with place.host.snapshot(work.site.id) as snapshot:
         place.vault.save(work.site.id, backup_id, snapshot)
+    reached("backup.saved")
     stored = place.vault.verify(work.site.id, backup_id)
+    reached("backup.read_back")
     return {
         "id": backup_id,
         "bytes": stored.bytes,
@@ -74,9 +77,11 @@ def prune(place: Workplace, work: Work, new: Facts) -> tuple[str, ...]:
 
 def _is_removed(place: Workplace, work: Work, backup_id: str) -> bool:
     """A store that can't remove is no reason to lose a good night: the next one tries again."""
+    reached("backup.pruning")
     try:
         place.vault.remove(work.site.id, backup_id)
     except (Permanent, Temporary, OSError) as wrong:
         log.warning("failed", site=work.site.host, site_id=work.site.id, effect_id=work.row.id, error=str(wrong))
         return False
+    reached("backup.pruned")
     return True

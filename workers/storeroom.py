@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from workers.content import Removed, checked_item, checked_site
+from workers.crash import reached
 from workers.durable import check_writable, explained, make_folder, remove, sync
 from workers.errors import Permanent
 
@@ -41,7 +42,9 @@ class Storeroom:
                     yield file
                     file.flush()
                     os.fsync(file.fileno())
+                reached("store.drafted", self.root.name)
                 draft.replace(place)
+                reached("store.placed", self.root.name)
             finally:
                 draft.unlink(missing_ok=True)
             sync(place.parent)

@@ -169,6 +169,8 @@ def _put_off_the_oldest(place: Workplace, wrong: Exception) -> int:
         now = engine_now(tx)
         dues = timer.claim_due(tx, now, 1)
         timer.put_off(tx, [(due.site.id, due.kind, now + place.policy.held_retry) for due in dues])
+        reached("timer.putting_off")
+    reached("timer.put_off")
     for due in dues:
         error = f"this timer failed and is asked again in an hour: {_sentence(wrong)}"
         log.error("alarm", site_id=due.site.id, command=f"site.{due.kind}", due=due.due_at, error=error, exc_info=wrong)

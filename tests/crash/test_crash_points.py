@@ -2,198 +2,130 @@
 
 import os
 import random
-import re
-import traceback
-from collections import Counter
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+import shutil
+import subprocess
+import tempfile
+from functools import partial
 from pathlib import Path
-from typing import Any
-from uuid import UUID
 
 import pytest
 import redis
 
-from models import effect, event, money, receipt
-from models.clock import machine_now, move
-from models.database import reading, writing
-from tests.world import World
-from workers import command, crash, deletion
-from workers import timer as timers
+from tests.cluster import Databases
+from tests.crash.ends import one_life
+from tests.crash.lives import LIVES
+from tests.crash.mortal import Killer, dies
+from tests.live_engine import until
+from workers import crash, valkey
 
-BEGIN = datetime(2040, 1, 1, tzinfo=UTC)
-KILLED = 137
-SETTINGS = {"LEASE_SECONDS": "0.05", "TRIAL_DAYS": "3"}
-SITE = UUID(int=7)
-"""The hour of the nightly backup follows from it, so it is the same in every life."""
+MEMORY = Path("/dev/shm")
+"""A death is no power cut: what was written stays, so the disk need not be waited for."""
 
-STEPS: tuple[tuple[float, str, dict[str, Any]], ...] = (
-    (0, "start_trial", {"account": "acme", "email": "owner@acme.example"}),
-    (1, "subscribe", {"agents": 7, "payment_method": "pm_visa"}),
-    (4, "change_plan", {"agents": 9}),
-    (4.5, "back_up", {}),
-    (5, "cancel", {}),
-    (6, "export", {}),
-)
-END = 21
-
-
-@dataclass
-class Killer:
-    """Dies at the n-th time that a point is reached, and counts them all until then."""
-
-    point: str | None = None
-    occurrence: int = 0
-    seen: Counter[str] = field(default_factory=Counter)
-
-    def __call__(self, point: str) -> None:
-        self.seen[point] += 1
-        if point == self.point and self.seen[point] == self.occurrence:
-            os._exit(KILLED)
-
-
-def live(world: World) -> None:
-    """A whole life; begun again after a death, its producer asks again with the same ids."""
-    go_to(world, 0)
-    for day, kind, data in STEPS:
-        go_to(world, day)
-        said = world.send(kind, key=f"{kind}-1", **data)
-        if kind == "subscribe" and not said["duplicate"]:
-            world.place.redis.delete("tenure:events")
-            world.sweep()
-    go_to(world, END)
-    while world.open_effects() or world.unsent():
-        recover(world)
-
-
-def go_to(world: World, day: float) -> None:
-    moment = BEGIN.timestamp() + day * 86_400
-    if world.now < BEGIN:
-        with writing(world.place.database) as tx:
-            move(tx, BEGIN)
-    recover(world)
-    world.advance(seconds=moment - world.now.timestamp())
-
-
-def recover(world: World) -> None:
-    """What a restart and the sweeps do in half a minute, at once: leases end, retries come, all is offered again."""
-    unfinished = effect.EFFECTS.update().where(effect.EFFECTS.c.status.in_(effect.UNFINISHED))
-    long_ago = machine_now() - timedelta(minutes=1)
-    with writing(world.place.database) as tx:
-        tx.execute(unfinished.values(announced_at=long_ago))
-        tx.execute(unfinished.where(effect.EFFECTS.c.leased_until.is_not(None)).values(leased_until=long_ago))
-    world.place.redis.delete("tenure:publisher")
-    world.retry_now()
-    world.fire()
-
-
-def end_of(world: World) -> dict[str, Any]:
-    """All that must be the same whether or not somebody died, without what is random."""
-    site_id = world.show()["id"]
-    with reading(world.place.database) as tx:
-        invoices = [(row.number, row.status, row.reason, row.amount_cents) for row in money.invoices_of(tx, site_id)]
-        effects = Counter((without_ids(row.id), row.status) for row in effect.of_site(tx, site_id))
-        events = tx.execute(event.EVENTS.select().where(event.EVENTS.c.type != "command.answered")).all()
-        kinds = Counter(row.type for row in events if row.type != "effect.failed")
-        moves = [(row.type, row.from_state, row.to_state, row.outcome) for row in receipt.history(tx, site_id)]
-    return {
-        "state": world.state(),
-        "charges": Counter((line["amount_cents"], line["key"].replace(site_id, "")) for line in world.charges()),
-        "mails": Counter(without_ids(mail["X-Tenure-Key"].replace(site_id, "")) for mail in world.mails()),
-        "invoices": invoices,
-        "effects": effects,
-        "events": kinds,
-        "published": Counter(kinds) == Counter(published(world)),
-        "moves": Counter(moves),
-        "left": deletion.remains(world.place, site_id),
-        "deletions": deletion.verify(world.place)["receipts"],
-        "open": (world.open_effects(), world.unsent(), timers.fire_due(world.place)),
-    }
-
-
-def published(world: World) -> Counter[str]:
-    """What the stream has, each id once: it may have some twice."""
-    kinds = {body["id"]: body["type"] for body in world.events()}
-    return Counter(kind for kind in kinds.values() if kind not in {"command.answered", "effect.failed"})
-
-
-def without_ids(text: str) -> str:
-    return re.sub(r"[0-9a-f]{16,}|site_[0-9a-f]+", "…", text)
-
-
-def one_life(folder: Path, url: str, database: dict[str, str], killer: Killer | None = None) -> dict[str, Any]:
-    world = World(folder, url, **SETTINGS, **database)
-    crash.hooks[:] = [killer] if killer else []
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(command, "uuid7", lambda: SITE)
-            live(world)
-        crash.hooks.clear()
-        return end_of(world)
-    finally:
-        crash.hooks.clear()
-        world.close()
-
-
-def dies_at(folder: Path, url: str, database: dict[str, str], point: str, occurrence: int) -> bool:
-    """Live in a forked process that is gone at the point, whatever it was doing."""
-    child = os.fork()
-    if child == 0:
-        try:
-            one_life(folder, url, database, Killer(point, occurrence))
-        except BaseException:  # noqa: BLE001 - it is a process of its own
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == KILLED
+ONCE_IS_CHANCE = {"lease.extending", "lease.extended"}
+"""Reached as often as an act takes long; certainly once."""
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, valkey_url):
-    """The end of a life in which nobody died, and how often it reached each point."""
-    with redis.Redis.from_url(valkey_url) as client:
-        client.flushall()
+def disk():
+    """A folder for all lives, in memory where there is such a place."""
+    folder = Path(tempfile.mkdtemp(dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def server(disk):
+    """A Valkey of these tests' own."""
+    url, command = valkey.prepare(disk / "valkey")
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
+    until(lambda: valkey.answers(url))
+    yield url
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(disk, server):
+    """For each life its end when nobody dies, and how often it reaches each point."""
+    return {name: undisturbed_life(name, disk / f"undisturbed {name}", server) for name in LIVES}
+
+
+def undisturbed_life(name, folder, url):
     killer = Killer()
-    return one_life(tmp_path_factory.mktemp("undisturbed"), valkey_url, {}, killer), killer.seen
+    return one_life(name, emptied(folder, url), url, {}, killer), killer.seen
 
 
-def test_an_undisturbed_life_reaches_every_point(undisturbed):
-    end, seen = undisturbed
-
-    assert end["state"] == "deleted"
-    assert set(seen) <= set(crash.POINTS)
-    assert set(crash.POINTS) - set(seen) <= {"effect.putting_off", "sweep.marked"}
-
-
-def lives_on(point, occurrence, undisturbed, folder, url, database):
-    end, _ = undisturbed
-    assert dies_at(folder, url, database, point, occurrence)
-    found = one_life(folder, url, database)
-    for name, was in end.items():
-        assert found[name] == was, name
+def emptied(folder, url):
+    shutil.rmtree(folder, ignore_errors=True)
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+    return folder
 
 
-ON_THE_WAY = [point for point in crash.POINTS if point not in {"effect.putting_off", "sweep.marked"}]
-"""Points that a life passes in which nothing fails; the two others are passed by a second life, after a death."""
+def test_there_are_more_than_150_points_and_the_lives_pass_every_one_and_no_other(undisturbed):
+    seen = {point for _, seen in undisturbed.values() for point in seen}
 
-OFTEN = ("command.committed", "effect.claimed", "effect.acted", "effect.settling", "effect.settled", "timer.committed")
-"""Points at which the first time matters as well."""
-
-
-@pytest.mark.parametrize("point", ON_THE_WAY)
-def test_a_death_at_a_point_changes_nothing_in_the_end(point, undisturbed, tmp_path, redis_url, databases):
-    lives_on(point, (undisturbed[1][point] + 1) // 2, undisturbed, tmp_path / "data", redis_url, databases())
+    assert len(set(crash.POINTS)) == len(crash.POINTS) > 150
+    assert seen == set(crash.POINTS)
 
 
-@pytest.mark.parametrize("point", OFTEN)
-def test_a_death_at_the_first_of_many_changes_nothing_in_the_end(point, undisturbed, tmp_path, redis_url, databases):
-    lives_on(point, 1, undisturbed, tmp_path / "data", redis_url, databases())
+def pytest_generate_tests(metafunc):
+    """Every point on SQLite, a seeded third of them on PostgreSQL too; `--database` chooses all on one."""
+    asked = metafunc.config.getoption("database") or "some"
+    third = sorted(random.Random(5).sample(crash.POINTS, len(crash.POINTS) // 3), key=crash.POINTS.index)
+    some = {"sqlite": crash.POINTS, "postgresql": third}
+    given = some if asked == "some" else dict.fromkeys(("sqlite", "postgresql"), crash.POINTS)
+    kinds = [kind for kind in given if asked in {kind, "both", "some"}]
+    if "point" in metafunc.fixturenames:
+        metafunc.parametrize(("kind", "point"), [(kind, point) for kind in kinds for point in given[kind]])
+    elif "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", kinds)
+
+
+@pytest.fixture
+def database(kind, the_cluster):
+    """Makes databases of one kind: `{}`, or their address as settings."""
+    made = Databases(the_cluster() if kind == "postgresql" else None)
+    yield made
+    made.drop()
+
+
+def lives_on(name, deaths, end, folder, url, database):
+    """Die at each of the points in turn, each time in what is left of the life; the end is as if nobody had."""
+    settings = database()
+    died = [dies(partial(one_life, name, folder, url, settings), Killer(*death)) for death in deaths]
+    found = one_life(name, folder, url, settings)
+    for what, was in end.items():
+        assert found[what] == was, (what, deaths)
+    return died
+
+
+def test_a_death_at_a_point_changes_nothing_in_the_end(point, undisturbed, disk, server, database):
+    """In the shortest life that has the point, at the middle one of its times; once in a while at the first."""
+    name, (end, seen) = next((name, told) for name, told in undisturbed.items() if point in told[1])
+    middle = 1 if point in ONCE_IS_CHANCE else (seen[point] + 1) // 2
+
+    assert lives_on(name, [(point, middle)], end, emptied(disk / "life", server), server, database) == [True]
 
 
 @pytest.mark.long
-def test_a_death_at_any_time_a_point_is_reached_changes_nothing_in_the_end(undisturbed, tmp_path, redis_url, databases):
-    pairs = sorted((point, time) for point in ON_THE_WAY for time in range(1, undisturbed[1][point] + 1))
-    for number, (point, occurrence) in enumerate(random.Random(5).sample(pairs, 100)):
-        with redis.Redis.from_url(redis_url) as client:
-            client.flushall()
-        lives_on(point, occurrence, undisturbed, tmp_path / str(number), redis_url, databases())
+def test_two_deaths_anywhere_in_a_life_change_nothing_in_the_end(undisturbed, disk, server, database):
+    """A hundred seeded pairs; the second death comes soon after the restart, if there is still such a moment."""
+    chance = random.Random(5)
+    moments = [
+        (name, point, at) for name, (_, seen) in undisturbed.items() for point in seen for at in times(seen, point)
+    ]
+    second = 0
+    for name, point, at in chance.sample(sorted(moments), 100):
+        end, seen = undisturbed[name]
+        again = chance.choice(sorted(seen))
+        deaths = [(point, at), (again, chance.choice(times(seen, again)[:3]))]
+        died = lives_on(name, deaths, end, emptied(disk / "life", server), server, database)
+        assert died[0], deaths
+        second += died[1]
+    assert second > 50
+
+
+def times(seen, point):
+    return range(1, 2 if point in ONCE_IS_CHANCE else seen[point] + 1)

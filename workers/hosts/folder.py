@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.content import DATABASE, Removed, Snapshot, checked_site
+from workers.crash import reached
 from workers.durable import check_writable, explained, make_folder, remove, sync, sync_tree
 from workers.errors import Permanent, Temporary
 from workers.hosts import marker
@@ -40,10 +41,13 @@ class FolderHost:
             new = self._beside(site_id, "new")
             remove(new)
             make_folder(new / "attachments")
+            reached("provision.begun")
             make_helpdesk(new / DATABASE, email)
             marker.write(new, Marker(site_id, hostname, online=False, agents=agents))
             sync_tree(new)
+            reached("provision.built")
             new.rename(live)
+            reached("provision.named")
             sync(self._root)
 
     def bring_online(self, site_id: str, *, key: str) -> None:  # noqa: ARG002
@@ -72,6 +76,7 @@ class FolderHost:
         with self._scratch(site_id) as scratch:
             with explained(live):
                 snapshot = FolderSnapshot(site_id, live, scratch)
+            reached("snapshot.taken")
             yield snapshot
 
     def beside(self, site_id: str) -> Path:
@@ -95,10 +100,13 @@ class FolderHost:
                 remove(restore / marker.NAME)
                 marker.write(restore, replace(mark, replaced=key))
                 sync_tree(restore)
+                reached("restore.swapping")
                 self._swap(site_id, restore, live)
+                reached("restore.swapped")
             remove(folder)
             remove(restore)
             remove(self._beside(site_id, "before"))
+            reached("restore.replaced")
 
     def is_replaced(self, site_id: str, *, key: str) -> bool:
         """Whether the last content that was swapped in came with this key."""
@@ -114,6 +122,7 @@ class FolderHost:
                 marker.read(live, site_id)
                 live.rename(gone)
                 sync(self._root)
+                reached("delete.set_aside")
                 removed += remove(gone)
             if removed.files:
                 sync(self._root)

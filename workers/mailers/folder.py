@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
 
+from workers.crash import reached
 from workers.durable import check_writable, explained, make_folder, sync
 from workers.mailer import Mail, digest, message
 from workers.settings import mask
@@ -45,6 +46,7 @@ class Folder:
         with (self._names / "lock").open("ab") as lock:
             take_turn(lock)
             target = self._outbox / self._name(mail)
+            reached("mail.named")
             if not target.exists():
                 sync(self._names)
                 _publish(target, raw)
@@ -62,5 +64,7 @@ def _publish(target: Path, raw: bytes) -> None:
     part = target.with_name(f".{target.name}.part")
     part.write_bytes(raw)
     sync(part)
+    reached("mail.drafted")
     part.rename(target)
+    reached("mail.published")
     sync(target.parent)

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from workers.crash import reached
 from workers.durable import sync
 from workers.errors import Temporary, Unknown
 
@@ -40,7 +41,9 @@ class Book:
         raw = json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         try:
             _write(file.fileno(), raw)
+            reached("book.written")
             self._settle(file)
+            reached("book.settled")
         except OSError as wrong:
             _take_back(file.fileno(), self._end, wrong)
             raise Temporary(f"{self.path} could not be written ({wrong}): nothing was booked; make room") from wrong

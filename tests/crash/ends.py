@@ -1,0 +1,97 @@
+"""What must be the same at the end of a life, whether or not somebody died in it."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from models import backup, effect, money, receipt
+from models.database import reading
+from tests.crash.lives import LIVES, SETTINGS
+from tests.crash.mortal import Killer, Mortal
+from workers import command, crash, dead, deletion
+from workers import timer as timers
+from workers.hosts import marker
+
+SITE = UUID(int=7)
+"""The hour of the nightly backup follows from it, so it is the same in every life."""
+
+OFTEN = {"command.answered", "effect.failed"}
+"""Events that may be told once more: a producer that asks again, a try that was cut off."""
+
+
+def one_life(name: str, folder: Path, url: str, database: dict[str, str], killer: Killer | None = None) -> Any:
+    """Live it, or what is left of it, and look at the end."""
+    world = Mortal(folder, url, **SETTINGS, **database)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(command, "uuid7", lambda: SITE)
+            crash.hooks[:] = [killer] if killer else []
+            LIVES[name](world)
+            crash.hooks.clear()
+        return end_of(world)
+    finally:
+        crash.hooks.clear()
+        world.close()
+
+
+def end_of(world: Mortal) -> dict[str, Any]:
+    site_id = world.show()["id"]
+    return {
+        "state": world.state(),
+        **in_the_books(world, site_id),
+        **in_the_world(world, site_id),
+        "events": Counter(published(world).values()),
+        "receipts": deletion.verify(world.place)["receipts"],
+        "left": left_over(world, site_id),
+    }
+
+
+def in_the_books(world: Mortal, site_id: str) -> dict[str, Any]:
+    with reading(world.place.database) as tx:
+        return {
+            "invoices": [
+                (row.number, row.status, row.reason, row.amount_cents) for row in money.invoices_of(tx, site_id)
+            ],
+            "effects": Counter((without_ids(row.id), row.status) for row in effect.of_site(tx, site_id)),
+            "moves": Counter(
+                (row.type, row.from_state, row.to_state, row.outcome) for row in receipt.history(tx, site_id)
+            ),
+            "backups": Counter(row.purpose for row in backup.backups_of(tx, site_id)),
+        }
+
+
+def in_the_world(world: Mortal, site_id: str) -> dict[str, Any]:
+    mark = marker.find(world.data_dir / "sites" / site_id)
+    return {
+        "charges": Counter((line["amount_cents"], line["key"].replace(site_id, "")) for line in world.charges()),
+        "mails": Counter(without_ids(mail["X-Tenure-Key"].replace(site_id, "")) for mail in world.mails()),
+        "access": mark and (mark.online, mark.agents),
+    }
+
+
+def left_over(world: Mortal, site_id: str) -> dict[str, Any]:
+    """Work that nobody will do, and things that nobody knows of."""
+    with reading(world.place.database) as tx:
+        known = {row.id for row in backup.backups_of(tx, site_id)}
+    archives = {path.name.removesuffix(".tar.zst") for path in (world.data_dir / "backups").rglob("*.tar.zst")}
+    hidden = (path.relative_to(world.data_dir) for path in world.data_dir.rglob(".*"))
+    return {
+        "work": (world.open_effects(), world.unsent(), timers.fire_due(world.place), world.left_in_queues()),
+        "dead": [one["reason"] for one in dead.listing(world.place)["dead"]],
+        "unknown backups": sorted(archives ^ known),
+        "hidden": sorted(without_ids(str(path)) for path in hidden if ".names" not in path.parts),
+        "stores": [] if world.state() != "deleted" else deletion.remains(world.place, site_id),
+    }
+
+
+def published(world: Mortal) -> dict[str, str]:
+    """What the stream has, each id once: it may have some twice."""
+    return {body["id"]: body["type"] for body in world.events() if body["type"] not in OFTEN}
+
+
+def without_ids(text: str) -> str:
+    return re.sub(r"[0-9a-f]{16,}|site_[0-9a-f]+", "…", text)

@@ -1,0 +1,130 @@
+"""Three lives that pass every crash point between them. Begun again after a death, all asks come again as they were."""
+
+import pytest
+
+from models import dead as letters
+from models.database import reading
+from tests.crash.mishaps import Mishaps
+from workers import dead, deletion
+from workers.announce import STREAM
+
+SETTINGS = {"LEASE_SECONDS": "0.3", "DELETIONS_SHARE": "1", "TRIAL_DAYS": "1"}
+OWNER = {"account": "acme", "email": "owner@acme.example"}
+
+
+def customer(world):
+    """Subscribes, is charged, grows, restores, leaves, comes back, leaves for good."""
+    world.go_to(0)
+    world.ask("start_trial", **OWNER)
+    write(world, "old")
+    world.go_to(0.5)
+    world.ask("subscribe", agents=7, payment_method="pm_visa")
+    world.go_to(1.5)
+    world.ask("change_plan", agents=9)
+    world.ask("back_up")
+    write(world, "new")
+    world.ask("restore", **{"from": "previous_day"})
+    must_read(world, "old")
+    world.ask("cancel")
+    world.go_to(1.6)
+    world.ask("subscribe", "back", agents=9, payment_method="pm_visa")
+    world.go_to(1.7)
+    world.ask("cancel", "again")
+    world.go_to(16)
+    world.finish()
+
+
+def debtor(world):
+    """Is declined until the site is suspended, pays with another card, and stays."""
+    world.go_to(0)
+    world.ask("start_trial", **OWNER)
+    world.go_to(0.5)
+    world.ask("subscribe", agents=7, payment_method="pm_declined")
+    world.go_to(8.5)
+    world.ask("pay", payment_method="pm_visa")
+    world.go_to(11)
+    world.finish()
+
+
+def unlucky(world):
+    """Much goes wrong and an operator mends it; the trial expires, and its events grow old."""
+    with pytest.MonkeyPatch.context() as patch:
+        Mishaps(world, patch).prepare()
+        world.go_to(0)
+        world.ask("start_trial", **OWNER)
+        bad_messages(world)
+        bad_effects(world)
+        lose_the_stream(world)
+        deletion.pause(world.place)
+        world.go_to(1.1)
+        world.mark("timer")
+        world.go_to(14)
+        deletion.resume(world.place, deletion.preview(world.place)["count"])
+        world.go_to(110)
+        world.finish()
+
+
+LIVES = {"customer": customer, "unlucky": unlucky, "debtor": debtor}
+
+
+def write(world, text):
+    if not world.is_marked(text):
+        (world.site_folder() / "attachments" / "note.txt").write_text(text)
+        world.mark(text)
+
+
+def must_read(world, text):
+    """What was live before a restore is read once: later there may be no site any more."""
+    if not world.is_marked("read"):
+        assert (world.site_folder() / "attachments" / "note.txt").read_text() == text
+        world.mark("read")
+
+
+def bad_messages(world):
+    """One nobody can run, one nobody can answer, one that fails for good and one that is done at its second try."""
+    world.go_to(0.1)
+    if not world.is_marked("sent"):
+        world.place.redis.hset("dramatiq:effects.msgs", "bad", "no message")
+        world.place.redis.rpush("dramatiq:effects", "bad")
+        world.hand_over("no envelope")
+        world.hand_over(world.envelope("back_up"), retries=1000)
+        world.rest()
+        world.finish()
+        assert {reason_of(row) for row in kept(world)} == {"is not", "refused", "failed"}
+        world.mark("sent")
+    world.mark("law")
+    for row in kept(world):
+        (dead.retry if reason_of(row) == "failed" else dead.drop)(world.place, row.id)
+    world.rest()
+    world.ask("suspend", reason="fails once")
+    world.go_to(0.2)
+    world.ask("resume")
+
+
+def kept(world):
+    with reading(world.place.database) as tx:
+        return letters.messages(tx)
+
+
+def reason_of(row):
+    return next(word for word in ("is not", "refused", "failed") if row.reason.startswith(word))
+
+
+def bad_effects(world):
+    """Two that give up: one is tried again by an operator, one is dropped."""
+    world.go_to(0.3)
+    world.ask("export")
+    world.ask("update_contact", email="other@acme.example")
+    world.finish()
+    world.mark("outside")
+    for one in dead.listing(world.place)["dead"]:
+        (dead.retry if one["what"] == "export" else dead.drop)(world.place, one["id"])
+    world.rest()
+
+
+def lose_the_stream(world):
+    world.go_to(0.4)
+    if not world.is_marked("lost"):
+        world.place.redis.delete(STREAM)
+        world.mark("lost")
+    world.sweep()
