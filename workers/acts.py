@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from workers.correspondence import mail
 from workers.destroying import delete
+from workers.logs import log
 from workers.payment import Charge, Outcome
 from workers.restoring import restore
 from workers.saving import back_up
@@ -58,9 +59,14 @@ def export(place: Workplace, work: Work) -> Report:
 
 
 def charge(place: Workplace, work: Work) -> Report:
-    """Ask the card network under the payment's key; a later try looks up first, so nothing is charged twice."""
+    """Ask the card network under the payment's key, but look it up first: an earlier try may have been the last word.
+
+    At the first try only a database that was restored finds something.
+    """
     args = work.args
-    known = place.payments.lookup(args["payment_id"]) if work.row.fence > 1 else None
+    known = place.payments.lookup(args["payment_id"])
+    if known is not None and work.row.fence == 1:
+        _tell_of_a_charge_before_its_time(work)
     outcome = known or place.payments.charge(
         Charge(
             key=args["payment_id"],
@@ -73,6 +79,14 @@ def charge(place: Workplace, work: Work) -> Report:
         )
     )
     return _charged(outcome, args)
+
+
+def _tell_of_a_charge_before_its_time(work: Work) -> None:
+    error = (
+        f"{work.args['payment_id']} stands in the card network's books already, so this database is an older one: "
+        f"it is not charged again; compare the amount there with invoice {work.args['invoice_id']}"
+    )
+    log.error("alarm", site=work.site.host, site_id=work.site.id, effect="charge", effect_id=work.row.id, error=error)
 
 
 def _charged(outcome: Outcome, args: Facts) -> Report:
