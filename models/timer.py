@@ -128,6 +128,15 @@ def of_site(tx: Connection, site_id: str) -> dict[str, datetime]:
     return {row.kind: row.wakes_at for row in tx.execute(query.order_by(TIMERS.c.wakes_at))}
 
 
+def due_of(tx: Connection, site_ids: list[str]) -> dict[str, dict[str, datetime]]:
+    """The timers of many sites by kind, as they are due."""
+    found: dict[str, dict[str, datetime]] = {}
+    query = select(TIMERS.c.site_id, TIMERS.c.kind, TIMERS.c.due_at).where(TIMERS.c.site_id.in_(site_ids))
+    for site_id, kind, due_at in tx.execute(query):
+        found.setdefault(site_id, {})[kind] = due_at
+    return found
+
+
 def upcoming(
     tx: Connection, *, until: datetime | None, site_id: str | None, kind: str | None = None
 ) -> list[tuple[datetime, str, engine.Site]]:

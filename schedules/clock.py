@@ -15,7 +15,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from models import safety, timer
 from models.clock import beat, engine_now, machine_now
 from models.database import reading, writing
-from workers import alive, announce, logs, pulse, release, sound_redis
+from workers import alive, announce, audit, logs, pulse, release, sound_redis
 from workers.errors import AWAY
 from workers.logs import log
 from workers.safety import beat as raise_marks
@@ -60,9 +60,11 @@ class Clock:
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
         self.stopped = Event()
+        self.audited: str | None = None
         self.fire = self._job(self.fire_all, DueTrigger(place))
         self.sweep = self._job(self.sweep_all, IntervalTrigger(seconds=1))
         self._job(self.beat, IntervalTrigger(seconds=5))
+        self._job(self.audit, IntervalTrigger(seconds=10))
         self._job(pulse.Pulse(place.settings.data_dir, "clock").beat, IntervalTrigger(seconds=pulse.BEAT_SECONDS))
 
     def _job(self, verb: Any, trigger: Any) -> Job:
@@ -102,6 +104,13 @@ class Clock:
             sweep(self.place)
         except AWAY as wrong:
             log.error("alarm", error=f"the sweep could not be done, it is tried again in a second: {wrong}")
+
+    def audit(self) -> None:
+        """Look over the timers of the next sites, and begin again when all were looked over."""
+        try:
+            self.audited = audit.look_over(self.place, self.audited)
+        except AWAY as wrong:
+            log.error("alarm", error=f"the timers could not be looked over, it is tried again in 10 s: {wrong}")
 
     def beat(self) -> None:
         """Prove that the clock lives, to the database and to Redis."""
