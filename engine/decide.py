@@ -11,7 +11,7 @@ from engine.decision import Decision, Refused
 from engine.machine import follow
 from engine.menu import allowed
 from engine.policy import Policy
-from engine.remedies import remedy
+from engine.remedies import needless, remedy
 from engine.site import Site, with_facts
 from engine.timers import timers
 from engine.words import masked, moment, named, shown
@@ -86,7 +86,7 @@ def _no_op(case: Case, site: Site | None) -> Decision:
         "no_op",
         site,
         site,
-        message="nothing to do: it is so already",
+        message=needless(case.command.type),
         timers=timers(site, case.policy),
         allowed=allowed(site, case.now, case.policy),
     )

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from engine.case import known
 from engine.ladder import next_try_at, suspends_at
-from engine.policy import Policy
+from engine.policy import DAY, Policy
 from engine.site import Site
-from engine.words import agents_in_words, money
+from engine.timers import timers
+from engine.words import agents_in_words, days_in_words, money
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +26,32 @@ def outlook(site: Site, kind: str, policy: Policy) -> Outlook:
         case "retry_charge" if site.owed is not None:
             return _dunning(site, policy)
         case "remind":
-            return Outlook(
-                "a mail: the trial ends soon" if site.state == "trial" else "a mail: the first charge is near"
-            )
+            return _reminder(site, policy)
         case "warn":
             return Outlook("a mail: deletion in 7 days" if site.warned_at is None else "a mail: deletion in 48 hours")
         case _:
-            return Outlook(DETAILS.get(kind, kind))
+            return Outlook(DETAILS.get(kind, kind).format(kept=policy.retention // DAY, unpaid=policy.unpaid // DAY))
 
 
 DETAILS = {
-    "expire": "the trial expires: offline, a download, 14 days",
-    "end_period": "the cancellation takes effect: offline, a download, 14 days",
-    "give_up": "unpaid for 14 days: cancelled, the invoice is uncollectible",
+    "expire": "the trial expires: offline, a download, {kept} days",
+    "end_period": "the cancellation takes effect: offline, a download, {kept} days",
+    "give_up": "unpaid for {unpaid} days: cancelled, the invoice is uncollectible",
     "back_up_nightly": "the nightly backup",
     "delete": "permanently deleted, if every guard allows it",
 }
+
+
+def _reminder(site: Site, policy: Policy) -> Outlook:
+    """How long before day 30 it comes."""
+    due = timers(site, policy).get("remind")
+    days = (
+        "soon"
+        if due is None or site.trial_ends_at is None
+        else f"in {days_in_words((site.trial_ends_at - due) // DAY)}"
+    )
+    what = "the trial ends" if site.state == "trial" else "the first charge comes"
+    return Outlook(f"a mail: {what} {days}")
 
 
 def _renewal(site: Site, policy: Policy) -> Outlook:

@@ -45,8 +45,9 @@ def say_farewell(case: Case) -> None:
     )
     if site.period_ends_at is not None and case.now < site.period_ends_at:
         days = (site.period_ends_at - case.now) // DAY
-        given_up = "1 paid day" if days == 1 else f"{days} paid days"
-        case.notes.append(f"given up: {given_up} until {moment(site.period_ends_at)}; there is no refund")
+        case.notes.append(
+            f"given up: {days} paid {'day' if days == 1 else 'days'} until {moment(site.period_ends_at)}; no refund"
+        )
 
 
 def come_back(case: Case) -> None:

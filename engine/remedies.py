@@ -27,7 +27,13 @@ IN_PARTICULAR = {
     "site.keep": {"cancelled": RUN_OUT, "expired": RUN_OUT},
     "site.back_up": {"cancelled": KEPT, "expired": KEPT},
     "site.restore": {"cancelled": KEPT, "expired": KEPT},
-    "site.extend_trial": {"active": PAYING_CUSTOMER, "past_due": PAYING_CUSTOMER, "nonpayment": PAYING_CUSTOMER},
+    "site.extend_trial": {
+        "cancelled": "use site.subscribe or site.keep first",
+        "operator": PAYING_CUSTOMER,
+        "active": PAYING_CUSTOMER,
+        "past_due": PAYING_CUSTOMER,
+        "nonpayment": PAYING_CUSTOMER,
+    },
     "site.resume": dict.fromkeys(
         ("trial", "trial_subscribed", "active", "past_due", "cancelled", "expired"), NOT_SUSPENDED
     ),
@@ -35,6 +41,27 @@ IN_PARTICULAR = {
         ("trial", "trial_subscribed", "active", "past_due", "nonpayment", "operator"), NOT_LEAVING
     ),
 }
+
+
+NEEDLESS = {
+    "site.subscribe": "it is subscribed like this already",
+    "site.change_plan": "the plan has this number already",
+    "site.pay": "nothing is owed",
+    "site.cancel": "it is cancelled already, or ends by itself",
+    "site.keep": "no cancellation is planned; possible after one for the end of the period or of the trial",
+    "site.update_contact": "this is the contact already",
+    "site.waive": "this guard is waived already",
+    "site.suspend": "it is suspended by an operator already",
+    "site.hold": "a hold is on it already",
+    "site.release": "possible only while a hold is on it",
+    "site.retry": "nothing gave up",
+}
+"""What a `no_op` of each command means."""
+
+
+def needless(command_type: str) -> str:
+    """Why there is nothing to do."""
+    return f"nothing to do: {NEEDLESS.get(command_type, 'it is so already')}"
 
 
 def remedy(command_type: str, site: Site) -> str | None:

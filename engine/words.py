@@ -27,6 +27,11 @@ def agents_in_words(count: int) -> str:
     return f"{count} agent" if count == 1 else f"{count} agents"
 
 
+def days_in_words(count: int) -> str:
+    """`1 day`, `2 days`."""
+    return f"{count} day" if count == 1 else f"{count} days"
+
+
 def money(cents: int, currency: str) -> str:
     """`USD 1,234.50`, `JPY 1,235`, `KWD 1.234`: minor units with the decimals of their currency."""
     places = DECIMALS.get(currency, 2)

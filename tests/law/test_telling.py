@@ -20,14 +20,15 @@ def test_why_has_a_verdict_for_every_command_that_agrees_with_the_menu(where):
     found = verdicts(lab)
     assert set(found) == {*engine.PUBLIC, "deletion"}
     allowed = engine.allowed(lab.site, lab.now, lab.policy)
-    assert {name for name, verdict in found.items() if verdict.possible and name != "deletion"} == set(allowed)
+    anew = {"site.start_trial"} if where == "deleted" else set()
+    assert {name for name, verdict in found.items() if verdict.possible and name != "deletion"} == {*allowed, *anew}
     assert all(verdict.because for verdict in found.values())
 
 
 def test_why_names_the_earliest_moment_at_which_time_alone_frees_a_command():
     lab = at("cancelled")
     found = verdicts(lab)
-    assert found["deletion"].earliest is None  # its notice has not been sent yet
+    assert found["deletion"].earliest == lab.site.deletes_at  # its notice will have been sent by then
     lab.advance(days=13)
     assert verdicts(lab)["deletion"].earliest == lab.site.deletes_at
     lab.now = lab.site.deletes_at
@@ -38,15 +39,79 @@ def test_why_tells_what_a_word_needs_and_where_a_command_is_possible():
     assert "while a hold is on it" in verdicts(at("trial"))["site.release"].because
     assert "possible while" in verdicts(at("trial"))["site.resume"].because
     assert "use site.subscribe" in verdicts(at("trial"))["site.update_payment"].because
-    assert "it is so already" in verdicts(at("operator"))["site.suspend"].because
+    assert "by an operator already" in verdicts(at("operator"))["site.suspend"].because
     assert "deleted at" in verdicts(at("deleted"))["site.keep"].because
     assert "done at" in verdicts(at("deleted"))["deletion"].because
 
 
+def test_why_gives_no_moment_to_a_deletion_that_waits_for_more_than_time():
+    late, held = at("trial"), at("expired")
+    late.stuck = {"export"}
+    late.say("cancel")
+    held.say("hold", reason="a court")
+    for lab, words in ((late, "no verified export"), (held, "site.release ends it")):
+        told = verdicts(lab)["deletion"]
+        assert (words in told.because, told.earliest) == (True, None)
+
+
+def test_why_counts_48_hours_from_now_for_a_notice_that_is_late():
+    lab = at("expired")
+    lab.stuck = {"deletion_in_48_hours"}
+    lab.advance(days=13)
+    assert verdicts(lab)["deletion"].earliest == lab.now + 2 * DAY
+
+
+WHYS = [
+    ("deleted", "site.start_trial", "a new site with a new id"),
+    ("trial", "deletion", "not a state that is deleted; site.cancel comes first"),
+    ("trial", "site.pay", "nothing is owed"),
+    ("trial", "site.keep", "no cancellation is planned"),
+    ("trial_subscribed", "site.subscribe", "use site.change_plan for the agents"),
+    ("active", "site.subscribe", "use site.change_plan for the agents"),
+    ("active", "site.retry", "nothing gave up"),
+    ("nonpayment", "site.subscribe", "use site.pay first"),
+    ("nonpayment", "site.change_plan", "use site.pay first"),
+    ("nonpayment", "site.extend_trial", "its trial is over"),
+    ("nonpayment", "site.resume", "site.pay"),
+    ("operator", "site.pay", "nothing is owed"),
+    ("operator", "site.subscribe", "ask support to resume it first"),
+    ("cancelled", "site.cancel", "cancelled already"),
+    ("cancelled", "site.extend_trial", "site.subscribe"),
+    ("expired", "site.keep", "its time has run out: use site.subscribe"),
+]
+
+
+@pytest.mark.parametrize(("where", "name", "words"), WHYS)
+def test_why_names_what_would_unblock_a_command_where_the_site_stands(where, name, words):
+    assert words in verdicts(at(where))[name].because
+
+
+@pytest.mark.parametrize("where", STANDINGS)
+def test_why_never_speaks_in_words_of_the_table(where):
+    for verdict in verdicts(at(where)).values():
+        assert not verdict.because.startswith("only same"), verdict
+        for word in ("must_", "fewer_agents", "same_", "_runs", "by_operator"):
+            assert word not in verdict.because
+
+
+@pytest.mark.parametrize("agreed", [20, 14])
+def test_what_is_foretold_of_a_farewell_is_what_the_settings_say(agreed):
+    lab = at("trial", policy=replace(engine.Policy(), retention=agreed * DAY))
+    assert f"a download, {agreed} days" in outlook(lab.site, "expire", lab.policy).detail
+
+
+def test_a_reminder_that_is_foretold_says_how_long_before():
+    lab = at("trial")
+    assert outlook(lab.site, "remind", lab.policy).detail == "a mail: the trial ends in 7 days"
+    lab.advance(days=28)
+    assert outlook(lab.site, "remind", lab.policy).detail == "a mail: the trial ends in 1 day"
+    assert outlook(replace(lab.site, trial_ends_at=None), "remind", lab.policy).detail == "a mail: the trial ends soon"
+
+
 OUTLOOKS = [
     ("trial", "expire", "offline", None),
-    ("trial", "remind", "trial ends soon", None),
-    ("trial_subscribed", "remind", "first charge is near", None),
+    ("trial", "remind", "trial ends in 7 days", None),
+    ("trial_subscribed", "remind", "first charge comes in 7 days", None),
     ("trial_subscribed", "renew", "first charge for 3 agents", 6000),
     ("active", "renew", "renewal for 3 agents", 6000),
     ("active", "back_up_nightly", "nightly", None),

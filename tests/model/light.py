@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from models.clock import machine_now
 from tests.world import Wakeups, World
 from workers.download import Download
 from workers.host import Removed
@@ -84,7 +85,14 @@ class _Nothing(int):
 
 
 class _Silent:
-    """A Redis that has nothing and to which nobody listens."""
+    """A Redis that has nothing, to which nobody listens, and whose clock is right."""
+
+    def get(self, _name: str) -> None:
+        return None
+
+    def time(self) -> tuple[int, int]:
+        now = machine_now()
+        return int(now.timestamp()), now.microsecond
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_args, **_named: _Nothing()

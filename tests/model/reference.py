@@ -16,16 +16,13 @@ def month_after(anchor: datetime, at: datetime) -> datetime:
 
 
 class Reference:
-    """One site, as its customer was promised."""
+    """One site, as its customer was promised. A wish is True when it is done, None if needless, False if refused."""
 
     def __init__(self, now: datetime) -> None:
-        self.now, self.state = now, "trial"
-        self.free_until = now + 30 * DAY
+        self.now, self.state, self.free_until = now, "trial", now + 30 * DAY
         self.plan = self.later = self.anchor = self.paid_until = self.declined = self.tried = None
         self.unpaid = self.ended = self.ends_with_period = None
         self.allowed, self.card, self.charged = 5, "", []
-
-    # What the customer asks: True when it is done, None when there is nothing to do, False when it is refused
 
     def subscribe(self, agents: int, card: str) -> bool | None:
         if self.state in ("trial_subscribed", "active"):
@@ -34,7 +31,7 @@ class Reference:
             return False
         if self.state == "trial" or self.now < self.free_until:
             self.back_to("trial_subscribed", agents, card)
-        elif self.paid_until and self.now < self.paid_until and not self.declined:
+        elif self.has_paid_days():
             self.back_to("active", self.allowed, card)
             self.fit(agents, self.allowed)
         elif self.pays(card, agents * 2000):
@@ -42,19 +39,17 @@ class Reference:
             self.start_anew()
         return True
 
+    def has_paid_days(self) -> bool:
+        return bool(self.paid_until and self.now < self.paid_until and not self.declined)
+
     def start_anew(self) -> None:
         self.allowed, self.declined, self.unpaid = self.plan, None, None
-        self.anchor = self.period_start = self.now
+        self.state, self.anchor, self.period_start = "active", self.now, self.now
         self.paid_until = month_after(self.now, self.now)
 
-    def back_to(self, state: str, agents: int, card: str) -> None:
-        self.state, self.plan, self.card = state, agents, card
-        self.ended = self.ends_with_period = self.later = None
-
-    def fit(self, agents: int, before: int) -> None:
-        self.later = agents if agents < before else self.later
-        if agents > before:
-            self.add_agents(agents)
+    def back_to(self, state: str, agents: int | None, card: str, later: int | None = None) -> None:
+        self.state, self.plan, self.card, self.later = state, agents, card, later
+        self.ended = self.ends_with_period = None
 
     def change_plan(self, agents: int) -> bool | None:
         if self.state == "trial_subscribed":
@@ -62,20 +57,18 @@ class Reference:
             return None if same else True
         if self.state != "active":
             return False
-        if agents == self.plan:
-            withdrawn, self.later = self.later is not None, None
-            return True if withdrawn else None
-        waits = agents == self.later
+        same = agents == self.later or (agents == self.plan and self.later is None)
+        self.later = None if agents == self.plan else self.later
         self.fit(agents, self.plan)
-        return None if waits else True
+        return None if same else True
 
-    def add_agents(self, agents: int) -> None:
-        """Pro rata for whole seconds, half up; too little is free, a decline changes nothing."""
+    def fit(self, agents: int, before: int) -> None:
+        """Fewer later; more pro rata in whole seconds, half up; too little is free, a decline changes nothing."""
+        self.later = agents if agents < before else self.later
         left, whole = (int((self.paid_until - at).total_seconds() // 1) for at in (self.now, self.period_start))
-        cents = int((agents - self.allowed) * 2000 * left / whole + 0.5)
-        if cents < 50 or self.pays(self.card, cents):
-            self.plan = self.allowed = agents
-            self.later = None
+        cents = int(max(agents - self.allowed, 0) * 2000 * left / whole + 0.5)
+        if agents > before and (cents < 50 or self.pays(self.card, cents)):
+            self.plan, self.allowed, self.later = agents, agents, None
 
     def pays(self, card: str, cents: int) -> bool:
         self.charged += [cents] if card == "pm_visa" else []
@@ -90,13 +83,10 @@ class Reference:
         return True
 
     def pay(self) -> bool | None:
-        owed = self.state in ("past_due", "suspended")
-        if self.state == "past_due":
-            self.try_again()
-        elif self.state == "suspended" and self.pays(self.card, self.plan * 2000):
-            self.state = "active"
+        if self.state == "suspended" and self.pays(self.card, self.plan * 2000):
             self.start_anew()
-        return True if owed else None
+            return True
+        return self.update_payment(self.card) if self.state in ("past_due", "suspended") else None
 
     def cancel(self, when: str) -> bool | None:
         if self.state in GONE or (when == "period_end" and (self.state == "trial" or self.ends_with_period)):
@@ -108,7 +98,7 @@ class Reference:
         return when == "now" or bool(self.ends_with_period)
 
     def leave(self, state: str) -> None:
-        self.state, self.ended, self.later, self.ends_with_period = state, self.now, None, None
+        self.state, self.ended, self.ends_with_period = state, self.now, None
 
     def keep(self) -> bool | None:
         if self.ends_with_period:
@@ -118,56 +108,38 @@ class Reference:
             return False if self.state == "suspended" else None
         if self.now < self.free_until:
             self.back_to("trial", None, "")
-        elif self.paid_until and self.now < self.paid_until and not self.declined:
-            self.back_to("active", self.plan, self.card)
-        else:
-            return False
-        return True
-
-    # What time does
+        elif self.has_paid_days():
+            self.back_to("active", self.plan, self.card, self.later)
+        return self.state not in GONE
 
     def advance(self, target: datetime) -> None:
-        while (step := min(self.moments(), default=None)) and step <= target:
-            self.now = max(step, self.now)
-            self.happens()
+        while (step := self.next_step()) and step[0] <= target:
+            self.now = max(step[0], self.now)
+            step[1](*step[2:])
         self.now = target
 
-    def moments(self) -> list[datetime]:
-        match self.state:
-            case "trial" | "trial_subscribed":
-                return [self.free_until]
-            case "active":
-                return [self.paid_until]
-            case "past_due":
-                return [next(step for n in (1, 3, 5, 7) if (step := self.declined + n * DAY) > self.tried)]
-            case "suspended":
-                return [self.unpaid + 14 * DAY]
-        return [self.ended + 14 * DAY] if self.state in GONE else []
-
-    def happens(self) -> None:
+    def next_step(self):
+        """What time does next: when, and what."""
         match self.state:
             case "trial":
-                self.leave("expired")
+                return self.free_until, self.leave, "expired"
             case "active" if self.ends_with_period:
-                self.leave("cancelled")
+                return self.paid_until, self.leave, "cancelled"
             case "trial_subscribed" | "active":
-                self.new_period()
+                return self.paid_until if self.state == "active" else self.free_until, self.new_period
             case "past_due":
-                self.try_again()
+                return next(at for n in (1, 3, 5, 7) if (at := self.declined + n * DAY) > self.tried), self.try_again
             case "suspended":
-                self.leave("cancelled")
-            case _:
-                self.state = "deleted"
+                return self.unpaid + 14 * DAY, self.leave, "cancelled"
+        return (self.ended + 14 * DAY, self.leave, "deleted") if self.state in GONE else None
 
     def new_period(self) -> None:
-        self.anchor = self.anchor if self.state == "active" else self.free_until
-        start, self.state = self.paid_until if self.state == "active" else self.free_until, "active"
+        start = self.paid_until if self.state == "active" else self.free_until
+        self.anchor, self.state = self.anchor if self.state == "active" else start, "active"
         self.plan, self.allowed, self.later = self.later or self.plan, self.later or self.allowed, None
-        self.period_start, self.paid_until, self.tried = start, month_after(self.anchor, start), self.now
-        if self.pays(self.card, self.plan * 2000):
-            self.allowed = self.plan
-        else:
-            self.state, self.declined = "past_due", self.now
+        self.period_start, self.paid_until = start, month_after(self.anchor, start)
+        self.state, self.declined = "past_due", self.now
+        self.try_again()
 
     def try_again(self) -> None:
         self.tried = self.now
