@@ -54,12 +54,17 @@ def refusal(what: str, value: str, remedy: str) -> Finding:
     return Finding(what, value, remedy, "refuse")
 
 
-def must_be_safe(findings: Iterable[Finding]) -> None:
-    """Raise ValueError on the first refusal; say the other failures and warnings in the log."""
+def must_be_safe(findings: Iterable[Finding]) -> list[Finding]:
+    """Raise ValueError on the first refusal, else return them all."""
     found = list(findings)
     for one in found:
         if one.level == "refuse":
             raise ValueError(one.sentence)
-    for one in found:
+    return found
+
+
+def tell(findings: Iterable[Finding]) -> None:
+    """Say in the log what is not well."""
+    for one in findings:
         if not one.well:
             log.warning("alarm", error=one.sentence)

@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.retry import Retry
 
-from workers.finding import Finding, failure, must_be_safe, refusal, warning, well
+from workers.finding import Finding, failure, must_be_safe, refusal, tell, warning, well
 from workers.logs import log
 
 OLDEST = (6, 2)
@@ -38,12 +38,20 @@ CANNOT_TELL = "this server does not say, so nobody can tell whether it loses dat
 
 
 def check(url: str) -> None:
-    """Wait a while for a Redis that is not there yet, and refuse one that would lose data.
+    """Refuse a Redis that would lose data, and say in the log what else is wrong with it.
 
-    Its connection ends here: none is carried over a fork. Raises ValueError with the remedy.
+    Raises ValueError with the remedy.
+    """
+    tell(must_be_safe(look(url)))
+
+
+def look(url: str) -> list[Finding]:
+    """Judge a Redis, after waiting a while for one that is not there yet; ValueError when it does not come.
+
+    The connection ends here: none is carried over a fork.
     """
     with connect(url) as client:
-        must_be_safe(judge(_patiently_ask(client)))
+        return list(judge(_patiently_ask(client)))
 
 
 def connect(url: str) -> "redis.Redis":
@@ -100,6 +108,10 @@ def judge(said: dict[str, Any]) -> Iterator[Finding]:
     """Judge what `ask` was told."""
     yield _version(said)
     yield _role(said)
+    if said.get("cluster_enabled"):
+        yield refusal(
+            "redis mode", "cluster", "a queue's keys lie on several of its nodes: use a Redis without cluster mode"
+        )
     yield _eviction(said)
     yield _append_only(said)
     if said.get("aof_enabled"):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from workers import alive, procfile, pulse, running, valkey
 from workers.child import Child
+from workers.finding import must_be_safe
 from workers.logs import configure, log
 from workers.settings import Settings
 from workers.signals import STOPS, Signals
@@ -135,7 +136,7 @@ class Supervisor:
 
         with sound_redis.connect(self.environ["TENURE_REDIS_URL"]) as client:
             self._wait_for(lambda: sound_redis.answers(client), "Redis")
-        sound_redis.check(self.environ["TENURE_REDIS_URL"])
+        must_be_safe(sound_redis.look(self.environ["TENURE_REDIS_URL"]))
 
     def _wait_for_release(self, child: Child) -> None:
         """The migrations run to their end, once."""

@@ -11,8 +11,9 @@ import pytest
 
 from models import database, server
 from models.database import connect, reading
+from tests.live_engine import until
 from tests.runtime.judged import by_name, levels
-from workers import finding, release, sound_database, sound_redis
+from workers import finding, release, sound_database, sound_redis, valkey
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,6 +52,18 @@ def test_a_replica_is_refused_until_it_is_the_primary(own):
         sound_redis.check(own.url)
     own.replicaof("NO", "ONE")
     sound_redis.check(own.url)
+
+
+def test_a_redis_cluster_is_refused(tmp_path):
+    url, command = valkey.prepare(tmp_path)
+    process = subprocess.Popen([*command, "--cluster-enabled", "yes"], start_new_session=True)
+    try:
+        until(lambda: valkey.answers(url))
+        with pytest.raises(ValueError, match=r"redis mode: cluster; .*use a Redis without"):
+            sound_redis.check(url)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_redis_that_may_not_be_asked_warns_and_is_not_refused(own, log_lines):
