@@ -1,9 +1,11 @@
 """What the command line prints for people; `--json` prints the documents themselves."""
 
+import textwrap
 from typing import Any
 
 from engine.words import money
 
+WIDTH = 118
 Document = dict[str, Any]
 
 
@@ -83,12 +85,21 @@ def moves(history: Document) -> str:
 
 
 def why(found: Document) -> str:
-    """One line for each command."""
-    lines = [f"{found['site']}  {found['state']}"]
-    for one in found["verdicts"]:
-        later = f"  (from {one['earliest']})" if one["earliest"] else ""
-        lines.append(f"  {'yes' if one['possible'] else 'no '}  {one['type']:<20} {one['because']}{later}")
-    return "\n".join(lines)
+    """A line or a few for each command, the earliest moment first."""
+    return "\n".join([f"{found['site']}  {found['state']}", *map(_verdict, found["verdicts"])])
+
+
+def _verdict(one: Document) -> str:
+    later = f"from {one['earliest']}: " if one["earliest"] else ""
+    head = f"  {'yes' if one['possible'] else 'no '}  {one['type']:<20} "
+    return textwrap.fill(
+        f"{later}{one['because']}",
+        WIDTH,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def sites(found: Document) -> str:
