@@ -77,11 +77,11 @@ def _libraries(_place: Workplace) -> Iterator[Finding]:
 def _database(place: Workplace) -> Iterator[Finding]:
     with reading(place.database) as tx:
         yield from sound_database.judge(tx, test_clock=place.settings.test_clock)
-        current, head = schema.current(tx), schema.head()
-        if current != head:
-            yield failure("schema", str(current), f"this code needs {head}: run `tenure migrate`")
+        current, unfit = str(schema.current(tx)), schema.unfit(tx)
+        if unfit is not None:
+            yield failure("schema", current, unfit)
             return
-        yield well("schema", head)
+        yield well("schema", current)
         yield _clock(tx, place.settings)
         yield from _guards(tx)
         yield from _waiting(tx)

@@ -52,11 +52,11 @@ def _drain(settings: Settings) -> Iterator[Finding]:
 def _database(database: Engine, settings: Settings) -> Iterator[Finding]:
     with reading(database) as tx:
         yield from (one for one in sound_database.judge(tx, test_clock=settings.test_clock) if one.level == "refuse")
-        current, head = schema.current(tx), schema.head()
-        if current != head:
-            yield failure("schema", str(current), f"this code needs {head}: run `tenure migrate`")
+        current, unfit = str(schema.current(tx)), schema.unfit(tx)
+        if unfit is not None:
+            yield failure("schema", current, unfit)
             return
-        yield well("schema", head)
+        yield well("schema", current)
         beat = clock.last_beat(tx, "clock")
     yield clock_heartbeat(None if beat is None else beat.total_seconds())
 

@@ -10,7 +10,7 @@ from models import schema
 from models.clock import is_test, settle_mode
 from models.database import is_for_now, reading, writing
 from workers import sound_database
-from workers.finding import must_be_safe
+from workers.finding import must_be_safe, tell
 from workers.logs import log
 
 PATIENCE_SECONDS = 30.0
@@ -39,7 +39,7 @@ def check(database: Engine, *, test_clock: bool) -> None:
     """
     wait_for(database)
     with reading(database) as tx:
-        must_be_safe(sound_database.judge(tx, test_clock=test_clock))
+        tell(must_be_safe(sound_database.judge(tx, test_clock=test_clock)))
         unfit = schema.unfit(tx)
         if unfit is not None:
             raise ValueError(unfit)

@@ -186,6 +186,8 @@ def test_a_postgresql_that_does_not_sync_is_refused_and_one_that_does_is_not(pos
 def test_under_the_test_clock_a_postgresql_that_does_not_sync_only_warns(postgresql, log_lines):
     engine, _, _, _ = postgresql
     release.migrate(engine, test_clock=True)
+    assert log_lines.read_text() == ""
+    release.check(engine, test_clock=True)
     assert '"fsync: off' in log_lines.read_text()
 
 
@@ -251,5 +253,5 @@ def test_a_refusal_comes_before_the_warnings(log_lines):
     with pytest.raises(ValueError, match=r"^eviction: on; set it$"):
         finding.must_be_safe(found)
     assert log_lines.read_text() == ""
-    finding.must_be_safe([found[0], found[2]])
+    finding.tell(finding.must_be_safe([found[0], found[2]]))
     assert "a: b; c" in log_lines.read_text()
