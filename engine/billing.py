@@ -7,7 +7,7 @@ from hashlib import blake2b
 from engine.case import Case, known
 from engine.conditions import added_cents, share_left
 from engine.decision import Charge, Closed, Invoice, Payment
-from engine.letters import mail_over_plan
+from engine.letters import mail_over_plan, mail_reduction_impossible
 from engine.periods import add_months, next_boundary, seconds_left
 from engine.site import Owed, Paying
 from engine.words import agents_in_words, moment, money
@@ -50,14 +50,8 @@ def settle_reduction(case: Case, period: Period) -> None:
     site = case.site
     if site.next_agents is None:
         return
-    if site.used_agents > site.next_agents:
-        case.mail(
-            "reduction_impossible",
-            plan_agents=site.plan_agents,
-            next_agents=site.next_agents,
-            used_agents=site.used_agents,
-            renews_at=period[1],
-        )
+    if site.planned_agents != site.next_agents:
+        mail_reduction_impossible(case, period[1])
         return
     case.change(plan_agents=site.next_agents, agents_allowed=site.next_agents, next_agents=None)
 
@@ -99,19 +93,12 @@ def charge_owed(case: Case) -> None:
 def charge_new_start(case: Case) -> None:
     """A period that begins when it is paid: nobody pays for days offline. Until then nothing changes."""
     site, policy = case.site, case.policy
-    agents = case.given("agents") or planned_agents(case)
+    agents = case.given("agents") or known(site.planned_agents)
     price = policy.price_cents if site.price_cents is None else site.price_cents
     period = (case.now, add_months(case.now, 1))
     invoice = bill(case, "period", "new_start", period, agents=agents, price_cents=price, numbered=False)
     card = case.given("payment_method") or site.payment_method
     ask(case, invoice, "new_start", agents, f"{site.id}:new_start:{case.command.digest}", card=card)
-
-
-def planned_agents(case: Case) -> int:
-    """The number of a next period: fewer if that was asked for and they have been removed by now."""
-    site = case.site
-    fits = site.next_agents is not None and site.used_agents <= site.next_agents
-    return known(site.next_agents if fits else site.plan_agents)
 
 
 # Charge Now

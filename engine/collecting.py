@@ -5,7 +5,14 @@ from dataclasses import replace
 from engine.case import Case, known
 from engine.decision import Answered, Closed
 from engine.ladder import needs_notice
-from engine.letters import charged, mail_charge_declined, mail_declined, mail_suspended_unpaid, mail_suspension_near
+from engine.letters import (
+    charged,
+    mail_charge_declined,
+    mail_declined,
+    mail_reduction_impossible,
+    mail_suspended_unpaid,
+    mail_suspension_near,
+)
 from engine.periods import add_months
 from engine.site import Paying
 from engine.words import money
@@ -32,8 +39,9 @@ def book_new_start(case: Case) -> None:
 
 
 def grant_new_period(case: Case, paying: Paying) -> None:
-    """From now, with what was agreed when it was asked for; a card named since then stays."""
+    """From now, with what was agreed when it was asked for; a card named since then stays, and a reduction waits."""
     site, start, end = case.site, case.now, add_months(case.now, 1)
+    waits = site.state == "suspended" and site.next_agents != paying.agents
     case.entries.append(Closed(paying.invoice_id, "paid", paying.reason, (start, end)))
     case.change(
         anchor_at=start,
@@ -42,12 +50,14 @@ def grant_new_period(case: Case, paying: Paying) -> None:
         cancels_at=None,
         charged_at=start,
         plan_agents=paying.agents,
-        next_agents=None,
+        next_agents=site.next_agents if waits else None,
         agents_allowed=paying.agents,
         price_cents=paying.price_cents,
         currency=site.currency or case.policy.currency,
         payment_method=site.payment_method if site.state == "suspended" else paying.payment_method,
     )
+    if case.site.next_agents is not None:
+        mail_reduction_impossible(case, end)
 
 
 def book_late_payment(case: Case) -> None:

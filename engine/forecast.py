@@ -56,9 +56,8 @@ def _reminder(site: Site, policy: Policy) -> Outlook:
 
 def _renewal(site: Site, policy: Policy) -> Outlook:
     """The plan's next period; a waiting reduction counts if the agents are gone by then."""
-    wanted = site.next_agents
-    reduces = wanted is not None and site.used_agents <= wanted
-    agents = wanted if reduces and wanted is not None else site.plan_agents or 0
+    wanted, agents = site.next_agents, site.planned_agents or 0
+    reduces = wanted is not None and agents == wanted
     amount = agents * (site.price_cents or 0)
     first = "first charge" if site.state == "trial_subscribed" else "renewal"
     note = f", reduced from {site.plan_agents}" if reduces else ""

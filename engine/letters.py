@@ -1,5 +1,7 @@
 """The words of the law's `then` column that write to the customer, with the facts that each letter needs."""
 
+from datetime import datetime
+
 from engine.case import Case, known
 from engine.decision import Closed
 from engine.ladder import next_try_at, suspends_at
@@ -147,6 +149,13 @@ def mail_charge_declined(case: Case, paying: Paying) -> None:
     )
 
 
+def mail_reduction_impossible(case: Case, renews_at: datetime) -> None:
+    """More agents in use than were asked for: the plan stays, and is asked again when the next period begins."""
+    site = case.site
+    agents = {"plan_agents": site.plan_agents, "next_agents": site.next_agents, "used_agents": site.used_agents}
+    case.mail("reduction_impossible", **agents, renews_at=renews_at)
+
+
 def mail_over_plan(case: Case) -> None:
     """More agents in the site than in the plan: nobody is locked out, none may be added."""
     case.mail("agents_over_plan", plan_agents=case.site.plan_agents, used_agents=case.site.used_agents)
@@ -158,9 +167,8 @@ def period_price(site: Site) -> int:
 
 
 def next_price(site: Site) -> int:
-    """What the next period costs, with a reduction that waits."""
-    agents = site.plan_agents if site.next_agents is None else site.next_agents
-    return known(agents) * known(site.price_cents)
+    """What the next period costs as things stand: no customer is told less than is charged."""
+    return known(site.planned_agents) * known(site.price_cents)
 
 
 def charged(case: Case, paying: Paying) -> dict[str, object]:

@@ -122,6 +122,12 @@ class Site:
         return self.state in ONLINE
 
     @property
+    def planned_agents(self) -> int | None:
+        """The plan's number for the next period as things stand: fewer if they were asked for and are gone."""
+        fits = self.next_agents is not None and self.used_agents <= self.next_agents
+        return self.next_agents if fits else self.plan_agents
+
+    @property
     def suspended_for(self) -> str | None:
         """Why it is suspended; an operator's reason hides the unpaid one."""
         if self.suspended_reason is not None:

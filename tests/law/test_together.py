@@ -135,6 +135,41 @@ def test_who_subscribes_again_says_the_number_and_an_older_reduction_is_forgotte
     assert lab.amounts()[-1] == agents * 2000
 
 
+# A reduction that waits for agents to be removed
+
+
+def unpaid_with_a_reduction_that_waits():
+    lab = at("active")
+    lab.say("change_plan", agents=2)
+    lab.use(3)
+    lab.say("update_payment", payment_method="pm_declined")
+    lab.advance_to(lab.site.period_ends_at + 7 * DAY)
+    assert lab.site.suspended_for == "nonpayment"
+    return lab
+
+
+@pytest.mark.parametrize(("in_use", "cents", "later"), [(3, 6000, 2), (2, 4000, None)])
+def test_a_new_period_after_a_suspension_asks_again_whether_the_reduction_fits(in_use, cents, later):
+    lab = unpaid_with_a_reduction_that_waits()
+    lab.use(in_use)
+    lab.say("pay", payment_method="pm_ok")
+    assert (lab.amounts()[-1], lab.site.plan_agents, lab.site.next_agents) == (cents, cents // 2000, later)
+    assert lab.sent()["reduction_impossible"] == (2 if later else 1)
+    lab.use(2)
+    lab.advance_to(lab.site.period_ends_at)
+    assert lab.amounts()[-1] == 4000
+
+
+def test_no_customer_is_told_less_than_is_charged():
+    lab = unpaid_with_a_reduction_that_waits()
+    told = lab.letter("suspended_nonpayment")["amount_cents"]
+    assert told == lab.judge("pay", {"payment_method": "pm_ok"}).charge.amount_cents == 6000
+    lab.say("pay", payment_method="pm_ok")
+    receipt = lab.letter("receipt")
+    lab.advance_to(receipt["next_charge_at"])
+    assert lab.amounts()[-1] == receipt["next_amount_cents"] == 6000
+
+
 # Declined at a renewal
 
 
