@@ -2,12 +2,12 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 import engine
-from engine import authority, billing, conditions, machine, periods, rules
+from engine import authority, billing, conditions, ladder, machine, periods, rules
 from engine.machine import CONSEQUENCES
 from workers.simulation import fleet
 from workers.simulation.promises import Promises
@@ -166,6 +166,99 @@ def test_a_deletion_that_skips_deleting_is_caught(monkeypatch, caught):
     monkeypatch.setattr(machine, "MACHINE", machine.build())
 
     caught("not through deleting")
+
+
+def test_a_suspension_on_day_6_is_caught(caught):
+    caught("suspended before 7 days", replace(POLICY, dunning=tuple(days * DAY for days in (1, 3, 5, 6))))
+
+
+def test_a_suspension_without_its_notice_is_caught(law, caught):
+    def silent(case):
+        if ladder.needs_notice(case.site.owed, case.now, case.policy):
+            case.change(owed=replace(case.site.owed, noticed_at=case.now))
+
+    declined = CONSEQUENCES["note_decline"]
+
+    def untold(case):
+        declined(case)
+        case.effects = [one for one in case.effects if one.args.get("letter") != "suspension_near"]
+
+    law(note_decline=untold, give_notice=silent)
+    caught("suspended without 48 h of notice")
+
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+MONTH = (BEGIN + 30 * DAY, BEGIN + 60 * DAY)
+
+
+def a_life(*moves, to=()):
+    """What a checker wrote down of a site that took these states, a day apart; `to` come 30 days later."""
+    seen = Promises()
+    seen.moved("s", "trial", BEGIN)
+    for day, state in enumerate(moves, 1):
+        seen.moved("s", state, BEGIN + day * DAY)
+    for state in to:
+        seen.moved("s", state, BEGIN + 60 * DAY)
+    return seen
+
+
+def pays(seen, *, kind="period", agents=1, cents=2000, period=MONTH, at=MONTH[0], invoice="i"):
+    seen.charged("s", invoice, kind, agents, cents, period, at)
+    return seen
+
+
+def twice(what):
+    """The same thing seen twice by one checker."""
+    seen = Promises()
+    what(seen)
+    what(seen)
+    return seen
+
+
+BROKEN = [
+    ("came back to active", lambda: a_life("cancelled", to=["deleting", "active"])),
+    ("not through deleting", lambda: a_life("cancelled", to=["deleted"])),
+    ("deleted while active", lambda: a_life("active", to=["deleting"])),
+    ("without a final backup", lambda: a_life("cancelled", to=["deleting"])),
+    ("charged before day 30", lambda: pays(a_life(), at=MONTH[0] - DAY)),
+    ("was paid twice", lambda: pays(pays(a_life()), period=(MONTH[1], MONTH[1] + 30 * DAY), at=MONTH[1])),
+    ("were paid twice", lambda: pays(pays(a_life()), invoice="j", at=MONTH[1])),
+    ("2001 was charged for 1 agents", lambda: pays(a_life(), cents=2001)),
+    ("is not a month", lambda: pays(a_life(), period=(MONTH[0], MONTH[0] + 27 * DAY))),
+    ("outside of a paid period", lambda: pays(a_life(), kind="agents", cents=2000)),
+    ("of a period", lambda: pays(pays(a_life()), kind="agents", cents=1999, invoice="j")),
+    ("moved twice", lambda: twice(lambda seen: seen.answered("who", "1", moved=True))),
+    ("fired before", lambda: twice(lambda seen: seen.fired("s", "renew", BEGIN + DAY, BEGIN))),
+    ("fired twice", lambda: twice(lambda seen: seen.fired("s", "renew", BEGIN, BEGIN))),
+    ("2 commands were asked and 0 answered", lambda: twice(lambda seen: seen.finished(2, []))),
+    ("forgotten: renew", lambda: twice(lambda seen: seen.finished(0, ["renew"]))),
+]
+
+
+@pytest.mark.parametrize(("words", "see"), BROKEN, ids=[words for words, _ in BROKEN])
+def test_the_checker_writes_down_each_promise_that_it_sees_broken(words, see):
+    assert any(words in line for line in see().violations)
+
+
+def test_the_checker_writes_down_nothing_of_a_life_as_it_should_be():
+    seen = pays(a_life("trial_subscribed"))
+    pays(seen, kind="agents", cents=1000, period=(BEGIN + 45 * DAY, MONTH[1]), at=BEGIN + 45 * DAY, invoice="j")
+    seen.moved("s", "cancelled", BEGIN + 50 * DAY)
+    seen.exported("s", BEGIN + 50 * DAY)
+    seen.backed_up("s")
+    seen.noticed("s", BEGIN + 62 * DAY)
+    seen.moved("s", "deleting", BEGIN + 64 * DAY)
+    seen.moved("s", "deleted", BEGIN + 64 * DAY)
+    assert seen.violations == []
+
+
+def test_the_report_shows_sites_by_state_for_each_month_and_a_chart_of_deletions_and_charges():
+    told = text(run(sites=60)).splitlines()
+    months = [line for line in told if line[:4] in {"2025", "2026"}]
+    assert (len(months), "expired" in next(line for line in told if line.startswith("month"))) == (12, True)
+    charts = [line for line in told if "|" in line]
+    assert [line.split("|")[0].strip() for line in charts] == ["deletions per day", "charges per day"]
+    assert all(set(line.split("|")[1]) > {" "} for line in charts)
 
 
 def test_a_hold_that_holds_nothing_is_caught(monkeypatch, law, caught):

@@ -170,6 +170,8 @@ class Fleet:
             self._note_state(site_id, site, after)
             self._set_timers(site_id, decision)
             for effect in decision.effects:
+                if effect.args.get("letter") == "suspension_near":
+                    self.promises.threatened(site_id, self.now)
                 if effect.kind in DURATIONS:
                     self._later(self.now + self._duration(effect), "report", site_id, effect, after.generation)
         return decision
@@ -197,7 +199,7 @@ class Fleet:
             self.states[was] -= 1
         if after.state == "deleted":
             self.deletions[f"{self.now:%Y-%m-%d}"] += 1
-        self.promises.moved(site_id, after.state, self.now)
+        self.promises.moved(site_id, after.state, self.now, by_operator=after.suspended_reason is not None)
 
     def _note_money(self, site_id: str, decision: engine.Decision) -> None:
         """Invoices are remembered until they are paid; then the checker sees the charge."""

@@ -10,6 +10,7 @@ RETENTION = 14 * DAY
 NOTICE = 2 * DAY
 PRICE_CENTS = 2000
 LEAST_CENTS = 50
+UNPAID = 7 * DAY
 ENDS = frozenset({"cancelled", "expired"})
 
 
@@ -29,6 +30,8 @@ class Life:
     invoices: set[str] = field(default_factory=set)
     was_deleting: bool = False
     held: bool = False
+    declined_at: datetime | None = None
+    threatened_at: datetime | None = None
 
 
 class Promises:
@@ -48,10 +51,14 @@ class Promises:
         """One line that a person can look up."""
         self.violations.append(f"{at:%Y-%m-%dT%H:%M:%S} {site_id}: {what}")
 
-    def moved(self, site_id: str, to: str, at: datetime) -> None:
+    def moved(self, site_id: str, to: str, at: datetime, *, by_operator: bool = False) -> None:
         """A site changed its state."""
         life, was = self.life(site_id), self.life(site_id).state
         life.state = to
+        if (was, to) == ("active", "past_due"):
+            life.declined_at, life.threatened_at = at, None
+        if (was, to) == ("past_due", "suspended") and not by_operator:
+            self._may_be_suspended(site_id, life, at)
         if to in {"trial", "trial_subscribed"} and life.ready_at is None:
             life.ready_at, life.free_until = at, at + TRIAL
         if to in {*ENDS, "failed"} and was not in ENDS:
@@ -70,6 +77,12 @@ class Promises:
             self.broken(site_id, at, "a trial expired before its 30 days were over")
         life.ended_at, life.exported_at, life.noticed_at, life.backed_up = at, None, None, False
         life.waived = set()
+
+    def _may_be_suspended(self, site_id: str, life: Life, at: datetime) -> None:
+        if life.declined_at is not None and at < life.declined_at + UNPAID:
+            self.broken(site_id, at, f"suspended before 7 days since the first decline at {life.declined_at}")
+        if life.threatened_at is None or at < life.threatened_at + NOTICE:
+            self.broken(site_id, at, f"suspended without 48 h of notice since {life.threatened_at}")
 
     def _may_be_deleted(self, site_id: str, life: Life, was: str, at: datetime) -> None:
         if was not in {*ENDS, "failed"}:
@@ -97,6 +110,10 @@ class Promises:
         """A download of the present time is ready."""
         life = self.life(site_id)
         life.exported_at = life.exported_at or at
+
+    def threatened(self, site_id: str, at: datetime) -> None:
+        """The customer was told that the suspension is near."""
+        self.life(site_id).threatened_at = at
 
     def noticed(self, site_id: str, at: datetime) -> None:
         """The customer was told of the deletion."""
