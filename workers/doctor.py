@@ -165,7 +165,7 @@ def _room(folder: Path, free: int) -> Finding:
 
 
 def _processes(place: Workplace) -> Iterator[Finding]:
-    yield worker_heartbeats(alive.count(place.redis, "worker"))
+    yield worker_heartbeats(alive.ages(place.redis, "worker"))
     with reading(place.database) as tx:
         beat = clock.last_beat(tx, "clock")
     yield clock_heartbeat(None if beat is None else beat.total_seconds())

@@ -76,12 +76,12 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         said = sound_redis.ask(client)
         # What is lost at a restart of Redis keeps nobody from working now.
         yield from (one for one in sound_redis.judge(said) if one.level == "refuse" or one.what in sound_redis.NOW)
-        workers = alive.count(client, "worker")
-    yield worker_heartbeats(workers)
+        ages = alive.ages(client, "worker")
+    yield worker_heartbeats(ages)
 
 
-def worker_heartbeats(answering: int) -> Finding:
-    """Judge how many workers answer, anywhere."""
-    if answering:
-        return well("workers", f"{answering} answering")
+def worker_heartbeats(ages: list[float]) -> Finding:
+    """Judge the workers that answer, anywhere, by the seconds since each did."""
+    if ages:
+        return well("workers", f"{len(ages)} answering, within {max(ages):.0f} s")
     return failure("workers", "none answering", "nothing is done: start `tenure up` or `python -m workers`")

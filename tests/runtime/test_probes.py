@@ -130,6 +130,17 @@ def test_ready_looks_at_what_redis_can_do_now_and_not_at_what_its_restart_would_
     world.close()
 
 
+def test_each_worker_that_beats_is_counted_with_its_age_and_a_silent_one_is_none(own):
+    own.set(alive.key("worker", "run", 1), "1", px=alive.EXPIRY_SECONDS * 1000)
+    own.set(alive.key("worker", "run", 2), "1", px=5_000)
+    own.set(alive.key("clock", "run", 3), "1", px=5_000)
+    newest, oldest = alive.ages(own, "worker")
+    assert newest < oldest
+    assert 10 <= oldest <= alive.EXPIRY_SECONDS
+    own.delete(alive.key("worker", "run", 1), alive.key("worker", "run", 2))
+    assert alive.ages(own, "worker") == []
+
+
 def test_ready_is_over_when_tenure_up_drains(beating):
     pulse.begin_drain(beating.data_dir)
     assert levels(readiness.ready(beating.place.settings)) == {"tenure up": "fail"}
