@@ -26,6 +26,9 @@ PRAGMAS = (
     *("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"),
     "secure_delete=ON",  # what is deleted is overwritten: a forgotten customer is on no free page
 )
+STATEMENTS = 32
+"""Prepared statements that a connection keeps: of more, most are long ones of a batch that never come again."""
+
 READS = {"tenure_reads": True}
 
 
@@ -49,7 +52,7 @@ def _connect_sqlite(address: URL) -> Engine:
         address,
         module=pysqlite3.dbapi2,
         pool_size=POOL,
-        connect_args={"check_same_thread": False},
+        connect_args={"check_same_thread": False, "cached_statements": STATEMENTS},
         hide_parameters=True,  # an error is logged and shown, and what stands in a row may be about a person
     )
     event.listen(engine, "connect", _prepare_sqlite)

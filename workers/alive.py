@@ -5,7 +5,6 @@ parent and then becomes it. That needs nothing but the standard library, and abo
 """
 
 import ctypes
-import gc
 import os
 import signal
 import sys
@@ -99,16 +98,6 @@ def _watch(parent: int) -> None:
 
 
 _forked_by: list[int] = []
-
-
-def spare_the_collector() -> None:
-    """Let Python look for rings of garbage less often: a batch makes thousands of values, and hardly any ring.
-
-    What was imported is never looked at again. At its default the collector takes a fifth of a worker's time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 if __name__ == "__main__":

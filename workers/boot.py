@@ -8,7 +8,7 @@ from typing import Any
 import dramatiq
 from redis.exceptions import RedisError
 
-from workers import alive, command, dead, effect, logs, pulse
+from workers import alive, command, dead, effect, logs, memory, pulse
 from workers.settings import load
 from workers.workplace import Workplace
 
@@ -36,11 +36,11 @@ def boot() -> None:
     """Called by Dramatiq in each worker process, after the fork."""
     settings = load()
     logs.configure(settings.log_format)
+    memory.be_frugal()
     place = Workplace(settings, threads=settings.worker_threads)
     declare(place)
     Thread(target=_beat, args=(place, Event()), daemon=True, name="heartbeat").start()
     pulse.keep(settings.data_dir, "worker")
-    alive.spare_the_collector()
 
 
 def declare(place: Workplace) -> None:

@@ -15,7 +15,7 @@ from models.columns import stamp
 from models.database import writing
 from tests.bench import commands
 from tests.bench.servers import environ, folder, redis_server, workplace
-from workers import alive, command
+from workers import command, memory
 from workers.workplace import Workplace
 
 BATCHES = 20
@@ -53,7 +53,7 @@ def cost_of_a_command(size: int) -> float:
 
 def _cost(place: Workplace, size: int) -> float:
     batches = [list(commands.mix(500, size, count(number * 10_000 + 10))) for number in range(1, BATCHES + 3)]
-    alive.spare_the_collector()
+    memory.spare_the_collector()
     for batch in batches[:2]:
         command.take_each(place, batch)
     started = time.perf_counter()

@@ -16,7 +16,7 @@ from models.timer import TIMERS
 from tests.bench import commands, shapes
 from tests.bench.latency import ask
 from tests.bench.servers import environ, folder, process, redis_server, until, workplace
-from workers import alive
+from workers import memory
 from workers.timer import fire_due
 from workers.workplace import Workplace
 
@@ -25,7 +25,7 @@ def ours(size: int) -> float:
     """Trials whose reminder is due: one letter, one receipt, one event and the next timer for each."""
     with folder() as where, redis_server(where) as url, workplace(where, url, None) as place:
         due(place, size)
-        alive.spare_the_collector()
+        memory.spare_the_collector()
         started = time.perf_counter()
         fired = 0
         while batch := fire_due(place):
