@@ -16,6 +16,9 @@ from models.site import SITES
 FREE = ("dead", "event", "receipt")
 """Tables with rows of no site: what was refused before there was one, and what nobody could read."""
 
+AT_ONCE = 50
+"""Addresses in one question, each asked of every column that has text."""
+
 
 def addresses(tx: Connection, site_id: str) -> frozenset[str]:
     """Every e-mail address that any row of the site holds, the present one first of all."""
@@ -33,8 +36,8 @@ def forget(tx: Connection, site_id: str, known: frozenset[str]) -> None:
     """
     for table in _tables():
         _mask(tx, table, _belongs(table, site_id), keep="email" if table is SITES else None)
-        if known and table.name in FREE:
-            _mask(tx, table, and_(_is_nobodys(table), _names(table, known)), keep=None)
+        for some in _few_at_once(known) if table.name in FREE else ():
+            _mask(tx, table, and_(_is_nobodys(table), _names(table, some)), keep=None)
 
 
 def forget_address(tx: Connection, site_id: str) -> None:
@@ -66,6 +69,12 @@ def _tables() -> Iterator[Table]:
     for table in SQLModel.metadata.sorted_tables:
         if "site_id" in table.c or table in {SITES, DEAD}:
             yield table
+
+
+def _few_at_once(known: frozenset[str]) -> Iterator[list[str]]:
+    """Addresses in parts: a database has a depth that it understands a question to, SQLite one of 1,000."""
+    ordered = sorted(known)
+    return (ordered[first : first + AT_ONCE] for first in range(0, len(ordered), AT_ONCE))
 
 
 def _texts(table: Table) -> list[Column[Any]]:

@@ -21,6 +21,16 @@ BATCH = 1000
 REWRITE_SECONDS = 60.0
 POLL_SECONDS = 0.01
 
+REMOVE_STRAY = """
+if redis.call("lpos", KEYS[2], ARGV[1]) then return 0 end
+local prefix, queue = string.match(KEYS[2], "^([^:]+):(.*)$")
+for _, worker in ipairs(redis.call("zrange", prefix .. ":__heartbeats__", 0, -1)) do
+  if redis.call("sismember", prefix .. ":__acks__." .. worker .. "." .. queue, ARGV[1]) == 1 then return 0 end
+end
+return redis.call("hdel", KEYS[1], ARGV[1])
+"""
+"""A body that no list names and no worker holds is nobody's: its producer died half-way, and it will never be read."""
+
 
 def forget_others(place: Workplace, site_id: str) -> None:
     """Everything but the site's own address, which the last letter needs.
@@ -63,10 +73,11 @@ def _forget_messages(place: Workplace, words: list[bytes]) -> None:
         for redis_id, body in place.redis.hscan_iter(key):
             if not _holds(body, words):
                 continue
-            if not key.endswith(DEAD):
+            if key.endswith(DEAD):
+                place.redis.zrem(key.removesuffix(b".msgs"), redis_id)
+                place.redis.hdel(key, redis_id)
+            elif not place.redis.eval(REMOVE_STRAY, 2, key, key.removesuffix(b".msgs"), redis_id):
                 raise Temporary(f"a message of {key.decode()} still holds the customer's address: it comes first")
-            place.redis.zrem(key.removesuffix(b".msgs"), redis_id)
-            place.redis.hdel(key, redis_id)
 
 
 def _forget_events(place: Workplace, words: list[bytes]) -> None:

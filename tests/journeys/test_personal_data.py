@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from engine.words import addresses_in, masked
-from models import person
-from models.database import reading
+from models import dead, person
+from models.database import reading, writing
 from tests.live_engine import until
 from workers.broker import make_broker
 
@@ -114,12 +114,47 @@ def test_a_dead_letter_in_redis_that_names_the_customer_goes(world):
 def test_a_message_that_is_still_queued_is_waited_for(world):
     world.send("start_trial", account="a", email=FIRST)
     world.send("cancel")
-    world.place.redis.hset("dramatiq:lifecycle.msgs", "m1", FIRST)
+    world.place.redis.hset("dramatiq:lifecycle.msgs", mapping={"m1": FIRST, "m2": FIRST})
+    world.place.redis.rpush("dramatiq:lifecycle", "m1")
+    world.place.redis.zadd("dramatiq:__heartbeats__", {"worker": 1})
+    world.place.redis.sadd("dramatiq:__acks__.worker.lifecycle", "m2")
     world.advance(days=14)
     assert world.state() == "deleting"
+    world.place.redis.lpop("dramatiq:lifecycle")
     world.place.redis.hdel("dramatiq:lifecycle.msgs", "m1")
     world.retry_now()
+    assert world.state() == "deleting"
+    world.place.redis.hdel("dramatiq:lifecycle.msgs", "m2")
+    world.retry_now()
     assert world.state() == "deleted"
+
+
+def test_a_body_that_no_list_names_and_no_worker_holds_goes_with_the_customer(world):
+    world.send("start_trial", account="a", email=FIRST)
+    world.send("cancel")
+    world.place.redis.hset("dramatiq:lifecycle.msgs", mapping={"m1": FIRST, "m2": "another"})
+    world.advance(days=14)
+    assert world.state() == "deleted"
+    assert world.place.redis.hkeys("dramatiq:lifecycle.msgs") == [b"m2"]
+
+
+def test_a_customer_of_six_hundred_addresses_is_forgotten_as_well(world):
+    world.start_trial()
+    for number in range(600):
+        world.say("update_contact", email=f"canary-7f3a{number}@birds.example")
+    world.wakeups.waiting.clear()
+    site_id = world.show()["id"]
+    with reading(world.place.database) as tx:
+        known = person.addresses(tx, site_id)
+    assert len(known) == 601
+    told = {"id": "told", "queue": "lifecycle", "reason": "unreadable", "body": max(known), "at": world.now}
+    with writing(world.place.database) as tx:
+        tx.execute(dead.DEAD.insert().values(told))
+        person.forget(tx, site_id, known)
+        person.forget_address(tx, site_id)
+    with reading(world.place.database) as tx:
+        assert person.addresses(tx, site_id) == set()
+        assert [row.body for row in dead.messages(tx)] == ["***"]
 
 
 @pytest.mark.parametrize(
