@@ -38,6 +38,8 @@ class Monkey(threading.Thread):
             "clock killed": self.kill_clock,
             "Valkey killed": self.kill_valkey,
             "worker stopped for longer than a lease": self.stop_worker,
+            "clock stopped for longer than a lease": self.stop_clock,
+            "Valkey stopped for longer than a lease": self.stop_valkey,
             "Redis emptied": self.empty_redis,
             "replies lost": self.lose_replies,
             "disk of the backups full": self.fill_disk,
@@ -85,7 +87,15 @@ class Monkey(threading.Thread):
         self.stage.start_valkey()
 
     def stop_worker(self) -> None:
-        pid = self.chance.choice(self._pids("-m workers"))
+        self._stop_for_a_while(self.chance.choice(self._pids("-m workers")))
+
+    def stop_clock(self) -> None:
+        self._stop_for_a_while(self.chance.choice(self._pids("-m schedules")))
+
+    def stop_valkey(self) -> None:
+        self._stop_for_a_while(self.stage.valkey.pid)
+
+    def _stop_for_a_while(self, pid: int) -> None:
         os.kill(pid, signal.SIGSTOP)
         time.sleep(self.stage.lease_seconds * 1.5)
         with contextlib.suppress(ProcessLookupError):

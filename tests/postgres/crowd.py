@@ -55,8 +55,8 @@ class Crowd:
         return [host for host in self.hosts if f"{host}:{turn}" not in heard]
 
     def live_on(self, length: str) -> None:
-        """One advance may be interrupted by a lost part; what is left of it is asked again."""
-        advance.advance(self.place, advance.duration(length), 600)
+        """On two cores a thousand nights take a while."""
+        advance.advance(self.place, advance.duration(length), 1800)
 
     def harm(self) -> list[str]:
         """One sentence for each thing that was lost or done twice."""
