@@ -7,6 +7,8 @@ from sqlalchemy import Connection, Row, delete, select
 from sqlmodel import Field, SQLModel
 from uuid_utils import uuid7
 
+from models.upsert import insert_once
+
 
 class Dead(SQLModel, table=True):
     """One message that was put aside; `body` is its text with what is not text escaped. `at` is machine time."""
@@ -21,16 +23,16 @@ class Dead(SQLModel, table=True):
 DEAD = Dead.__table__  # type: ignore[attr-defined]
 
 
-def add(tx: Connection, queue: str, reason: str, body: str, at: datetime) -> str:
-    """Keep a message; the id under which it is found again."""
-    dead_id = f"msg_{uuid7().hex}"
-    tx.execute(DEAD.insert(), {"id": dead_id, "queue": queue, "reason": reason, "body": body, "at": at})
+def add(tx: Connection, queue: str, reason: str, body: str, at: datetime, key: str | None = None) -> str:
+    """Keep a message, once for each key; the id under which it is found again."""
+    dead_id = f"msg_{key or uuid7().hex}"
+    insert_once(tx, DEAD, ("id",), [{"id": dead_id, "queue": queue, "reason": reason, "body": body, "at": at}])
     return dead_id
 
 
 def messages(tx: Connection) -> list[Row[Any]]:
     """All that are kept, oldest first."""
-    return list(tx.execute(select(DEAD).order_by(DEAD.c.id)))
+    return list(tx.execute(select(DEAD).order_by(DEAD.c.at, DEAD.c.id)))
 
 
 def take(tx: Connection, dead_id: str) -> Row[Any] | None:

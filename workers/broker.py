@@ -112,7 +112,7 @@ class TenureBroker(RedisBroker):
 
     Only the `Retries` middleware is used. Time limits and shutdown notices are asynchronous exceptions, which can land
     in a commit; an age limit drops commands; callbacks and pipelines would let a message start any actor.
-    `on_poison(queue, redis id, raw, reason)` is told of every dead letter, after it is in the dead-letter queue.
+    `on_poison(queue, redis id, raw, reason)` is told of every dead letter, before it is in the dead-letter queue.
     `take`, when it is set, is given the commands in batches: then no thread of the worker runs them one by one.
     `held` has the redis ids that this process has fetched and not yet settled, by queue: it outlives a consumer.
     """

@@ -36,7 +36,7 @@ def take(place: Workplace, args: Args) -> Document | None:
 
     Database and Redis errors pass through: the message is delivered again, and twice equals once.
     """
-    return _take(place, [args])[0]
+    return _take(place, [_opened(place, args)])[0]
 
 
 def take_each(place: Workplace, batch: list[Args]) -> list[Outcome]:
@@ -45,6 +45,10 @@ def take_each(place: Workplace, batch: list[Args]) -> list[Outcome]:
     A batch that fails is halved until the one that fails stands alone, and its neighbours are answered as if it had
     not been there. What keeps anybody from being answered (the database is away) passes through.
     """
+    return _take_halves(place, [_opened(place, args) for args in batch])
+
+
+def _take_halves(place: Workplace, batch: list[Envelope | None]) -> list[Outcome]:
     try:
         return [*_take(place, batch)]
     except Exception as wrong:
@@ -53,13 +57,13 @@ def take_each(place: Workplace, batch: list[Args]) -> list[Outcome]:
         if len(batch) == 1:
             return [_alone(place, batch[0], wrong)]
     middle = len(batch) // 2
-    return take_each(place, batch[:middle]) + take_each(place, batch[middle:])
+    return _take_halves(place, batch[:middle]) + _take_halves(place, batch[middle:])
 
 
-def _alone(place: Workplace, args: Args, wrong: Exception) -> Outcome:
+def _alone(place: Workplace, envelope: Envelope | None, wrong: Exception) -> Outcome:
     """Once more: what lost a race against another worker finds the other's answer now."""
     try:
-        return take(place, args)
+        return _take(place, [envelope])[0]
     except Exception as again:
         if _is_away(again):
             raise
@@ -71,8 +75,7 @@ def _is_away(wrong: Exception) -> bool:
     return isinstance(wrong, AWAY) and not isinstance(wrong, OWN)
 
 
-def _take(place: Workplace, batch: list[Args]) -> list[Document | None]:
-    envelopes = [_opened(place, args) for args in batch]
+def _take(place: Workplace, envelopes: list[Envelope | None]) -> list[Document | None]:
     readable = [envelope for envelope in envelopes if envelope is not None]
     verdicts = iter(_judge(place, readable) if readable else [])
     return [None if envelope is None else next(verdicts).said for envelope in envelopes]
@@ -83,7 +86,7 @@ def _opened(place: Workplace, args: Args) -> Envelope | None:
         return read(args)
     except Unreadable as wrong:
         reason = f"refused envelope.malformed: {wrong}; nobody can be answered"
-        dead.keep(place, "lifecycle", "without a readable id", json.dumps(_message(args)).encode(), reason)
+        dead.keep_unreadable(place, "lifecycle", json.dumps(_message(args)).encode(), reason)
         return None
 
 

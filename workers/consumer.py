@@ -76,10 +76,10 @@ class BellConsumer(Consumer):
             self._settle(self.broker.do_requeue, message)
             self.broker.put_back.discard(redis_id)
             return
-        self._settle(self.broker.do_nack, message)
-        reached("queue.nacked")
         failure = message._exception  # noqa: SLF001 - Dramatiq keeps it nowhere else
         self._report(redis_id.encode(), message.encode(), f"failed for good: {type(failure).__name__}: {failure}")
+        self._settle(self.broker.do_nack, message)
+        reached("queue.nacked")
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Give messages back that were fetched and not begun."""
@@ -142,9 +142,9 @@ class BellConsumer(Consumer):
     def _bury(self, redis_id: bytes, raw: bytes, reason: str) -> None:
         """Dead-letter it. Let go first: if Redis is away just now, `_keep_up` brings the message back."""
         self._let_go(redis_id)
+        self._report(redis_id, raw, reason)
         self.broker.do_nack(self.queue_name, redis_id)
         reached("queue.buried")
-        self._report(redis_id, raw, reason)
 
     def _report(self, redis_id: bytes, raw: bytes, reason: str) -> None:
         try:

@@ -1,6 +1,7 @@
 """`tenure dead`: messages and effects that gave up, to be seen, tried again or dropped."""
 
 import json
+from hashlib import blake2b
 from typing import Any
 from uuid import uuid4
 
@@ -27,12 +28,25 @@ class NoSuchDeadError(Exception):
 
 
 def keep(place: Workplace, queue: str, redis_id: str, raw: bytes, reason: str) -> None:
-    """Mirror a dead letter into the database, and say so in one line without its content."""
+    """Mirror a dead letter into the database, and say so in one line without its content.
+
+    It comes before the dead-letter queue, so whoever dies in between keeps it again: under the same id.
+    """
+    key = blake2b(f"{queue} {redis_id}".encode(), digest_size=16).hexdigest()
+    _keep(place, queue, redis_id, raw, reason, key)
+
+
+def keep_unreadable(place: Workplace, queue: str, raw: bytes, reason: str) -> None:
+    """A message of which nobody knows where it came from: two that are the same are two."""
+    _keep(place, queue, "without a readable id", raw, reason, None)
+
+
+def _keep(place: Workplace, queue: str, redis_id: str, raw: bytes, reason: str, key: str | None) -> None:
     text = raw[:LONGEST].decode(errors="backslashreplace").replace("\0", "\\x00")
     kept = f"{queue} message {redis_id} {reason}"
     try:
         with writing(place.database) as tx:
-            kept = f"{kept}; tenure dead retry {dead.add(tx, queue, reason, text, machine_now())}"
+            kept = f"{kept}; tenure dead retry {dead.add(tx, queue, reason, text, machine_now(), key)}"
             reached("dead.keeping")
         reached("dead.kept")
     except SQLAlchemyError as wrong:

@@ -102,6 +102,7 @@ class Intake(BellConsumer):
     def _fail(self, message: MessageProxy, wrong: Exception) -> None:
         """Dramatiq's way of a message that failed: a later retry, or the dead letters."""
         log.error("failed", code="command.failed", error=f"message {message.message_id}", exc_info=wrong)
+        message.stuff_exception(wrong)
         self.broker.emit_after("process_message", message, exception=wrong)
         reached("queue.retried")
         if message.failed:

@@ -1,5 +1,7 @@
 """Three lives that pass every crash point between them. Begun again after a death, all asks come again as they were."""
 
+from collections import Counter
+
 import pytest
 
 from models import dead as letters
@@ -88,11 +90,13 @@ def bad_messages(world):
         world.place.redis.rpush("dramatiq:effects", "bad")
         world.hand_over("no envelope")
         world.hand_over(world.envelope("back_up"), retries=1000)
-        world.rest()
-        world.finish()
-        assert {reason_of(row) for row in kept(world)} == {"is not", "refused", "failed"}
         world.mark("sent")
-    world.mark("law")
+    world.rest()
+    if not world.is_marked("law"):
+        reasons = Counter(reason_of(row) for row in kept(world))
+        assert (reasons["failed"], reasons["is not"]) == (1, 1)
+        assert reasons["refused"] in {1, 2}, "nothing tells two of these apart, so one may be kept again"
+        world.mark("law")
     for row in kept(world):
         (dead.retry if reason_of(row) == "failed" else dead.drop)(world.place, row.id)
     world.rest()

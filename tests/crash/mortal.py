@@ -103,8 +103,9 @@ class Mortal(World):
         """What is delayed is due."""
         consumer = self.broker.consume(queue, PREFETCH, timeout=0)
         while (message := next(consumer)) is not None:
-            options = {name: value for name, value in message.options.items() if name != "eta"}
-            self.broker.enqueue(message.copy(queue_name=q_name(queue), options=options))
+            again = message.copy(queue_name=q_name(queue))
+            del again.options["eta"]
+            self.broker.enqueue(again)
             consumer.ack(message)
 
     def go_to(self, day):

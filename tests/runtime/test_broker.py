@@ -161,7 +161,7 @@ def test_a_message_that_failed_for_good_is_kept_and_told(broker, tools, working)
     assert (queue, told_id) == (QUEUE, redis_id)
     assert json.loads(raw)["args"] == ["x"]
     assert reason.startswith("failed for good: TypeError")
-    assert lengths(broker) == (0, 0, 1)
+    tools.until(lambda: lengths(broker) == (0, 0, 1))
 
 
 def test_what_a_dead_process_held_is_offered_again(brokers, tools):

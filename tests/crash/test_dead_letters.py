@@ -1,0 +1,42 @@
+"""Dead letters: each is in the database before Redis lets go of its message, once, and says what was wrong."""
+
+import pytest
+
+from tests.crash.mortal import Mortal
+from workers import command, dead
+
+
+@pytest.fixture
+def mortal(tmp_path, redis_url, databases):
+    made = Mortal(tmp_path / "data", redis_url, **databases())
+    yield made
+    made.close()
+
+
+def listed(world):
+    return [one["reason"] for one in dead.listing(world.place)["dead"]]
+
+
+def test_a_letter_that_is_told_of_again_after_a_death_is_kept_once(mortal):
+    for _ in range(2):
+        dead.keep(mortal.place, "effects", "its id", b"?", "is not JSON")
+
+    assert listed(mortal) == ["is not JSON"]
+
+
+def test_a_command_that_fails_for_good_says_why_and_costs_its_neighbour_one_letter_only(mortal, monkeypatch):
+    real = command.Sitting.judge
+
+    def broken(sitting, envelope, site_id):
+        if envelope.type == "site.start_trial":
+            raise LookupError("the law met a fact that is not set")
+        return real(sitting, envelope, site_id)
+
+    monkeypatch.setattr(command.Sitting, "judge", broken)
+    mortal.hand_over("no envelope")
+    mortal.hand_over(mortal.envelope("start_trial", account="acme", email="owner@acme.example"), retries=1000)
+    mortal.rest()
+
+    unreadable, failed = listed(mortal)
+    assert unreadable.startswith("refused envelope.malformed")
+    assert failed == "failed for good: LookupError: the law met a fact that is not set"
