@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -21,20 +22,49 @@ def stop_workers(live, number):
         os.kill(pid, number)
 
 
-@pytest.mark.long
-def test_work_that_a_killed_worker_held_goes_on_within_30_seconds(live):
-    live.start()
-    live.start_trial()
-    attachments = live.data_dir / "sites" / live.show()["id"] / "attachments"
-    attachments.mkdir(exist_ok=True)
-    (attachments / "large.bin").write_bytes(os.urandom(1 << 20) * 400)
-    live.say("back_up")
-    until(lambda: any(row.status == "running" for row in effects_of(live, "back_up")))
+def running(live):
+    """The claims that stand now, by effect."""
+    with reading(live.place.database) as tx:
+        return {row.id: row.fence for row in effect.unfinished(tx) if row.status == "running"}
+
+
+def goes_on(live, held):
+    """Seconds until each effect that was held is claimed again."""
+    began, seconds = time.monotonic(), {}
+    while len(seconds) < len(held):
+        with reading(live.place.database) as tx:
+            fences = {effect_id: effect.find(tx, effect_id).fence for effect_id in held}
+        now = time.monotonic() - began
+        seconds |= {one: now for one, fence in held.items() if fences[one] > fence and one not in seconds}
+        assert now < 120, "it never went on"
+        time.sleep(0.05)
+    return list(seconds.values())
+
+
+def kill_workers(live):
+    """All that hold work at once; Dramatiq's master ends with them, and is started again."""
     for pid in live.find("-m workers")[1:]:
         os.kill(pid, signal.SIGKILL)
 
-    until(lambda: any(row.fence == 2 for row in effects_of(live, "back_up")), 30)
-    until(lambda: all(row.status == "done" for row in effects_of(live, "back_up")), 60)
+
+@pytest.mark.long
+def test_work_that_killed_workers_held_goes_on_within_30_seconds_in_99_of_100_cases(live):
+    live.start()
+    hosts = [f"site{number}.example.com" for number in range(4)]
+    for host in hosts:
+        site_id = live.start_trial(host)["site_id"]
+        (live.data_dir / "sites" / site_id / "attachments" / "large.bin").write_bytes(os.urandom(1 << 20) * 300)
+    seconds = []
+    for _ in range(6):
+        for host in hosts:
+            live.say("back_up", host=host)
+        until(lambda: len(running(live)) >= 2)
+        kill_workers(live)
+        seconds += goes_on(live, running(live))
+        until(lambda: not running(live), 120)
+    seconds.sort()
+    assert len(seconds) >= 12
+    assert seconds[int(len(seconds) * 0.99)] < 30, seconds
 
 
 @pytest.mark.long
