@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
+import pysqlite3.dbapi2 as sqlite
+
 from workers.content import Removed
 from workers.crash import reached
 from workers.errors import Temporary
@@ -16,16 +18,18 @@ OURS = 0o700
 
 @contextlib.contextmanager
 def explained(place: Path) -> Iterator[None]:
-    """Turn what the disk says into `Temporary`, with the path and what to do about it."""
+    """Turn what the disk, or SQLite on it, says into `Temporary`, with the path and what to do about it."""
     try:
         yield
     except OSError as wrong:
         where = wrong.filename if isinstance(wrong.filename, str) else place
         raise Temporary(f"{ascii(str(where))[1:-1]}: {wrong.strerror or wrong}; {_remedy(wrong)}") from wrong
+    except sqlite.OperationalError as wrong:
+        raise Temporary(f"{ascii(str(place))[1:-1]}: {wrong}; {_remedy(wrong)}") from wrong
 
 
-def _remedy(wrong: OSError) -> str:
-    if wrong.errno in {ENOSPC, EDQUOT}:
+def _remedy(wrong: Exception) -> str:
+    if getattr(wrong, "errno", None) in {ENOSPC, EDQUOT} or getattr(wrong, "sqlite_errorcode", 0) == sqlite.SQLITE_FULL:
         return "free space on this disk"
     if isinstance(wrong, PermissionError):
         return "let the user that runs Tenure read and write it"
