@@ -6,6 +6,8 @@ import time
 from datetime import datetime, timedelta
 from typing import Any
 
+from uuid_utils import uuid7
+
 from models import effect, event, safety, timer
 from models.clock import engine_now, is_test, machine_now, move
 from models.columns import stamp
@@ -22,6 +24,13 @@ POLL_SECONDS = 0.004
 TURN = "tenure:clock:advance"
 TURN_SECONDS = 15
 """An advance that was killed makes room for another after so long; a living one keeps its turn."""
+
+KEEP = """
+local holder = redis.call("get", KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call("set", KEYS[1], ARGV[1], "ex", ARGV[2])
+return 1
+"""
 
 COMMANDS_UNDER_WAY = """
 if redis.call("hlen", KEYS[1] .. ":lifecycle.msgs") == 0 then return 0 end
@@ -52,16 +61,17 @@ def advance(place: Workplace, length: timedelta, seconds: float) -> datetime:
     with reading(place.database) as tx:
         if not is_test(tx):
             raise ValueError("there is no test clock here: start with TENURE_TEST_CLOCK=1 and a fresh data folder")
-    if not place.redis.set(TURN, 1, nx=True, ex=TURN_SECONDS):
+    token = str(uuid7())
+    if not place.redis.set(TURN, token, nx=True, ex=TURN_SECONDS):
         raise ValueError("another advance is running; wait until it is done")
     try:
-        return _live_through(place, length, time.monotonic() + seconds)
+        return _live_through(place, length, time.monotonic() + seconds, token)
     finally:
-        place.redis.delete(TURN)
+        place.redis.eval(announce.GIVE_BACK, 1, TURN, token)
 
 
-def _live_through(place: Workplace, length: timedelta, deadline: float) -> datetime:
-    rest(place, deadline)
+def _live_through(place: Workplace, length: timedelta, deadline: float, token: str) -> datetime:
+    rest(place, deadline, token)
     with reading(place.database) as tx:
         target = engine_now(tx) + length
     while True:
@@ -71,7 +81,7 @@ def _live_through(place: Workplace, length: timedelta, deadline: float) -> datet
         if now >= target:
             return now
         _go_to(place, target if due is None else min(due, target))
-        rest(place, deadline)
+        rest(place, deadline, token)
 
 
 def _go_to(place: Workplace, moment: datetime) -> None:
@@ -84,11 +94,15 @@ def _go_to(place: Workplace, moment: datetime) -> None:
     announce.ring(place)
 
 
-def rest(place: Workplace, deadline: float) -> None:
-    """Wait until nothing is queued, due, running, ready or unsent; what keeps failing is named and passed."""
+def rest(place: Workplace, deadline: float, token: str) -> None:
+    """Wait until nothing is queued, due, running, ready or unsent; what keeps failing is named and passed.
+
+    Raises ValueError when another advance has taken the turn meanwhile, WaitOverError at the deadline.
+    """
     stuck_since = time.monotonic()
     while True:
-        place.redis.expire(TURN, TURN_SECONDS)
+        _keep_turn(place, token)
+        looked = time.monotonic()
         state = _state(place)
         if state == []:
             return
@@ -99,7 +113,13 @@ def rest(place: Workplace, deadline: float) -> None:
         elif time.monotonic() - stuck_since > PATIENCE_SECONDS:
             sys.stderr.write(f"passing what still fails: {_names(state)}\n")
             return
-        time.sleep(POLL_SECONDS)
+        time.sleep(max(POLL_SECONDS, time.monotonic() - looked))  # a fleet's look is not cheap: half the time at most
+
+
+def _keep_turn(place: Workplace, token: str) -> None:
+    """Whoever slept past its turn, or lost it with an emptied Redis, takes it again if nobody else has it."""
+    if not place.redis.eval(KEEP, 1, TURN, token, TURN_SECONDS):
+        raise ValueError("another advance has taken over, for this one stood still too long; wait until it is done")
 
 
 def _state(place: Workplace) -> list[Any] | None:
