@@ -27,8 +27,8 @@ def made(tmp_path, redis_url, log_lines):
     """Makes worlds, and the lines of their log."""
     worlds = []
 
-    def make(**settings):
-        worlds.append(World(tmp_path / "data", redis_url, **settings))
+    def make(folder=tmp_path / "data", **settings):
+        worlds.append(World(folder, redis_url, **settings))
         return worlds[-1]
 
     yield make
@@ -79,6 +79,27 @@ def whole_files(folder):
 def open_rows(world):
     with reading(world.place.database) as tx:
         return effect.unfinished(tx)
+
+
+def test_books_whose_disk_is_full_book_nothing_and_one_charge_when_there_is_room(made, small_disk, tmp_path, log_lines):
+    world = made(small_disk.folder / "data", DATABASE_URL=f"sqlite:///{tmp_path}/elsewhere.db", TRIAL_DAYS="1")
+    world.start_trial()
+    world.send("subscribe", agents=3, payment_method="pm_visa")
+    world.advance(hours=23)
+    small_disk.fill()
+    world.advance(hours=1)
+
+    (row,) = [row for row in open_rows(world) if row.kind == "charge"]
+    assert (row.status, world.charges(), world.state()) == ("pending", [], "active")
+    assert [invoice["status"] for invoice in world.show()["invoices"]] == ["open"]
+    (line,) = [line for line in lines_of(log_lines, "failed") if line["effect"] == "charge"]
+    assert "No space left on device" in line["error"]
+    assert line["next"]
+
+    small_disk.make_room()
+    world.retry_now()
+    assert (len(world.charges()), world.state()) == (1, "active")
+    assert [invoice["status"] for invoice in world.show()["invoices"]] == ["paid"]
 
 
 def test_a_database_whose_disk_is_full_keeps_commands_waiting_and_answers_them_when_there_is_room(live, small_disk):

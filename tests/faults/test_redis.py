@@ -2,13 +2,16 @@
 
 import json
 from collections import Counter
+from threading import Thread
 
+import dramatiq
 import pytest
 import redis
 
 from tests.chaos.proxy import Proxy
 from tests.live_engine import until
 from workers import send
+from workers.broker import make_broker
 from workers.send import WaitOverError
 
 HOSTS = [f"site{number}.example.com" for number in range(8)]
@@ -63,6 +66,30 @@ def test_replies_that_are_lost_between_workers_and_redis_cost_time_and_nothing_e
     assert {f"{host}:start" for host in HOSTS} <= told
     assert live.json("dead", "list")["dead"] == []
     assert [error for error in errors_of(live) if "tried again" in error or "the sweep will do it" in error]
+
+
+def test_a_retry_whose_enqueue_got_no_reply_is_made_all_the_same(wire, redis_url):
+    tries, broker = [], make_broker(wire.url, threads=4)
+
+    def shaky():
+        """The reply to whatever is asked next is lost, and that is the retry's own enqueue."""
+        tries.append(None)
+        if len(tries) == 1:
+            Thread(target=wire.lose_replies, args=(0.3,)).start()
+            until(wire.is_deaf.is_set)
+        if len(tries) <= 2:
+            raise ArithmeticError
+
+    actor = dramatiq.actor(shaky, actor_name="data", queue_name="data", broker=broker, min_backoff=1, max_backoff=50)
+    worker = dramatiq.Worker(broker, worker_timeout=50, worker_threads=2)
+    worker.start()
+    actor.send()
+    with redis.Redis.from_url(redis_url) as client:
+        bodies = ("dramatiq:data.msgs", "dramatiq:data.DQ.msgs")
+        until(lambda: len(tries) >= 3 and not sum(client.hlen(key) for key in bodies))
+        assert not client.exists("dramatiq:data.XQ")
+    worker.stop()
+    broker.close()
 
 
 def test_a_full_redis_refuses_loudly_and_everything_goes_on_when_there_is_room(live):
