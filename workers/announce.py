@@ -167,6 +167,12 @@ def _fill_again(place: Workplace) -> None:
     reached("refill.made")
 
 
+def forget(place: Workplace, kept: timedelta) -> None:
+    """Take entries out of the stream that are older, by the server's own clock: nothing may fill Redis for ever."""
+    seconds, _ = place.redis.time()
+    place.redis.xtrim(STREAM, minid=int((seconds - kept.total_seconds()) * 1000), approximate=True)
+
+
 def ring(place: Workplace) -> None:
     """Tell the clock that something may be due now."""
     place.redis.lpush(BELL, 1)

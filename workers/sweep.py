@@ -38,6 +38,7 @@ def _forget_events(place: Workplace, now: datetime) -> None:
             event.remove_old(tx, now - KEPT, BATCH)
             reached("sweep.forgetting")
     reached("sweep.forgot")
+    announce.forget(place, KEPT)
 
 
 def offer_effects(place: Workplace) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 from models import event
 from models.database import reading, writing
-from workers import announce
+from workers import announce, sweep
 
 
 def ids(world):
@@ -84,6 +84,20 @@ def test_events_are_kept_for_90_days_and_then_removed(world):
     world.advance(seconds=1)
     world.sweep()
     assert first not in kept()
+
+
+def test_entries_older_than_90_days_leave_the_stream_and_younger_ones_stay(world, monkeypatch):
+    for _ in range(300):
+        world.place.redis.xadd(announce.STREAM, {"event": "{}"})
+    seconds, _ = world.place.redis.time()
+
+    def left_after(length):
+        monkeypatch.setattr(world.place.redis, "time", lambda: (seconds + int(length.total_seconds()), 0))
+        announce.forget(world.place, sweep.KEPT)
+        return world.place.redis.xlen(announce.STREAM)
+
+    assert left_after(timedelta(days=90, seconds=-60)) == 300
+    assert left_after(timedelta(days=90, seconds=60)) < 100, "whole blocks of the stream go at once"
 
 
 def test_an_event_that_was_never_sent_is_not_removed_however_old(world):
