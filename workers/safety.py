@@ -46,12 +46,12 @@ UNSTEADY_SECONDS = 1.0
 def allows(tx: Connection, place: Workplace, sanity: Sanity) -> bool:
     """Whether timers may fire now; asked in the transaction that would fire them."""
     wall, steady_seconds = _look()
+    if safety.holds(tx):
+        sanity.begin_anew(wall, steady_seconds)
+        return False
     outside = sanity.outside = sanity.outside or _ask(place)
     seen = _latest(sanity.mark, outside.witness)  # before the database is asked: its mark may rise meanwhile
     known = safety.state(tx)
-    if known is not None and known.why is not None:
-        sanity.begin_anew(wall, steady_seconds)
-        return False
     jumped = sanity.jump(wall, steady_seconds)
     doubt = _of_clocks(tx, wall, jumped, outside.ahead) or _of_database(known, seen) or _of_mark(known, wall)
     if doubt is not None:

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from models import breaker, clock, safety
 from models.columns import stamp
@@ -216,7 +218,7 @@ def test_a_missing_witness_is_written_anew(world, clocks, found):
 def test_the_mark_rises_while_redis_is_away(world, clocks, monkeypatch):
     beat(world)
     clocks.go_on(timedelta(minutes=5))
-    away = redis.Redis(port=1)
+    away = redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
     monkeypatch.setitem(world.place.__dict__, "redis", away)
     with pytest.raises(redis.ConnectionError):
         beat(world)
