@@ -38,7 +38,7 @@ def add(tx: Connection, rows: list[dict[str, Any]]) -> None:
 
 def unsent(tx: Connection, limit: int) -> list[Row[Any]]:
     """What the stream has not got yet, oldest first."""
-    query = select(EVENTS.c.seq, EVENTS.c.body, EVENTS.c.reply_to).where(~EVENTS.c.sent)
+    query = select(EVENTS.c.seq, EVENTS.c.site_id, EVENTS.c.body, EVENTS.c.reply_to).where(~EVENTS.c.sent)
     return list(tx.execute(query.order_by(EVENTS.c.seq).limit(limit)))
 
 

@@ -8,6 +8,7 @@ from redis.exceptions import ResponseError
 from models import person
 from models import site as sites
 from models.database import reading, writing
+from workers import announce
 from workers.announce import STREAM
 from workers.crash import reached
 from workers.errors import Temporary
@@ -20,6 +21,8 @@ DEAD = b".XQ.msgs"
 BATCH = 1000
 REWRITE_SECONDS = 60.0
 POLL_SECONDS = 0.01
+
+Entries = list[tuple[bytes, dict[bytes, bytes]]]
 
 REMOVE_STRAY = """
 if redis.call("lpos", KEYS[2], ARGV[1]) then return 0 end
@@ -43,7 +46,7 @@ def forget_others(place: Workplace, site_id: str) -> None:
         words = [address.lower().encode() for address in known]
         _forget_messages(place, words)
         reached("forget.messages")
-        _forget_events(place, words)
+        _forget_events(place, site_id, words)
         reached("forget.events")
     with writing(place.database) as tx:
         sites.find(tx, site_id)  # its lock: nothing is written about the site meanwhile
@@ -80,19 +83,28 @@ def _forget_messages(place: Workplace, words: list[bytes]) -> None:
                 raise Temporary(f"a message of {key.decode()} still holds the customer's address: it comes first")
 
 
-def _forget_events(place: Workplace, words: list[bytes]) -> None:
+def _forget_events(place: Workplace, site_id: str, words: list[bytes]) -> None:
     """Entries that name the customer, in the stream and in replies: a few, for the door masks addresses."""
-    for stream in (STREAM.encode(), *place.redis.scan_iter(REPLIES)):
+    for key in (announce.named(site_id), announce.named(None)):
+        noted: Any = place.redis.smembers(key)
+        for entry in noted:
+            if _remove_named(place, STREAM.encode(), _entries(place, STREAM.encode(), entry, entry), words):
+                place.redis.srem(key, entry)
+    for stream in place.redis.scan_iter(REPLIES):
         start = b"-"
         while entries := _entries(place, stream, start):
-            named = [entry for entry, fields in entries if _holds(b"".join(fields.values()), words)]
-            if named:
-                place.redis.xdel(stream, *named)
+            _remove_named(place, stream, entries, words)
             start = b"(%b" % entries[-1][0]
 
 
-def _entries(place: Workplace, stream: bytes, start: bytes) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    found: Any = place.redis.xrange(stream, start, b"+", count=BATCH)
+def _remove_named(place: Workplace, stream: bytes, entries: Entries, words: list[bytes]) -> int:
+    """Take those of the entries out that name the customer; how many."""
+    named = [entry for entry, fields in entries if _holds(b"".join(fields.values()), words)]
+    return place.redis.xdel(stream, *named) if named else 0
+
+
+def _entries(place: Workplace, stream: bytes, start: bytes, end: bytes = b"+") -> Entries:
+    found: Any = place.redis.xrange(stream, start, end, count=BATCH)
     return list(found)
 
 

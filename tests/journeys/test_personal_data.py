@@ -9,6 +9,7 @@ from engine.words import addresses_in, masked
 from models import dead, person
 from models.database import reading, writing
 from tests.live_engine import until
+from workers import announce, forgetting
 from workers.broker import make_broker
 
 FIRST = "canary-7f3a@birds.example"
@@ -109,6 +110,22 @@ def test_a_dead_letter_in_redis_that_names_the_customer_goes(world):
     assert world.place.redis.hkeys(f"{key}.msgs") == [b"m2"]
     assert world.place.redis.zrange(key, 0, -1) == [b"m2"]
     broker.close()
+
+
+def test_of_the_stream_only_the_entries_that_hold_an_address_are_read(world, monkeypatch):
+    world.send("start_trial", account="a", email=FIRST, key=f"signup {FIRST}")
+    world.send("start_trial", account="b", email=FIRST, key=f"signup {SECOND}")
+    world.send("export")
+    site_id = world.show()["id"]
+    noted = world.place.redis.smembers(announce.named(site_id))
+    holding_it = {entry for entry, fields in world.place.redis.xrange("tenure:events") if b"@" in fields[b"event"]}
+    assert noted
+    assert noted <= holding_it < {entry for entry, _ in world.place.redis.xrange("tenure:events")}
+    read = []
+    monkeypatch.setattr(forgetting, "_entries", lambda _place, _stream, start, *_end: read.append(start) or [])
+    forgetting.forget_others(world.place, site_id)
+    assert set(read) >= noted
+    assert set(read) <= holding_it
 
 
 def test_a_message_that_is_still_queued_is_waited_for(world):
