@@ -2,12 +2,16 @@
 
 import json
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from workers.durable import write_whole
 from workers.errors import Permanent
 
 NAME = ".tenure.json"
+DRAFT = f".{NAME}." + "[0-9a-f]" * 8
+"""What `write_whole` leaves of a marker when its process dies."""
+
 SCHEMA = "tenure/marker/1"
 
 
@@ -23,7 +27,9 @@ class Marker:
 
 
 def write(folder: Path, marker: Marker) -> None:
-    """Replace the marker, whole."""
+    """Replace the marker, whole, and take away what a process that died in doing so has left."""
+    for left in folder.glob(DRAFT):
+        left.unlink(missing_ok=True)
     write_whole(folder / NAME, json.dumps({"schema": SCHEMA, **asdict(marker)}) + "\n")
 
 
@@ -35,6 +41,11 @@ def read(folder: Path, site_id: str) -> Marker:
     if marker.site != site_id:
         raise Permanent(f"{folder} belongs to {ascii(marker.site)[:80]} and not to {site_id}: it is left alone")
     return marker
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file in a site's own folder is the host's: a marker, or the draft of one."""
+    return path.name == NAME or fnmatchcase(path.name, DRAFT)
 
 
 def find(folder: Path) -> Marker | None:

@@ -48,7 +48,7 @@ class FolderSnapshot:
     def _inside(self, above: str, folder: Path) -> Iterator[Entry]:
         for item in _in_order(folder):
             source = Path(item.path)
-            if source == self._folder / marker.NAME or is_sidecar(source):
+            if (source.parent == self._folder and marker.is_ours(source)) or is_sidecar(source):
                 continue
             try:
                 yield self._entry(above + item.name, source)
