@@ -55,8 +55,11 @@ EFFECTS = (
     "site.gave_up",
     "site.site_deleted",
 )
+RESUMED = ("site.tell_again",)
+"""What the engine asks of a site whose deletion became late, when an operator lets deletions go on."""
+
 PUBLIC = (*LABELS, *OPERATORS)
-INTERNAL = (*TIMERS, *EFFECTS)
+INTERNAL = (*TIMERS, *EFFECTS, *RESUMED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,11 @@ def stuck(case: Case) -> bool:
     return attention(case.site) is not None
 
 
+def deletion_is_late(case: Case) -> bool:
+    """Its date passed while something stopped it; a site that was never ready has nobody to tell."""
+    return case.site.ready_at is not None and case.site.deletes_at is not None and case.now >= case.site.deletes_at
+
+
 def owing(case: Case) -> bool:
     return case.site.owed is not None
 

@@ -6,7 +6,8 @@ Each changes the facts of a case or asks for an effect. None does anything in th
 from datetime import timedelta
 
 from engine.case import Case, known
-from engine.leaving import move_deletion, tell_deletion
+from engine.conditions import deletion_is_late
+from engine.leaving import tell_again, tell_deletion
 from engine.letters import period_price
 from engine.policy import DAY
 from engine.site import Site
@@ -143,11 +144,9 @@ def hold(case: Case) -> None:
 def release(case: Case) -> None:
     """After the date a new notice is sent, and the deletion comes 48 h after it; one that has begun goes on."""
     case.change(held_for=None, held_since=None)
-    site = case.site
-    case.revives = site.state == "deleting"
-    if site.deletes_at is not None and case.now >= site.deletes_at and site.ready_at and not case.revives:
-        case.change(final_warning_at=None, notice_sent_at=None)
-        move_deletion(case, case.now + case.policy.notice)
+    case.revives = case.site.state == "deleting"
+    if deletion_is_late(case) and not case.revives:
+        tell_again(case)
         tell_deletion(case)
 
 

@@ -146,6 +146,12 @@ def warn(case: Case) -> None:
     case.mail("deletion_in_48_hours", deletes_at=case.site.deletes_at, generation=case.site.generation)
 
 
+def tell_again(case: Case) -> None:
+    """The customer is told anew, and the deletion comes 48 h after that."""
+    case.change(final_warning_at=None, notice_sent_at=None)
+    move_deletion(case, case.now + case.policy.notice)
+
+
 def note_notice(case: Case) -> None:
     """The notice is out: the deletion comes 48 h after it at the earliest."""
     case.change(notice_sent_at=case.now)

@@ -172,13 +172,14 @@ RULES: tuple[Rule, ...] = (
     # Deleting
     rule("warn", GONE, SAME, "must_be_due", "warn"),
     rule("notice_sent", GONE, SAME, "of_this_generation", "note_notice"),
+    rule("tell_again", GONE, SAME, "deletion_is_late", "tell_again"),
     rule("delete", f"failed {GONE}", "deleting", "must_be_authorized", "delete"),
     rule("site_deleted", "deleting", "deleted", "", "close_the_book"),
 
     # What comes late leads nowhere: a timer that no longer stands, a report that nobody waits for
     *(rule(late, LIVING) for late in (
         *("provisioned", "provision_failed", "remind", "expire", "renew", "retry_charge", "give_up", "end_period", "warn"),
-        *("back_up_nightly", "delete", "export_ready", "backup_verified", "notice_sent", "site_deleted", "restored"),
+        *("back_up_nightly", "delete", "export_ready", "backup_verified", "notice_sent", "site_deleted", "restored", "tell_again"),
         *("charge_succeeded", "charge_declined"),
     )),
 )

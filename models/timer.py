@@ -109,6 +109,11 @@ def rewrite_all(tx: Connection, rewrites: Iterable[Rewrite], now: datetime) -> N
         upsert(tx, TIMERS, ("site_id", "kind"), rows)
 
 
+def late(tx: Connection, kind: str, now: datetime) -> list[str]:
+    """The sites whose timer of a kind was due and has not moved them yet, whenever it is asked again."""
+    return list(tx.execute(select(TIMERS.c.site_id).where(TIMERS.c.kind == kind, TIMERS.c.due_at <= now)).scalars())
+
+
 def put_off(tx: Connection, held: list[tuple[str, str, datetime]]) -> None:
     """Ask held timers (site id, kind) again, each at a strictly later moment."""
     if held:

@@ -1,5 +1,6 @@
 """Deletions as a whole: the breaker that stands before each of them, and `tenure deletion`."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from models import site as sites
 from models.clock import engine_now, machine_now
 from models.columns import stamp
 from models.database import reading, writing
+from models.journal import Journal
 from models.record import tell
 from workers import announce
 from workers.crash import reached
@@ -101,21 +103,45 @@ def pause(place: Workplace) -> None:
 
 
 def resume(place: Workplace, confirmed: int) -> None:
-    """Let the deletions of the preview through, paced.
+    """Let the deletions of the preview through, paced; after a pause those that are late are told anew first.
 
     Raises ValueError when the number is not the one that the preview shows now.
     """
+    ids = late_ids(place)
     with writing(place.database) as tx:
+        late = sites.find_all(tx, ids)
         now = engine_now(tx)
         planned = breaker.plan(tx, now).next_day
         if planned != confirmed:
             raise ValueError(f"--confirm {confirmed} is not the {planned} that `tenure deletion preview` shows now")
+        was, _, _ = breaker.look(tx)
         breaker.turn(tx, "released" if planned else "closed", "released by an operator", now, budget=planned)
+        if was == "paused":
+            tell_again(tx, place, late.values(), now)
         timer.ask_again(tx, "delete", now)
         effect.ask_again(tx, "delete", machine_now())
         reached("breaker.resuming")
     reached("breaker.resumed")
     announce.ring(place)
+
+
+def late_ids(place: Workplace) -> list[str]:
+    """The sites whose deletion was due and has not begun."""
+    with reading(place.database) as tx:
+        return timer.late(tx, "delete", engine_now(tx))
+
+
+def tell_again(tx: Connection, place: Workplace, late: Iterable[engine.Site], now: datetime) -> None:
+    """Who was told a date that passed in a pause or in safe mode gets a new notice, and 48 h (design.md, Edges)."""
+    journal = Journal(tx, now, place.policy)
+    for site in late:
+        key = f"{site.id}:tell_again:{site.generation}:{stamp(now)}"
+        command = engine.Command("site.tell_again", "tenure:operator", key, host=site.host)
+        decision = engine.decide(site, command, now, place.policy)
+        if decision.outcome == "applied":
+            journal.record(command, decision)
+            journal.answered(command, decision, "", None)
+    journal.write()
 
 
 def verify(place: Workplace) -> Document:

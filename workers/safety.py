@@ -18,11 +18,12 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, Row
 
 from models import breaker, safety
+from models import site as sites
 from models.clock import engine_now, machine_now
 from models.columns import stamp, unstamp
 from models.database import reading, writing
 from models.record import tell
-from workers import announce
+from workers import announce, deletion
 from workers.logs import log
 from workers.sanity import Outside, Sanity, steady
 from workers.workplace import Workplace
@@ -172,12 +173,18 @@ def shown(place: Workplace) -> dict[str, Any]:
 
 
 def leave(place: Workplace) -> None:
-    """An operator has looked: timers fire again, and deletions that only silence had paused go on."""
+    """An operator has looked: timers fire again, and deletions that only silence had paused go on.
+
+    Customers whose date has passed meanwhile are told anew, 48 h before.
+    """
+    ids = deletion.late_ids(place)
     with writing(place.database) as tx:
+        late = sites.find_all(tx, ids)
         now = machine_now()
         safety.leave(tx, now)
         state, why, _ = breaker.look(tx)
         if state == "paused" and why is not None and why.startswith("nothing ran for"):
             breaker.turn(tx, "closed", None, engine_now(tx))
+        deletion.tell_again(tx, place, late.values(), engine_now(tx))
         place.redis.set(WITNESS, stamp(now))  # before the commit: a witness that is behind raises no doubt
     announce.ring(place)

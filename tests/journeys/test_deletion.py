@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from models import breaker, deletion
+from models.columns import stamp
 from models.database import reading, writing
 from tests.model.light import LightWorld
 from tests.world import World
@@ -104,16 +105,35 @@ def test_a_share_of_the_fleet_counts_from_20_sites(tmp_path, redis_url, database
     world.close()
 
 
-def test_paused_deletions_wait_and_resumed_ones_go_on(world):
+def test_paused_deletions_wait_and_resumed_ones_come_48_hours_after_a_new_notice(world):
     world.start_trial()
     world.send("cancel")
     deletions.pause(world.place)
     world.advance(days=20)
     assert world.state() == "cancelled"
 
+    resumed = world.now
     deletions.resume(world.place, 1)
     world.fire()
+    assert world.show()["deletes_at"] == stamp(resumed + timedelta(days=2))
+    assert world.letters()[-1] == "deletion_in_48_hours"
+    world.advance(days=2, seconds=-1)
+    assert world.state() == "cancelled"
+    world.advance(seconds=1)
     assert world.state() == "deleted"
+    assert world.letters().count("deletion_in_48_hours") == 2
+
+
+def test_a_pause_that_ends_before_the_date_changes_nothing(world):
+    world.start_trial()
+    world.send("cancel")
+    deletions.pause(world.place)
+    world.advance(days=13)
+    deletes_at = world.show()["deletes_at"]
+    deletions.resume(world.place, deletions.preview(world.place)["count"])
+    world.advance(days=1)
+    assert (world.state(), world.show()["deletes_at"]) == ("deleted", deletes_at)
+    assert world.letters().count("deletion_in_48_hours") == 1
 
 
 def test_a_pause_between_the_warrant_and_the_act_holds_the_act(world):

@@ -227,6 +227,26 @@ def test_the_mark_rises_while_redis_is_away(world, clocks, monkeypatch):
         assert safety.state(tx).wall_at == clocks.wall
 
 
+def test_a_date_that_passed_in_safe_mode_is_told_anew_and_kept_48_hours_later(world, clocks):
+    world.start_trial()
+    world.send("cancel")
+    world.advance(days=13)
+    clocks.jump(400 * DAY)
+    world.advance(days=3)
+    assert world.state() == "cancelled"
+    clocks.jump(-400 * DAY)
+    world.fire()
+    left = world.now
+    sanity.leave(world.place)
+    world.fire()
+    assert world.show()["deletes_at"] == stamp(left + 2 * DAY)
+    assert world.letters().count("deletion_in_48_hours") == 2
+    world.advance(days=2, seconds=-1)
+    assert world.state() == "cancelled"
+    world.advance(seconds=1)
+    assert world.state() == "deleted"
+
+
 def test_no_timer_fires_in_safe_mode_and_commands_go_on(world, clocks):
     world.start_trial()
     world.advance(days=29)

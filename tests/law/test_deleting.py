@@ -205,6 +205,25 @@ def test_release_after_the_date_sends_a_new_notice_and_deletes_48_hours_later():
     assert lab.site.state == "deleted"
 
 
+def test_a_date_that_has_passed_is_told_anew_and_the_deletion_comes_48_hours_later():
+    lab = at("expired").advance(days=13)
+    lab.now = lab.site.deletes_at
+    assert lab.say("tell_again").outcome == "applied"
+    assert lab.site.deletes_at == lab.now + 2 * DAY
+    lab.advance(days=2, microseconds=-1)
+    assert (lab.site.state, lab.sent()["deletion_in_48_hours"]) == ("expired", 2)
+    lab.advance(microseconds=1)
+    assert lab.site.state == "deleted"
+
+
+def test_a_date_that_is_still_to_come_is_not_told_anew():
+    lab = at("expired").advance(days=13)
+    date = lab.site.deletes_at
+    lab.now = date - TICK
+    assert lab.say("tell_again").outcome == "no_op"
+    assert (lab.site.deletes_at, lab.sent()["deletion_in_48_hours"]) == (date, 1)
+
+
 def test_release_before_the_date_changes_no_date():
     lab = at("expired").advance(days=13)
     lab.say("hold", reason="a court")

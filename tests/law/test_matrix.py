@@ -58,6 +58,7 @@ end_period         =      =      =      =      x      =      =      =      =    
 back_up_nightly    =      =      x      x      x      x      =      =      =      =      =      gone
 warn               =      =      =      =      =      =      =      =      x      x      =      gone
 delete             =      x      =      =      =      =      =      =      x      x      =      gone
+tell_again         =      =      =      =      =      =      =      =      =      =      =      gone
 charge_succeeded   =      =      =      =      =      =      =      =      =      =      =      gone
 charge_declined    =      =      =      =      =      =      =      =      =      =      =      gone
 export_ready       =      =      ok     ok     ok     ok     ok     ok     ok     ok     =      gone
