@@ -143,7 +143,7 @@ def _switch(text: str) -> bool:
 def _path(text: str) -> Path:
     if "?" in text or not text.isprintable():
         raise ValueError("must be a path without question marks and control characters")
-    return Path(text).expanduser().absolute()
+    return Path(text).expanduser().resolve()  # a link is followed once, here: adapters follow none
 
 
 def _not_yet(text: str) -> Path:

@@ -37,6 +37,12 @@ def test_a_relative_sqlite_file_is_the_same_file_from_every_folder(tmp_path, mon
     assert load({"DATABASE_URL": "sqlite:///here.db"}).database_url == f"sqlite:///{tmp_path}/here.db"
 
 
+def test_a_data_folder_behind_a_link_is_the_folder_itself(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert load({"TENURE_DATA_DIR": str(tmp_path / "link")}).data_dir == tmp_path / "real"
+
+
 def test_retention_of_14_days_is_accepted_and_13_refuses():
     assert load({"TENURE_RETENTION_DAYS": "14"}).retention_days == 14
     with pytest.raises(SettingsError, match="TENURE_RETENTION_DAYS='13' must be a whole number from 14"):
