@@ -24,6 +24,7 @@ LOOKING_SECONDS = 25.0
 """A writer waits for its lock half a minute: so long it looks for itself, and then SQLite does."""
 PRAGMAS = (
     *("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"),
+    "wal_autocheckpoint=8000",
     "secure_delete=ON",  # what is deleted is overwritten: a forgotten customer is on no free page
 )
 STATEMENTS = 32

@@ -16,7 +16,7 @@ from workers.workplace import Workplace
 
 STREAM = "tenure:events"
 BELL = "tenure:bell"
-BATCH = 500
+BATCH = 2000
 REPLY_SECONDS = 3600
 TURN = "tenure:publisher"
 TURN_MS = 10_000
@@ -85,6 +85,14 @@ def next_of_site(place: Workplace, site_id: str) -> None:
         log.warning("failed", site_id=site_id, error=f"what comes next was not announced, the sweep will do it: {lost}")
         return
     effects(place, rows)
+
+
+def soon(place: Workplace) -> None:
+    """Publish without keeping the caller waiting, where a thread does it; else now."""
+    if place.publisher is None:
+        events(place)
+    else:
+        place.publisher.ring()
 
 
 def events(place: Workplace) -> None:

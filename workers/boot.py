@@ -8,7 +8,8 @@ from typing import Any
 import dramatiq
 from redis.exceptions import RedisError
 
-from workers import alive, command, dead, effect, logs, memory, pulse
+from workers import alive, announce, command, dead, effect, logs, memory, pulse
+from workers.publisher import Publisher
 from workers.settings import load
 from workers.workplace import Workplace
 
@@ -37,8 +38,11 @@ def boot() -> None:
     settings = load()
     logs.configure(settings.log_format)
     memory.be_frugal()
-    place = Workplace(settings, threads=settings.worker_threads)
+    publisher = Publisher()
+    place = Workplace(settings, threads=settings.worker_threads, publisher=publisher)
     declare(place)
+    publisher.start(partial(announce.events, place))
+    place.broker.before_close = publisher.end
     Thread(target=_beat, args=(place, Event()), daemon=True, name="heartbeat").start()
     pulse.keep(settings.data_dir, "worker")
 

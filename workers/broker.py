@@ -128,6 +128,7 @@ class TenureBroker(RedisBroker):
         self.limits = limits
         self.on_poison: OnPoison = log_poison
         self.take: TakeEach | None = None
+        self.before_close: Callable[[], None] = lambda: None
         self.held: dict[str, set[bytes]] = {}
         self.put_back: set[str] = set()
         self.fetch_script = self.client.register_script(FETCH)
@@ -174,7 +175,8 @@ class TenureBroker(RedisBroker):
         return f"{self.namespace}:__acks__.{self.broker_id}.{queue_name}"
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, after what still needs them."""
+        self.before_close()
         self.client.close()
         self.bells.close()
 

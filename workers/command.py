@@ -110,7 +110,7 @@ def _judge(place: Workplace, envelopes: list[Envelope]) -> list[Verdict]:
         if decision.revives and decision.site is not None:
             announce.next_of_site(place, decision.site.id)
     reached("command.announced")
-    announce.events(place)
+    announce.soon(place)
     reached("command.answered")
     with together():
         for verdict in verdicts:

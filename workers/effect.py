@@ -246,7 +246,7 @@ def _after(place: Workplace, work: Work, decisions: list[engine.Decision], *, ou
         announce.effects(place, decision.effects)
     announce.next_of_site(place, work.site.id)
     reached("effect.announced", work.row.kind)
-    announce.events(place)
+    announce.soon(place)
 
 
 def _ms(started: float) -> int:

@@ -15,6 +15,7 @@ from workers.download import Downloads
 from workers.host import Host, open_host
 from workers.mailer import Mailer, open_mailer
 from workers.payment import Payments, open_payments
+from workers.publisher import Publisher
 from workers.sanity import Sanity
 from workers.settings import Settings
 from workers.vault import Vault, open_vault
@@ -26,6 +27,7 @@ class Workplace:
 
     settings: Settings
     threads: int = 0
+    publisher: Publisher | None = None
 
     @cached_property
     def database(self) -> Engine:

@@ -1,0 +1,68 @@
+"""The publisher's thread: every ring is heard, no failure ends it, and what is left is published at the end."""
+
+from threading import Event
+
+from tests.live_engine import until
+from workers.broker import make_broker
+from workers.publisher import Publisher
+
+
+def test_a_ring_during_a_round_leads_to_another_round():
+    publisher, rounds, begun, goes_on = Publisher(), [], Event(), Event()
+
+    def publish():
+        rounds.append(1)
+        begun.set()
+        goes_on.wait(10)
+
+    publisher.start(publish)
+    publisher.ring()
+    assert begun.wait(10)
+    publisher.ring()
+    goes_on.set()
+    until(lambda: len(rounds) == 2)
+    publisher.end()
+    assert len(rounds) == 3, "the last round is the end's"
+
+
+def test_what_was_rung_during_the_last_round_is_published_before_the_end():
+    publisher, rounds, begun, goes_on = Publisher(), [], Event(), Event()
+
+    def publish():
+        rounds.append(1)
+        begun.set()
+        goes_on.wait(10)
+
+    publisher.start(publish)
+    publisher.ring()
+    assert begun.wait(10)
+    publisher.is_over = True
+    publisher.ring()
+    goes_on.set()
+    publisher.thread.join(10)
+    assert len(rounds) == 2
+
+
+def test_a_failure_does_not_end_it(log_lines):
+    publisher, rounds = Publisher(), []
+
+    def publish():
+        rounds.append(1)
+        raise KeyError(rounds[-1])
+
+    publisher.start(publish)
+    publisher.ring()
+    until(lambda: "the sweep will do it" in log_lines.read_text())
+    publisher.ring()
+    until(lambda: len(rounds) == 2)
+    publisher.end()
+    assert not publisher.thread.is_alive()
+
+
+def test_a_broker_that_closes_publishes_first(redis_url):
+    publisher, seen = Publisher(), []
+    broker = make_broker(redis_url)
+    publisher.start(lambda: seen.append(broker.client.ping()))
+    broker.before_close = publisher.end
+    broker.close()
+    assert seen == [True]
