@@ -44,15 +44,18 @@ class Watched(Lab):
     def __init__(self):
         super().__init__()
         self.ready = self.free_until = self.ended = self.exported = self.noticed = None
-        self.period_charges, self.told = [], []
+        self.period_charges, self.clock_charges, self.told = [], [], []
         self.waived = set()
 
     def fire(self, kind):
-        due = self.timers()[kind]
+        due, moment = self.timers()[kind], self.now
         decision = super().fire(kind)
         if decision.outcome == "applied":
             after = decision.timers.get(kind)
             assert after is None or after > due, f"{kind} fired at {due} and is due at {after}"
+        if decision.charge is not None:
+            assert all(moment - earlier >= DAY for earlier in self.clock_charges), "the clock charged twice in 24 h"
+            self.clock_charges.append(moment)
         return decision
 
     def take(self, decision):
