@@ -1,6 +1,7 @@
 """The marker in a site's folder: whose it is, and what the host allows. It is the host's, never part of the content."""
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,6 +12,9 @@ from workers.errors import Permanent
 NAME = ".tenure.json"
 DRAFT = f".{NAME}." + "[0-9a-f]" * 8
 """What `write_whole` leaves of a marker when its process dies."""
+
+LEFT_SECONDS = 60.0
+"""Nobody takes so long to write a few bytes; who does finds the draft gone, and tries again."""
 
 SCHEMA = "tenure/marker/1"
 
@@ -27,10 +31,16 @@ class Marker:
 
 
 def write(folder: Path, marker: Marker) -> None:
-    """Replace the marker, whole, and take away what a process that died in doing so has left."""
-    for left in folder.glob(DRAFT):
-        left.unlink(missing_ok=True)
+    """Replace the marker, whole, and take away what a process that died in doing so has left.
+
+    A young draft may be that of another worker, whose lease ran out while it wrote.
+    """
     write_whole(folder / NAME, json.dumps({"schema": SCHEMA, **asdict(marker)}) + "\n")
+    now = (folder / NAME).stat().st_mtime  # of the disk's own clock, like the drafts'
+    for left in folder.glob(DRAFT):
+        with suppress(FileNotFoundError):
+            if now - left.stat().st_mtime > LEFT_SECONDS:
+                left.unlink()
 
 
 def read(folder: Path, site_id: str) -> Marker:
