@@ -2,14 +2,15 @@
 
 import json
 import re
-import subprocess
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
+
+from workers import reports
+from workers.workplace import Workplace
 
 VARIES = re.compile(r" on \w+day\b.*|\d[\d:.,TZ-]*")
 """Dates, numbers and amounts."""
@@ -20,26 +21,29 @@ MOST_FOR_TWO_MORE_CENTS = 2 * 2000
 
 
 class Checker:
-    """Reads the card network's ledger, the mailboxes, the stores, and every site's history by the command line."""
+    """Reads the card network's ledger, the mailboxes, the stores, and every site's history as `tenure` prints it."""
 
-    def __init__(self, data_dir: Path, backups: Path, tenure: str, environ: dict[str, str]) -> None:
-        self.data_dir = data_dir
+    def __init__(self, place: Workplace, backups: Path) -> None:
+        self.place = place
+        self.data_dir = place.settings.data_dir
         self.backups = backups
-        self.tenure = tenure
-        self.environ = environ
 
     def ids(self) -> dict[str, str]:
         """Site ids by hostname."""
-        return {site["site"]: site["id"] for site in self._tell("site", "list", "--limit", "100000")["sites"]}
+        sites = reports.site_list(self.place, state=None, account=None, after=None, limit=100_000)["sites"]
+        return {site["site"]: site["id"] for site in sites}
 
     def violations(self, hosts: list[str], pattern: str) -> Iterator[str]:
         """One sentence for each broken promise; `pattern` is a site whose life nothing disturbed."""
         ids = self.ids()
-        wanted = self.letters(pattern)
+        letters = self.letters()
+        wanted = letters[pattern]
         yield from self.of_money({ids[host]: host for host in hosts})
-        with ThreadPoolExecutor(2) as askers:
-            for found in askers.map(lambda host: list(self.of_a_life(host, ids[host], wanted)), hosts):
-                yield from found
+        for host in hosts:
+            yield from self.of_a_life(host, ids[host])
+            if letters[host] != wanted:
+                extra, missing = dict(letters[host] - wanted), dict(wanted - letters[host])
+                yield f"{host} got letters that it should not: {extra}, and not {missing}"
 
     def of_money(self, hosts: dict[str, str]) -> Iterator[str]:
         lines = [json.loads(line) for line in (self.data_dir / "payments.jsonl").read_text().splitlines()]
@@ -53,8 +57,8 @@ class Checker:
             if len(amounts) != 2 or amounts[1] != FIRST_CHARGE_CENTS or not 0 < amounts[0] < MOST_FOR_TWO_MORE_CENTS:
                 yield f"{host} was charged {amounts}, not one period and the agents added"
 
-    def of_a_life(self, host: str, site_id: str, wanted: Counter[str]) -> Iterator[str]:
-        moves = self._tell("site", "history", host)["moves"]
+    def of_a_life(self, host: str, site_id: str) -> Iterator[str]:
+        moves: Any = reports.history(self.place, host)["moves"]
         deleted = [move for move in moves if move["to"] == "deleted" and move["from"] != "deleted"]
         cancels = (move for move in moves if move["type"] == "site.cancel" and move["outcome"] == "applied")
         ended = next((move["at"] for move in cancels), None)
@@ -65,23 +69,16 @@ class Checker:
         if lived < RETENTION:
             yield f"{host} was deleted {lived} after it was cancelled"
         yield from (f"{host}: {path} is still there" for path in self.left_of(site_id))
-        found = self.letters(host)
-        if found != wanted:
-            yield f"{host} got letters that it should not: {dict(found - wanted)}, and not {dict(wanted - found)}"
 
     def left_of(self, site_id: str) -> Iterable[Path]:
         stores = [self.data_dir / "sites", self.data_dir / "exports", self.backups]
         return (path for store in stores for path in store.glob(f"*{site_id}*"))
 
-    def letters(self, host: str) -> Counter[str]:
-        """The subjects of all letters about a site, without its name, dates and amounts."""
-        found: Counter[str] = Counter()
+    def letters(self) -> defaultdict[str, Counter[str]]:
+        """The subjects of all letters, by the site that they are about, without its name, dates and amounts."""
+        found: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for path in (self.data_dir / "outbox").glob("*.eml"):
             mail = message_from_bytes(path.read_bytes(), policy=policy.default)
-            if mail["To"] == f"owner@{host}":
-                found[VARIES.sub("", str(mail["Subject"]).replace(host, "SITE"))] += 1
+            host = str(mail["To"]).removeprefix("owner@")
+            found[host][VARIES.sub("", str(mail["Subject"]).strip().replace(host, "SITE"))] += 1
         return found
-
-    def _tell(self, *words: str) -> Any:
-        done = subprocess.run([self.tenure, *words, "--json"], env=self.environ, capture_output=True, check=True)
-        return json.loads(done.stdout)
