@@ -42,7 +42,7 @@ def due(place: Workplace, size: int) -> None:
         now = engine_now(tx)
         ends = now + timedelta(days=3) - timedelta(hours=1)
         moments = {"ready_at": now - timedelta(days=27), "trial_ends_at": ends, "reminded_at": ends - timedelta(days=7)}
-        tx.execute(SITES.update().values(state="trial", night_at=now, plan_agents=None, **moments))
+        tx.execute(SITES.update().values(state="trial", night_at=ends, plan_agents=None, **moments))  # no night is due
         tx.execute(TIMERS.delete())
         at = ends - timedelta(days=3)
         moment = literal(at, TIMERS.c.due_at.type)
