@@ -1,6 +1,7 @@
 """The table itself: every word resolves and is used, no state is dead, and the menu agrees with what is decided."""
 
 import logging
+from dataclasses import fields
 
 import pytest
 
@@ -192,6 +193,14 @@ def test_a_long_hostname_is_cut_in_messages():
     message = lab.judge("resume").message
     assert long not in message
     assert long[:77] + "..." in message
+
+
+def test_a_site_is_the_same_whether_it_is_built_from_names_or_from_a_row_of_values():
+    site = at("active").site
+    values = [getattr(site, fact.name) for fact in fields(site)]
+    assert engine.site_of(values) == site
+    with pytest.raises(ValueError, match="zip"):
+        engine.site_of(values[:-1])
 
 
 def test_a_fact_that_the_law_relies_on_stops_the_command_when_it_is_missing():
