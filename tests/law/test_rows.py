@@ -27,7 +27,8 @@ ROWS = {
     "a_renewal_waits_for_an_open_payment_and_its_period_still_begins_at_the_anchor",
     "our fault is not a decline": "our_fault_is_not_a_decline_and_the_ladder_stands_still",
     "declined at day 30 or renewal": "declined_it_is_past_due_and_online_until_the_decline_on_day_7_suspends_for_14_"
-    "days declined_at_a_renewal_it_is_past_due_and_tried_on_days_1_3_5_and_7_like_at_day_30 a_new_card_is_tried_at_once",
+    "days declined_at_a_renewal_it_is_past_due_and_tried_on_days_1_3_5_and_7_like_at_day_30 "
+    "a_new_card_is_tried_at_once",
     "a decline that forbids another try": "a_card_that_forbids_another_try_is_not_tried_again_and_the_dates_run_on",
     "paid in past_due": "paid_in_past_due_it_is_that_invoice_and_the_same_anchor "
     "paid_in_suspended_the_old_invoice_is_void_and_a_new_period_begins_at_the_payment",
