@@ -30,9 +30,10 @@ class NoSuchDeadError(Exception):
 def keep(place: Workplace, queue: str, redis_id: str, raw: bytes, reason: str) -> None:
     """Mirror a dead letter into the database, and say so in one line without its content.
 
-    It comes before the dead-letter queue, so whoever dies in between keeps it again: under the same id.
+    It comes before the dead-letter queue, so whoever dies in between keeps it again: under the same id. A producer that
+    gives one Redis id to many messages has them all kept.
     """
-    key = blake2b(f"{queue} {redis_id}".encode(), digest_size=16).hexdigest()
+    key = blake2b(f"{queue} {redis_id} ".encode() + raw, digest_size=16).hexdigest()
     _keep(place, queue, redis_id, raw, reason, key)
 
 

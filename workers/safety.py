@@ -140,9 +140,14 @@ def _enter(tx: Connection, why: str, at: datetime) -> None:
 
 
 def _hold_deletions(tx: Connection, wall: datetime, silence: timedelta) -> None:
-    """Late timers fire once, oldest first; but nobody was there to stop a deletion. The mark rises with it."""
+    """Late timers fire once, oldest first; but nobody was there to stop a deletion. The mark rises with it.
+
+    What an operator paused, and a breaker that tripped, stay so: only what lets deletions through is paused.
+    """
     why = f"nothing ran for {silence}"
-    breaker.turn(tx, "paused", why, engine_now(tx))
+    state, _, _ = breaker.look(tx)
+    if state in {"closed", "released"}:
+        breaker.turn(tx, "paused", why, engine_now(tx))
     safety.note(tx, wall)
     _alarm(tx, "silence", why)
     log.error("paused", error=f"{why}: deletions wait for `tenure safe-mode leave` or `tenure deletion resume`")

@@ -24,6 +24,13 @@ def test_a_letter_that_is_told_of_again_after_a_death_is_kept_once(mortal):
     assert listed(mortal) == ["is not JSON"]
 
 
+def test_two_letters_under_one_redis_id_are_both_kept(mortal):
+    dead.keep(mortal.place, "effects", "its id", b"?", "is not JSON")
+    dead.keep(mortal.place, "effects", "its id", b"!", "is not JSON either")
+
+    assert listed(mortal) == ["is not JSON", "is not JSON either"]
+
+
 def test_a_command_that_fails_for_good_says_why_and_costs_its_neighbour_one_letter_only(mortal, monkeypatch):
     real = command.Sitting.judge
 

@@ -128,6 +128,18 @@ def test_after_a_silence_of_more_than_a_day_deletions_wait_for_an_operator(world
         assert breaker.look(tx)[0] == "closed"
 
 
+@pytest.mark.parametrize(("was", "why"), [("paused", "paused by an operator"), ("tripped", "too many")])
+def test_a_silence_lifts_no_pause_of_an_operator_and_no_tripped_breaker(world, clocks, was, why):
+    beat(world)
+    with writing(world.place.database) as tx:
+        breaker.turn(tx, was, why, world.now)
+    clocks.go_on(timedelta(hours=25))
+    assert allowed(world, Sanity())
+    sanity.leave(world.place)
+    with reading(world.place.database) as tx:
+        assert breaker.look(tx)[:2] == (was, why)
+
+
 def test_a_silence_of_more_than_7_days_is_taken_for_a_wrong_clock(world, clocks):
     beat(world)
     clocks.go_on(7 * DAY + timedelta(seconds=1))

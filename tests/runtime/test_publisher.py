@@ -7,40 +7,38 @@ from workers.broker import make_broker
 from workers.publisher import Publisher
 
 
+class Held:
+    """A publisher in its first round, which ends when `goes_on` is set."""
+
+    def __init__(self):
+        self.publisher, self.rounds, self.begun, self.goes_on = Publisher(), [], Event(), Event()
+        self.publisher.start(self.publish)
+        self.publisher.ring()
+        assert self.begun.wait(10)
+
+    def publish(self):
+        self.rounds.append(1)
+        self.begun.set()
+        self.goes_on.wait(10)
+
+
 def test_a_ring_during_a_round_leads_to_another_round():
-    publisher, rounds, begun, goes_on = Publisher(), [], Event(), Event()
-
-    def publish():
-        rounds.append(1)
-        begun.set()
-        goes_on.wait(10)
-
-    publisher.start(publish)
+    held = Held()
+    publisher, rounds = held.publisher, held.rounds
     publisher.ring()
-    assert begun.wait(10)
-    publisher.ring()
-    goes_on.set()
+    held.goes_on.set()
     until(lambda: len(rounds) == 2)
     publisher.end()
     assert len(rounds) == 3, "the last round is the end's"
 
 
 def test_what_was_rung_during_the_last_round_is_published_before_the_end():
-    publisher, rounds, begun, goes_on = Publisher(), [], Event(), Event()
-
-    def publish():
-        rounds.append(1)
-        begun.set()
-        goes_on.wait(10)
-
-    publisher.start(publish)
-    publisher.ring()
-    assert begun.wait(10)
-    publisher.is_over = True
-    publisher.ring()
-    goes_on.set()
-    publisher.thread.join(10)
-    assert len(rounds) == 2
+    held = Held()
+    held.publisher.is_over = True
+    held.publisher.ring()
+    held.goes_on.set()
+    held.publisher.thread.join(10)
+    assert len(held.rounds) == 2
 
 
 def test_a_failure_does_not_end_it(log_lines):
