@@ -33,8 +33,17 @@ def keep(place: Workplace, queue: str, redis_id: str, raw: bytes, reason: str) -
     It comes before the dead-letter queue, so whoever dies in between keeps it again: under the same id. A producer that
     gives one Redis id to many messages has them all kept.
     """
-    key = blake2b(f"{queue} {redis_id} ".encode() + raw, digest_size=16).hexdigest()
+    key = blake2b(f"{queue} {redis_id} ".encode() + _asked(raw), digest_size=16).hexdigest()
     _keep(place, queue, redis_id, raw, reason, key)
+
+
+def _asked(raw: bytes) -> bytes:
+    """What a message asks, without the options: a try leaves its count and its traceback there."""
+    try:
+        message = json.loads(raw)
+        return json.dumps(message | {"options": None}).encode() if isinstance(message, dict) else raw
+    except (ValueError, RecursionError):
+        return raw
 
 
 def keep_unreadable(place: Workplace, queue: str, raw: bytes, reason: str) -> None:
