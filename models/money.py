@@ -12,11 +12,11 @@ from models.counter import count
 from models.upsert import insert_once
 
 _OPEN_PAYMENT = text("outcome in ('pending', 'unknown')")
-_PERIOD = text("kind = 'period' and status <> 'void'")
+_PERIOD = text("kind = 'period' and status not in ('void', 'uncollectible')")
 
 
 class Invoice(SQLModel, table=True):
-    """A bill. One period invoice per site and period start unless void; its amount recomputes from its columns."""
+    """A bill. One period invoice per site and period start unless void or given up; its amount recomputes from its columns."""
 
     __table_args__ = (
         Index(

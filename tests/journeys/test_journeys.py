@@ -157,6 +157,18 @@ def test_a_declined_renewal_climbs_the_ladder_is_suspended_on_day_7_and_cancelle
     assert [one["status"] for one in world.show()["invoices"]] == ["paid", "uncollectible"]
 
 
+def test_who_gives_up_a_declined_period_and_comes_back_in_the_same_moment_begins_another_there(world):
+    site = world.start_active()
+    world.send("update_payment", payment_method="pm_declined")
+    world.advance_to(site["period_ends_at"])
+    world.send("cancel")
+
+    world.send("subscribe", agents=3, payment_method="pm_visa")
+    assert world.state() == "active"
+    invoices = world.show()["invoices"]
+    assert sorted(one["status"] for one in invoices) == ["paid", "paid", "uncollectible"]
+
+
 def test_a_nightly_backup_is_taken_within_a_day_and_fills_the_previous_day(world):
     world.start_trial()
     world.advance(days=1)
