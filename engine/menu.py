@@ -79,7 +79,8 @@ def _row(rule: Rule) -> Row:
 
 def _rows(name: str, state: str) -> list[Row] | bool:
     """The rows to look at; True or False where the state alone decides."""
-    rows = [_row(rule) for rule in RULES if rule.command == name and state in rule.sources]
+    all_rows = [_row(rule) for rule in RULES if rule.command == name and state in rule.sources]
+    rows = [row for row in all_rows if row.asks or row.opens or row.settles]
     opening = any(row.opens for row in rows)
     certain = next((row for row in rows if not row.asks and (row.opens or row.settles)), None)
     return opening and (rows if rows[0] is not certain else rows[0].opens)

@@ -28,13 +28,13 @@ def _too_old_at(site: Site) -> datetime | None:
 
 def trouble(site: Site) -> str | None:
     """What is wrong with the nights of a site that has them, and what to do; None if nothing."""
-    if not site.online:
+    if not site.online or not (site.missing or site.night_again_at):
         return None
     again = f"it is tried again at {moment(next_try(site))}; `tenure dead list` says why, site.retry tries at once"
     if site.missing:
         points = ", ".join(f"{name} (older than {TOO_OLD[name] // DAY} days)" for name in site.missing)
         return f"restore points are missed: {points}; the nightly backup fails, {again}"
-    return f"the nightly backup failed; {again}" if site.night_again_at is not None else None
+    return f"the nightly backup failed; {again}"
 
 
 def attention(site: Site) -> str | None:

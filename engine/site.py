@@ -19,6 +19,9 @@ STATES = (
     "deleting",
     "deleted",
 )
+DERIVED = "derived timers"
+"""Where a site keeps what was derived from its facts already: it is no fact, so a copy with other facts has none."""
+
 ONLINE = frozenset({"trial", "trial_subscribed", "active", "past_due"})
 LEAVING = frozenset({"cancelled", "expired"})
 
@@ -149,5 +152,6 @@ def with_facts(site: Site, facts: dict[str, Any]) -> Site:
     """Another site with some facts replaced: `dataclasses.replace` at a twentieth of its time."""
     twin = object.__new__(Site)
     twin.__dict__.update(site.__dict__)
+    twin.__dict__.pop(DERIVED, None)
     twin.__dict__.update(facts)
     return twin

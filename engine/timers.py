@@ -7,14 +7,20 @@ from engine.authority import needs
 from engine.ladder import next_try_at
 from engine.nights import next_try
 from engine.policy import Policy
-from engine.site import LEAVING, Site
+from engine.site import DERIVED, LEAVING, Site
 
 Moment = tuple[str, datetime | None]
 
 
 def timers(site: Site | None, policy: Policy) -> dict[str, datetime]:
-    """Every timer the site has now, by the name of its command without the prefix."""
-    return {} if site is None else {kind: due for kind, due in _moments(site, policy) if due is not None}
+    """Every timer the site has now, by the name of its command without the prefix; derived once for the same facts."""
+    if site is None:
+        return {}
+    known = site.__dict__.get(DERIVED)
+    if known is None or known[0] is not policy:
+        known = (policy, {kind: due for kind, due in _moments(site, policy) if due is not None})
+        site.__dict__[DERIVED] = known
+    return dict(known[1])
 
 
 def _moments(site: Site, policy: Policy) -> Iterator[Moment]:

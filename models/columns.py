@@ -63,7 +63,7 @@ def _to_text(at: datetime | None) -> str | None:
 
 
 def _to_moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return None if text is None else datetime.fromisoformat(f"{text}+00:00")
 
 
 def with_moments(table: Any) -> Any:

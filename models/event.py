@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Index, Row, delete, func, select, text, update
+from sqlalchemy import Connection, Index, Row, bindparam, delete, func, select, text, update
 from sqlmodel import Field, SQLModel
 
 from models.columns import Big, with_moments
@@ -39,12 +39,20 @@ def add(tx: Connection, rows: list[dict[str, Any]]) -> None:
 def unsent(tx: Connection, limit: int) -> list[Row[Any]]:
     """What the stream has not got yet, oldest first."""
     query = select(EVENTS.c.seq, EVENTS.c.site_id, EVENTS.c.body, EVENTS.c.reply_to).where(~EVENTS.c.sent)
-    return list(tx.execute(query.order_by(EVENTS.c.seq).limit(limit)))
+    return [*tx.execute(query.order_by(EVENTS.c.seq).limit(limit)).all()]
 
 
 def mark_sent(tx: Connection, seqs: list[int]) -> None:
-    """The stream has these."""
-    tx.execute(update(EVENTS).where(EVENTS.c.seq.in_(seqs)).values(sent=True))
+    """The stream has these. They are told as runs of numbers: nothing stands between two that follow each other."""
+    runs: list[dict[str, int]] = []
+    for seq in seqs:
+        if runs and seq == runs[-1]["last"] + 1:
+            runs[-1]["last"] = seq
+        else:
+            runs.append({"first": seq, "last": seq})
+    tx.execute(
+        update(EVENTS).where(EVENTS.c.seq.between(bindparam("first"), bindparam("last"))).values(sent=True), runs
+    )
 
 
 def count_unsent(tx: Connection) -> int:

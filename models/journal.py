@@ -35,6 +35,7 @@ class Journal:
     def __init__(self, tx: Connection, now: datetime, policy: engine.Policy) -> None:
         self.tx = tx
         self.now = now
+        self.stamp = stamp(now)
         self.policy = policy
         self.changes: dict[str, Change] = {}
         self.money: list[tuple[str, engine.Invoice | engine.Payment]] = []
@@ -96,7 +97,7 @@ class Journal:
             "source": "tenure",
             "type": kind,
             "subject": host,
-            "time": stamp(self.now),
+            "time": self.stamp,
             "datacontenttype": "application/json",
             "causationid": cause,
             **({"correlationid": correlation_id} if correlation_id else {}),

@@ -30,8 +30,12 @@ def _bound(compiled: SQLCompiler, tx: Connection, rows: list[dict[str, Any]]) ->
         binder: Binder | None = bind.type.dialect_impl(tx.dialect).bind_processor(tx.dialect)
         if binder is None:
             continue
+        last, bound = object(), None
         for row in rows:
-            row[name] = binder(row[name])
+            if row[name] is not last:  # most rows of one transaction have the same moment, or none
+                last = row[name]
+                bound = binder(last)
+            row[name] = bound
     if compiled.positiontup is None:
         return rows
     values = itemgetter(*compiled.positiontup)

@@ -16,7 +16,7 @@ _PERIOD = text("kind = 'period' and status not in ('void', 'uncollectible')")
 
 
 class Invoice(SQLModel, table=True):
-    """A bill. One period invoice per site and period start unless void or given up; its amount recomputes from its columns."""
+    """A bill. Of one site and period start one stands, neither void nor given up; its amount recomputes."""
 
     __table_args__ = (
         Index(

@@ -43,7 +43,7 @@ def find_all(tx: Connection, keys: list[tuple[str, str]]) -> dict[tuple[str, str
     if not keys:
         return {}
     query = select(RECEIPTS).where(tuple_(RECEIPTS.c.source, RECEIPTS.c.id).in_(keys))
-    return {(row.source, row.id): row for row in tx.execute(query)}
+    return {(row.source, row.id): row for row in tx.execute(query).all()}
 
 
 def history(tx: Connection, site_id: str) -> list[Row[Any]]:

@@ -1,12 +1,12 @@
 """Where each site is: one row with the engine's facts, column for field."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, RowMapping, Text, and_, bindparam, or_, select, text, update
+from sqlalchemy import Column, Connection, Index, RowMapping, Text, and_, bindparam, select, text, update
 from sqlmodel import Field, SQLModel
 
 import engine
@@ -107,9 +107,7 @@ def find_all(tx: Connection, subjects: Iterable[str]) -> dict[str, engine.Site]:
 
     All are locked in one order, so that two transactions that want the same ones never wait for each other in a ring.
     """
-    wanted = set(subjects)
-    ids = [subject for subject in wanted if subject.startswith("site_")]
-    hosts = [subject for subject in wanted if not subject.startswith("site_")]
+    ids, hosts = _apart(subjects)
     found: dict[str, engine.Site] = {}
     if ids:
         found = {site.id: site for site in _locked(tx, SITES.c.id.in_(ids))}
@@ -125,14 +123,22 @@ def find_all(tx: Connection, subjects: Iterable[str]) -> dict[str, engine.Site]:
 
 def ready_ids(tx: Connection, subjects: Iterable[str]) -> list[str]:
     """The ids of those of these sites (by ids or hostnames) that live and are ready: the host knows them."""
-    wanted = list(subjects)
-    mine = or_(SITES.c.id.in_(wanted), SITES.c.host.in_(wanted))
-    return list(tx.execute(select(SITES.c.id).where(mine, SITES.c.ready_at.is_not(None), _LIVES)).scalars())
+    ids, hosts = _apart(subjects)
+    ready = select(SITES.c.id).where(SITES.c.ready_at.is_not(None), _LIVES)
+    found = list(tx.execute(ready.where(SITES.c.host.in_(hosts))).scalars()) if hosts else []
+    return found + (list(tx.execute(ready.where(SITES.c.id.in_(ids))).scalars()) if ids else [])
 
 
-def _locked(tx: Connection, which: Any) -> Iterator[engine.Site]:
-    rows = tx.execute(_held(tx, select(*_COLUMNS).where(which).order_by(SITES.c.id)))
-    return (engine.site_of(row) for row in rows)
+def _apart(subjects: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Ids and hostnames."""
+    wanted = set(subjects)
+    ids = {subject for subject in wanted if subject.startswith("site_")}
+    return list(ids), list(wanted - ids)
+
+
+def _locked(tx: Connection, which: Any) -> list[engine.Site]:
+    rows = tx.execute(_held(tx, select(*_COLUMNS).where(which).order_by(SITES.c.id))).all()
+    return [engine.site_of(row) for row in rows]
 
 
 def _held(tx: Connection, query: Any) -> Any:

@@ -60,7 +60,7 @@ def claim_due(tx: Connection, now: datetime, limit: int) -> list[Due]:
     The site's row is the one lock there is: a command that holds it may rewrite the timers.
     """
     query = _due(now, limit, TIMERS.c.kind, TIMERS.c.generation, TIMERS.c.due_at, *_SITE)
-    rows = tx.execute(query.with_for_update(of=SITES, skip_locked=True))
+    rows = tx.execute(query.with_for_update(of=SITES, skip_locked=True)).all()
     return [Due(engine.site_of(facts), kind, generation, due_at) for kind, generation, due_at, *facts in rows]
 
 
@@ -79,7 +79,9 @@ def sites_due(tx: Connection, kind: str, now: datetime, limit: int) -> list[str]
 
 def _due(now: datetime, limit: int, *columns: Any) -> Any:
     query = select(*columns).join_from(TIMERS, SITES, SITES.c.id == TIMERS.c.site_id).where(TIMERS.c.wakes_at <= now)
-    return query.order_by(TIMERS.c.wakes_at, TIMERS.c.site_id).limit(limit)
+    return query.order_by(TIMERS.c.wakes_at).limit(
+        limit
+    )  # no second order: all that are due at one moment would be sorted
 
 
 @dataclass(frozen=True, slots=True)

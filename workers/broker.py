@@ -17,6 +17,7 @@ from uuid_utils import uuid7
 from workers.consumer import BellConsumer
 from workers.intake import Intake, TakeEach
 from workers.logs import log
+from workers.wire import OnePiece
 
 COMMANDS = "lifecycle"
 QUEUES = ("lifecycle", "effects", "data", "deletions")
@@ -83,6 +84,7 @@ def connect(redis_url: str, *, reply_seconds: float = REPLY_SECONDS) -> redis.Re
         socket_timeout=reply_seconds,
         socket_connect_timeout=reply_seconds,
         protocol=2,
+        command_packer=OnePiece(),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from structlog.typing import EventDict, WrappedLogger
 
-from engine.words import moment
+from engine.words import masked, moment
 
 KEYS = (
     *("ts", "level", "msg", "site", "site_id", "command", "command_id", "source", "correlation_id"),
@@ -27,15 +27,17 @@ PLAIN, DIM, BOLD = "\x1b[0m", "\x1b[2m", "\x1b[1m"
 
 
 def in_order(event: EventDict) -> dict[str, Any]:
-    """Leave out what is None; the contract's keys come in its order, any other after them."""
-    told = {key: _plain(event[key]) for key in KEYS if event.get(key) is not None}
+    """Leave out what is None and e-mail addresses; the contract's keys come in its order, any other after them."""
+    told = {key: event[key] for key in KEYS if event.get(key) is not None}
     if len(told) < len(event):
-        told |= {key: _plain(value) for key, value in event.items() if value is not None and key not in told}
+        told |= {key: value for key, value in event.items() if value is not None and key not in told}
+    for key, value in told.items():
+        if isinstance(value, str):
+            if "@" in value:
+                told[key] = masked(value)
+        elif isinstance(value, datetime):
+            told[key] = moment(value)
     return told
-
-
-def _plain(value: Any) -> Any:
-    return moment(value) if isinstance(value, datetime) else value
 
 
 def json_line(_logger: WrappedLogger, _level: str, event: EventDict) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from engine.words import masked, moment
+from engine.words import moment
 from workers import lines
 
 WORDS = frozenset(
@@ -94,11 +94,7 @@ def _stamp(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
         event["error"] = f"{event.get('error') or failure.splitlines()[-1]}\n{failure}"
     now = moment(datetime.fromtimestamp(time.time(), UTC))
     level = "error" if level == "exception" else level
-    told = lines.in_order(event)
-    for name, value in told.items():
-        if isinstance(value, str) and "@" in value:
-            told[name] = masked(value)  # no line holds an e-mail address
-    return {"ts": now, "level": level, "msg": word} | told
+    return {"ts": now, "level": level, "msg": word, **lines.in_order(event)}
 
 
 def exception_text(info: Any) -> str:

@@ -65,7 +65,8 @@ def _options(given: dict[str, Any], redis_id: bytes, queue: str) -> dict[str, An
         raise Poison("has no options.redis_message_id that is its own id in Redis")
     if not _is_count(options.get("retries", 0)):
         raise Poison("has options.retries that is not a whole number")
-    if ("eta" in options) != (queue == dq_name(queue)) or not _is_soon(_number(options.get("eta", 0))):
+    is_delayed = "eta" in options
+    if is_delayed != (queue == dq_name(queue)) or (is_delayed and not _is_soon(_number(options["eta"]))):
         raise Poison("has an options.eta that does not fit its queue, or is more than 7 days ahead")
     return options
 
@@ -92,8 +93,11 @@ def _number(value: Any) -> float:
 def _check_call(fields: dict[str, Any], actor: Actor[Any, Any] | None, queue: str) -> None:
     if actor is None or actor.queue_name != q_name(queue):
         raise Poison("names an actor that this queue does not have")
+    signature = _signature(actor.fn)
+    if not fields["kwargs"] and all(one.kind is one.VAR_POSITIONAL for one in signature.parameters.values()):
+        return  # it takes whatever it is given
     try:
-        given = _signature(actor.fn).bind(*fields["args"], **fields["kwargs"])
+        given = signature.bind(*fields["args"], **fields["kwargs"])
     except TypeError as wrong:
         raise Poison(f"does not fit its actor: {wrong}") from None
     for name, value in given.arguments.items():

@@ -19,6 +19,7 @@ from workers.publisher import Publisher
 from workers.sanity import Sanity
 from workers.settings import Settings
 from workers.vault import Vault, open_vault
+from workers.wire import OnePiece
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Workplace:
     @cached_property
     def redis(self) -> "redis.Redis":
         """The stream of events, replies and bells."""
-        return redis.Redis.from_url(setting.redis_url(self.settings), socket_timeout=10, health_check_interval=30)
+        url = setting.redis_url(self.settings)
+        return redis.Redis.from_url(url, socket_timeout=10, health_check_interval=30, command_packer=OnePiece())
 
     @cached_property
     def sanity(self) -> Sanity:

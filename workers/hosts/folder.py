@@ -141,11 +141,13 @@ class FolderHost:
 
     def _live(self, site_id: str) -> Path:
         """A site's folder, after putting back one that was about to be replaced when the machine stopped."""
-        live, before = self._root / checked_site(site_id), self._beside(site_id, "before")
+        live = self._root / checked_site(site_id)
         if live.is_symlink():
             raise Permanent(f"{live} is a link: put the site's folder itself there")
-        if not os.path.lexists(live) and marker.find(before) is not None:
-            before.rename(live)
+        if not os.path.lexists(live):
+            before = self._beside(site_id, "before")
+            if os.path.lexists(before) and marker.find(before) is not None:
+                before.rename(live)
         return live
 
     def _beside(self, site_id: str, word: str) -> Path:
