@@ -18,7 +18,7 @@ from engine.menu import allowed, menu
 from engine.nights import attention
 from engine.policy import Policy
 from engine.retention import Kept, restore_points, to_keep
-from engine.site import STATES, Owed, Paying, Site, site_of
+from engine.site import STATES, Owed, Paying, Site, changed_facts, site_of
 from engine.timers import timers
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "allowed",
     "attention",
     "authorize_destruction",
+    "changed_facts",
     "decide",
     "menu",
     "restore_points",

@@ -37,6 +37,9 @@ Backups, mails and exports do not count, so neither does `deletes_at`, which fol
 """
 
 
+_INTERNAL = frozenset(INTERNAL)
+
+
 def decide(site: Site | None, command: Command, now: datetime, policy: Policy) -> Decision:
     """Judge one command at one moment.
 
@@ -88,7 +91,7 @@ def _no_op(case: Case, site: Site | None) -> Decision:
         site,
         message=needless(case.command.type),
         timers=timers(site, case.policy),
-        allowed=allowed(site, case.now, case.policy),
+        allowed=_allowed(case),
     )
 
 
@@ -109,11 +112,16 @@ def _applied(case: Case, before: Site | None) -> Decision:
         events=tuple(case.events),
         timers=timers(case.site, case.policy),
         charge=case.charge,
-        allowed=allowed(case.site, case.now, case.policy),
+        allowed=_allowed(case),
         notes=tuple(case.notes),
         voids=tuple(case.voids),
         revives=case.revives,
     )
+
+
+def _allowed(case: Case) -> tuple[str, ...]:
+    """What may be done next; timers and effects answer nobody who could do it."""
+    return () if is_internal(case.command.type) else allowed(case.site, case.now, case.policy)
 
 
 def _begin_nights(case: Case, before: Site | None) -> None:
@@ -156,7 +164,7 @@ def _code(case: Case) -> str | None:
 
 def is_internal(name: str) -> bool:
     """Whether a type belongs to timers and effects, and is never accepted from the queue."""
-    return name in INTERNAL
+    return name in _INTERNAL
 
 
 def with_live_facts(site: Site, *, used_agents: int | None, claimed: bool) -> Site:

@@ -155,3 +155,13 @@ def with_facts(site: Site, facts: dict[str, Any]) -> Site:
     twin.__dict__.pop(DERIVED, None)
     twin.__dict__.update(facts)
     return twin
+
+
+def changed_facts(before: Site, after: Site) -> dict[str, Any]:
+    """What is another in `after`, by name."""
+    was = before.__dict__
+    return {
+        name: now
+        for name, now in after.__dict__.items()
+        if now is not was.get(name) and name != DERIVED and now != was[name]
+    }

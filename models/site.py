@@ -168,8 +168,7 @@ def put_all(tx: Connection, changes: Iterable[tuple[engine.Site | None, engine.S
 
 
 def _changed(before: engine.Site, after: engine.Site) -> dict[str, Any]:
-    values = zip(FACTS, _read(before), _read(after), strict=True)
-    changed = {name: now for name, was, now in values if was is not now and was != now}
+    changed = engine.changed_facts(before, after)
     if changed:
         changed["used_agents"] = after.used_agents  # it was read from the host just now, so `before` has it already
     return changed

@@ -78,10 +78,9 @@ def sites_due(tx: Connection, kind: str, now: datetime, limit: int) -> list[str]
 
 
 def _due(now: datetime, limit: int, *columns: Any) -> Any:
+    """In the order of the index alone: with a second one, all that are due at one moment would be sorted each time."""
     query = select(*columns).join_from(TIMERS, SITES, SITES.c.id == TIMERS.c.site_id).where(TIMERS.c.wakes_at <= now)
-    return query.order_by(TIMERS.c.wakes_at).limit(
-        limit
-    )  # no second order: all that are due at one moment would be sorted
+    return query.order_by(TIMERS.c.wakes_at).limit(limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Dramatiq's broker on Redis, with what it gets wrong put right. Every cure here has a test that breaks the thing."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from uuid_utils import uuid7
 
+from models.columns import to_json
 from workers.consumer import BellConsumer
 from workers.intake import Intake, TakeEach
 from workers.logs import log
@@ -198,7 +198,7 @@ def _wakeup(queue: str, effect_id: str, message_id: str) -> str:
         "message_id": message_id,
         "message_timestamp": int(time.time() * 1000),
     }
-    return json.dumps(body, separators=(",", ":"))
+    return to_json(body)
 
 
 def dispatch_by_redis_time(script: bytes) -> bytes:

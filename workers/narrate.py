@@ -3,6 +3,7 @@
 from typing import Any
 
 import engine
+from engine.words import moment
 from workers.envelope import Envelope
 from workers.logs import log
 
@@ -73,7 +74,7 @@ def upcoming(decision: engine.Decision) -> str | None:
     if not decision.timers:
         return None
     kind, at = min(decision.timers.items(), key=_moment)
-    return f"{kind} {at:%Y-%m-%dT%H:%M:%S.%fZ}"
+    return f"{kind} {moment(at)}"
 
 
 def _moment(timer: tuple[str, Any]) -> Any:

@@ -21,7 +21,7 @@ from workers.errors import AWAY, OWN
 from workers.logs import log, together
 from workers.workplace import Workplace
 
-BATCH = 500
+BATCH = 1000
 SOONEST = timedelta(seconds=1)
 """A held timer is asked again at a strictly later moment, by so much at the least."""
 
