@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from models.columns import Json
 from models.site import SITES
-from models.timer import TIMERS
+from models.timer import IS_DELETION, TIMERS
 from models.upsert import insert_once, upsert
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -77,7 +77,7 @@ def turn(tx: Connection, to: str, why: str | None, now: datetime, *, budget: int
 
 def plan(tx: Connection, now: datetime) -> Plan:
     """The deletions that are planned: every timer of a deletion that was or becomes due."""
-    due = select(func.count()).select_from(TIMERS).where(TIMERS.c.kind == "delete")
+    due = select(func.count()).select_from(TIMERS).where(IS_DELETION)
     living = select(func.count()).select_from(SITES).where(SITES.c.state != "deleted")
     return Plan(
         next_hour=tx.execute(due.where(TIMERS.c.due_at <= now + HOUR)).scalar_one(),

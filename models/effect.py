@@ -33,6 +33,10 @@ BELIEVABLE = timedelta(minutes=15)
 """No lease and no retry lies further ahead: one that does was written by a clock that has been set back since."""
 
 
+_OPEN = text("status in ('pending', 'running')")
+_GAVE_UP = text("status = 'gave_up'")
+
+
 class Effect(SQLModel, table=True):
     """One thing to do; `fence` rises with every claim, and only the last claim may settle.
 
@@ -40,12 +44,8 @@ class Effect(SQLModel, table=True):
     """
 
     __table_args__ = (
-        Index(
-            "ix_effect_unfinished",
-            "seq",
-            sqlite_where=text("status in ('pending', 'running')"),
-            postgresql_where=text("status in ('pending', 'running')"),
-        ),
+        Index("ix_effect_unfinished", "seq", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index("ix_effect_gave_up", "seq", sqlite_where=_GAVE_UP, postgresql_where=_GAVE_UP),
         Index("ix_effect_site", "site_id", "seq"),
         Index("ix_effect_cause", "cause_source", "cause_id"),
     )
@@ -72,6 +72,9 @@ class Effect(SQLModel, table=True):
 
 
 EFFECTS = with_moments(Effect.__table__)  # type: ignore[attr-defined]
+IS_UNFINISHED: Any = text("effect.status in ('pending', 'running')")
+HAS_GIVEN_UP: Any = text("effect.status = 'gave_up'")
+"""In the words of their indexes: a database that is asked in others reads every effect there ever was."""
 
 
 def queue_of(kind: str) -> str:
@@ -212,7 +215,7 @@ def revive(tx: Connection, site_id: str) -> None:
 
 def ask_again(tx: Connection, kind: str, machine_now: datetime) -> None:
     """A guard of all effects of a kind has changed: those that wait for their next try are ready now."""
-    waits = and_(EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_not(None))
+    waits = and_(IS_UNFINISHED, EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_not(None))
     tx.execute(update(EFFECTS).where(EFFECTS.c.kind == kind, waits).values(retry_at=machine_now))
 
 
@@ -261,21 +264,21 @@ def _is_overdue(machine_now: datetime, unheard: timedelta) -> Any:
     ready_since = func.coalesce(EFFECTS.c.retry_at, EFFECTS.c.leased_until)
     unasked = EFFECTS.c.announced_at < ready_since
     unanswered = ~_to_come(EFFECTS.c.announced_at, machine_now - unheard)
-    return and_(EFFECTS.c.status.in_(UNFINISHED), _ready(machine_now), or_(unasked, unanswered), ~_blocked())
+    return and_(IS_UNFINISHED, _ready(machine_now), or_(unasked, unanswered), ~_blocked())
 
 
 def ready_for_new_moment(tx: Connection, machine_now: datetime) -> None:
     """The test clock moved: every effect that waits for a retry is ready at once."""
     tx.execute(
         update(EFFECTS)
-        .where(EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_not(None))
+        .where(IS_UNFINISHED, EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_not(None))
         .values(retry_at=machine_now, announced_at=machine_now - timedelta(minutes=1))
     )
 
 
 def unfinished(tx: Connection, cause: tuple[str, str] | None = None) -> list[Row[Any]]:
     """Effects that are running, ready or waiting, of one command and all that it led to, or of everybody."""
-    query = select(EFFECTS).where(EFFECTS.c.status.in_(UNFINISHED)).order_by(EFFECTS.c.seq)
+    query = select(EFFECTS).where(IS_UNFINISHED).order_by(EFFECTS.c.seq)
     if cause is not None:
         query = query.where(EFFECTS.c.cause_source == cause[0], EFFECTS.c.cause_id == cause[1])
     return list(tx.execute(query))
@@ -293,7 +296,7 @@ def find(tx: Connection, effect_id: str) -> Row[Any] | None:
 
 def all_that_gave_up(tx: Connection) -> list[Row[Any]]:
     """Effects that gave up, oldest first."""
-    return list(tx.execute(select(EFFECTS).where(EFFECTS.c.status == "gave_up").order_by(EFFECTS.c.seq)))
+    return list(tx.execute(select(EFFECTS).where(HAS_GIVEN_UP).order_by(EFFECTS.c.seq)))
 
 
 def revive_one(tx: Connection, effect_id: str) -> Row[Any] | None:

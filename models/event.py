@@ -9,13 +9,13 @@ from sqlmodel import Field, SQLModel
 from models.columns import Big, with_moments
 from models.many import execute_many
 
+_UNSENT = text("not sent")
+
 
 class Event(SQLModel, table=True):
     """One CloudEvent as JSON text; `reply_to` is a second stream that gets it too."""
 
-    __table_args__ = (
-        Index("ix_event_unsent", "seq", sqlite_where=text("not sent"), postgresql_where=text("not sent")),
-    )
+    __table_args__ = (Index("ix_event_unsent", "seq", sqlite_where=_UNSENT, postgresql_where=_UNSENT),)
 
     seq: int | None = Field(default=None, primary_key=True, sa_type=Big)
     id: str
@@ -28,6 +28,8 @@ class Event(SQLModel, table=True):
 
 
 EVENTS = with_moments(Event.__table__)  # type: ignore[attr-defined]
+UNSENT: Any = text("not event.sent")
+"""In the words of the index: a database that is asked in others reads every event there is."""
 
 
 def add(tx: Connection, rows: list[dict[str, Any]]) -> None:
@@ -38,7 +40,7 @@ def add(tx: Connection, rows: list[dict[str, Any]]) -> None:
 
 def unsent(tx: Connection, limit: int) -> list[Row[Any]]:
     """What the stream has not got yet, oldest first."""
-    query = select(EVENTS.c.seq, EVENTS.c.site_id, EVENTS.c.body, EVENTS.c.reply_to).where(~EVENTS.c.sent)
+    query = select(EVENTS.c.seq, EVENTS.c.site_id, EVENTS.c.body, EVENTS.c.reply_to).where(UNSENT)
     return [*tx.execute(query.order_by(EVENTS.c.seq).limit(limit)).all()]
 
 
@@ -57,7 +59,7 @@ def mark_sent(tx: Connection, seqs: list[int]) -> None:
 
 def count_unsent(tx: Connection) -> int:
     """How many the stream has not got yet."""
-    return int(tx.execute(select(func.count()).select_from(EVENTS).where(~EVENTS.c.sent)).scalar_one())
+    return int(tx.execute(select(func.count()).select_from(EVENTS).where(UNSENT)).scalar_one())
 
 
 def send_again(tx: Connection, since: datetime) -> int:

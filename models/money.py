@@ -69,7 +69,7 @@ class Payment(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     invoice_id: str = Field(index=True)
-    site_id: str
+    site_id: str = Field(index=True)
     attempt: int
     amount_cents: int = Field(sa_type=Big)
     outcome: str = "pending"

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import Connection, func, or_, select
 
-from models.effect import EFFECTS, UNFINISHED
-from models.event import EVENTS
+from models.effect import EFFECTS, IS_UNFINISHED
+from models.event import EVENTS, UNSENT
 from models.timer import TIMERS
 
 
@@ -31,16 +31,16 @@ def effects(tx: Connection, before: datetime, held: str) -> Queue:
         tx,
         EFFECTS.c.asked_at,
         EFFECTS.c.asked_at < before,
-        EFFECTS.c.status.in_(UNFINISHED),
+        IS_UNFINISHED,
         or_(EFFECTS.c.error.is_(None), ~is_held),
     )
 
 
 def events(tx: Connection, before: datetime) -> Queue:
     """Events that happened before a moment and that the stream has not got."""
-    return _queue(tx, EVENTS.c.at, EVENTS.c.at < before, ~EVENTS.c.sent)
+    return _queue(tx, EVENTS.c.at, EVENTS.c.at < before, UNSENT)
 
 
-def _queue(tx: Connection, moment: Any, *which: ColumnElement[bool]) -> Queue:
+def _queue(tx: Connection, moment: Any, *which: Any) -> Queue:
     count, since = tx.execute(select(func.count(), func.min(moment)).where(*which)).one()
     return Queue(count, since)

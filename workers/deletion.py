@@ -118,7 +118,7 @@ def resume(place: Workplace, confirmed: int) -> None:
         breaker.turn(tx, "released" if planned else "closed", "released by an operator", now, budget=planned)
         if was == "paused":
             tell_again(tx, place, late.values(), now)
-        timer.ask_again(tx, "delete", now)
+        timer.ask_deletions_again(tx, now)
         effect.ask_again(tx, "delete", machine_now())
         reached("breaker.resuming")
     reached("breaker.resumed")
@@ -128,7 +128,7 @@ def resume(place: Workplace, confirmed: int) -> None:
 def late_ids(place: Workplace) -> list[str]:
     """The sites whose deletion was due and has not begun."""
     with reading(place.database) as tx:
-        return timer.late(tx, "delete", engine_now(tx))
+        return timer.late_deletions(tx, engine_now(tx))
 
 
 def tell_again(tx: Connection, place: Workplace, late: Iterable[engine.Site], now: datetime) -> None:

@@ -84,8 +84,6 @@ def test_two_clocks_that_fire_at_once_move_each_site_once(world):
     world.advance(days=30, seconds=-1)
     settings = world.place.settings
     other = World(world.data_dir, settings.redis_url, DATABASE_URL=settings.database_url)
-    with writing(world.place.database) as tx:
-        timers.timer.ask_again(tx, "expire", engine_now(tx))
     world.advance(seconds=1)
     assert timers.fire_due(other.place) == 0
     world.rest = run

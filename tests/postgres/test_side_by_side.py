@@ -159,7 +159,7 @@ def test_two_clocks_together_let_no_more_deletions_through_than_the_pace_allows(
     with writing(world.place.database) as tx:
         now = engine_now(tx)
         breaker.turn(tx, "released", "by an operator", now, budget=6)
-        timers.timer.ask_again(tx, "delete", now)
+        timers.timer.ask_deletions_again(tx, now)
     timers_batch, timers.BATCH = timers.BATCH, 3
     try:
         race(world, "timer.fired", lambda: timers.fire_due(world.place), lambda: timers.fire_due(clocks[1].place))
