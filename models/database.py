@@ -13,7 +13,7 @@ from typing import Any
 import pysqlite3.dbapi2
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from models import postgresql
 
@@ -85,6 +85,27 @@ def one_at_a_time(tx: Connection, what: str) -> None:
     """Wait until no other transaction does the same: SQLite has one writer anyway, PostgreSQL is asked for a lock."""
     if tx.dialect.name == "postgresql":
         postgresql.lock(tx, what)
+
+
+def checkpoint(engine: Engine, how: str = "PASSIVE") -> bool:
+    """Carry SQLite's log over into its file; False when somebody stands in the way.
+
+    Whoever has time does it: else the commit that fills the log does, and its caller waits. `TRUNCATE` empties it.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    connection = engine.raw_connection()
+    pragma = f"PRAGMA wal_checkpoint({how})"
+    try:
+        cursor = connection.cursor()
+        cursor.execute(pragma)
+        busy = (cursor.fetchone() or (1,))[0]
+        cursor.close()
+    except pysqlite3.dbapi2.Error as wrong:
+        raise OperationalError(pragma, None, wrong) from wrong
+    finally:
+        connection.close()
+    return not busy
 
 
 def is_for_now(wrong: DBAPIError) -> bool:

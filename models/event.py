@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Index, Row, bindparam, delete, func, select, 
 from sqlmodel import Field, SQLModel
 
 from models.columns import Big, with_moments
-from models.many import execute_many
+from models.many import insert_many
 
 _UNSENT = text("not sent")
 
@@ -35,7 +35,7 @@ UNSENT: Any = text("not event.sent")
 def add(tx: Connection, rows: list[dict[str, Any]]) -> None:
     """Write events in the order in which they happened."""
     if rows:
-        execute_many(tx, EVENTS.insert(), rows)
+        insert_many(tx, EVENTS, rows)
 
 
 def unsent(tx: Connection, limit: int) -> list[Row[Any]]:

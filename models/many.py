@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from models import postgresql
 
 FEW = 16
 """For so few rows preparing costs more than it saves."""
@@ -12,14 +14,21 @@ FEW = 16
 Binder = Callable[[Any], Any]
 
 
-def execute_many(tx: Connection, statement: Executable, rows: list[dict[str, Any]]) -> int:
+def insert_many(tx: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Write new rows, of which none may be there already."""
+    execute_many(tx, table.insert(), rows, {postgresql.COPY: (table.name, tuple(rows[0]))})
+
+
+def execute_many(
+    tx: Connection, statement: Executable, rows: list[dict[str, Any]], options: dict[str, Any] | None = None
+) -> int:
     """Run a statement of Core for each row, as `tx.execute(statement, rows)` does; how many rows it touched."""
     if len(rows) < FEW:
         return tx.execute(statement, rows).rowcount
     compiled: Any = statement.compile(dialect=tx.dialect, column_keys=list(rows[0]))  # type: ignore[attr-defined]
     if compiled.insert_prefetch or compiled.update_prefetch:  # a default of a column is SQLAlchemy's to make
         return tx.execute(statement, rows).rowcount
-    return tx.exec_driver_sql(compiled.string, _bound(compiled, tx, rows)).rowcount
+    return tx.exec_driver_sql(compiled.string, _bound(compiled, tx, rows), execution_options=options).rowcount
 
 
 def _bound(compiled: SQLCompiler, tx: Connection, rows: list[dict[str, Any]]) -> list[Any]:

@@ -10,6 +10,7 @@ from sqlmodel import SQLModel
 
 from engine.words import addresses_in, masked
 from models.columns import to_json
+from models.database import checkpoint
 from models.dead import DEAD
 from models.site import SITES
 
@@ -51,17 +52,7 @@ def erase(engine: Engine) -> bool:
     `secure_delete` is on for every connection, so freed cells and pages are zeroes already; the log still has older
     pages. On PostgreSQL dead rows go with its own vacuum, and its log with its retention: both are the operator's.
     """
-    if engine.dialect.name != "sqlite":
-        return True
-    connection = engine.raw_connection()
-    try:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        busy = (cursor.fetchone() or (1,))[0]
-        cursor.close()
-    finally:
-        connection.close()
-    return not busy
+    return checkpoint(engine, "TRUNCATE")
 
 
 def _tables() -> Iterator[Table]:

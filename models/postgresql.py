@@ -2,6 +2,7 @@
 
 import sys
 from hashlib import blake2b
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ REACHED = {
 SNAPSHOT: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 """For a transaction that only reads: all its statements see the same moment."""
 
+COPY = "tenure_copy"
+"""The option of an execution whose rows may be copied: the table and its columns."""
+
 RECYCLE_SECONDS = 1800
 UNDONE = {"40001", "40P01", "55P03"}
 """Serialization failure, deadlock, lock time-out: the transaction is undone, and nobody is to blame."""
@@ -44,7 +48,21 @@ def connect(address: URL, pool: int) -> Engine:
         hide_parameters=True,  # an error is logged and shown, and what stands in a row may be about a person
     )
     event.listen(engine, "connect", _must_be_utf8, insert=True)
+    event.listen(engine, "do_executemany", _copy)
     return engine
+
+
+def _copy(cursor: Any, _statement: str, rows: list[dict[str, Any]], context: Any) -> bool:
+    """Send new rows by COPY, at a fifth of the price of as many INSERTs; whether it has done it."""
+    into = context.execution_options.get(COPY)
+    if into is None:
+        return False
+    table, names = into
+    values = itemgetter(*names)
+    with cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(values(row))
+    return True
 
 
 def _query(address: URL) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from sqlalchemy import Column, Connection, Row, UniqueConstraint, select, tuple_
 from sqlmodel import Field, SQLModel
 
 from models.columns import Big, Json, with_moments
-from models.many import execute_many
+from models.many import insert_many
 
 
 class Receipt(SQLModel, table=True):
@@ -35,7 +35,7 @@ RECEIPTS = with_moments(Receipt.__table__)  # type: ignore[attr-defined]
 def add_all(tx: Connection, rows: list[dict[str, Any]]) -> None:
     """Write receipts in the order in which their commands were answered."""
     if rows:
-        execute_many(tx, RECEIPTS.insert(), rows)
+        insert_many(tx, RECEIPTS, rows)
 
 
 def find_all(tx: Connection, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Row[Any]]:

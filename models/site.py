@@ -12,7 +12,7 @@ from sqlmodel import Field, SQLModel
 import engine
 from models.columns import Big, Frozen, Words, with_moments
 from models.database import is_reading
-from models.many import execute_many
+from models.many import execute_many, insert_many
 
 
 class Site(SQLModel, table=True):
@@ -162,7 +162,7 @@ def put_all(tx: Connection, changes: Iterable[tuple[engine.Site | None, engine.S
             key = {"of_id": after.id, "of_version": before.version}
             moved.setdefault(tuple(changed), []).append(key | changed)
     if new:
-        execute_many(tx, SITES.insert(), new)
+        insert_many(tx, SITES, new)
     for names, rows in moved.items():
         _update(tx, names, rows)
 

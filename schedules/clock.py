@@ -14,7 +14,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from models import safety, timer
 from models.clock import beat, engine_now, machine_now
-from models.database import reading, writing
+from models.database import checkpoint, reading, writing
 from workers import alive, announce, audit, logs, pulse, release, sound_redis
 from workers.errors import AWAY
 from workers.logs import log
@@ -65,6 +65,7 @@ class Clock:
         self.sweep = self._job(self.sweep_all, IntervalTrigger(seconds=1))
         self._job(self.beat, IntervalTrigger(seconds=5))
         self._job(self.audit, IntervalTrigger(seconds=10))
+        self._job(self.carry_over, IntervalTrigger(seconds=1))
         self._job(pulse.Pulse(place.settings.data_dir, "clock").beat, IntervalTrigger(seconds=pulse.BEAT_SECONDS))
 
     def _job(self, verb: Any, trigger: Any) -> Job:
@@ -111,6 +112,13 @@ class Clock:
             self.audited = audit.look_over(self.place, self.audited)
         except AWAY as wrong:
             log.error("alarm", error=f"the timers could not be looked over, it is tried again in 10 s: {wrong}")
+
+    def carry_over(self) -> None:
+        """Carry the database's log over before a command has to wait for it."""
+        try:
+            checkpoint(self.place.database)
+        except AWAY as wrong:
+            log.error("alarm", error=f"the database's log could not be carried over, it is tried again: {wrong}")
 
     def beat(self) -> None:
         """Prove that the clock lives, to the database and to Redis."""

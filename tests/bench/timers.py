@@ -1,11 +1,15 @@
 """A storm: so many timers due at once, fired by the clock's own verb with the full law and all rows."""
 
+import os
 import subprocess
 import sys
 import time
 from datetime import timedelta
 from itertools import count
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, literal, select
 
@@ -16,23 +20,43 @@ from models.timer import TIMERS
 from tests.bench import commands, shapes
 from tests.bench.latency import ask
 from tests.bench.servers import environ, folder, process, redis_server, until, workplace
-from workers import memory
+from workers import logs, memory
+from workers.settings import load
 from workers.timer import fire_due
 from workers.workplace import Workplace
 
+HERE: dict[str, Any] = {}
+"""What a process of the crew works with."""
 
-def ours(size: int) -> float:
-    """Trials whose reminder is due: one letter, one receipt, one event and the next timer for each."""
+
+def ours(size: int, clocks: int) -> float:
+    """Trials whose reminder is due: one letter, one receipt and the next timer for each; fired by so many processes."""
     with folder() as where, redis_server(where) as url, workplace(where, url, None) as place:
         due(place, size)
-        memory.spare_the_collector()
-        started = time.perf_counter()
-        fired = 0
-        while batch := fire_due(place):
-            fired += batch
-        seconds = time.perf_counter() - started
-        check(place, fired, size)
+        place.database.dispose()
+        crew = get_context("spawn")
+        with crew.Pool(clocks, _begin, (environ(where, url, None), where, crew.Barrier(clocks))) as pool:
+            told = pool.map(_fire, range(clocks), chunksize=1)
+        seconds = max(ended for _, _, ended in told) - min(started for _, started, _ in told)
+        check(place, sum(fired for fired, _, _ in told), size)
         return size / seconds
+
+
+def _begin(settings: dict[str, str], where: Path, all_ready: Barrier) -> None:
+    """What a clock does before its first timer."""
+    logs.configure("json", (where / f"clock.{os.getpid()}.log").open("w"))
+    HERE["place"], HERE["all_ready"] = Workplace(load(settings)), all_ready
+    memory.spare_the_collector()
+
+
+def _fire(_number: int) -> tuple[int, float, float]:
+    """How many this process fired, and when it began and ended."""
+    place, fired = HERE["place"], 0
+    HERE["all_ready"].wait(60)
+    started = time.perf_counter()
+    while batch := fire_due(place):
+        fired += batch
+    return fired, started, time.perf_counter()
 
 
 def due(place: Workplace, size: int) -> None:
