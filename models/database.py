@@ -94,17 +94,13 @@ def checkpoint(engine: Engine, how: str = "PASSIVE") -> bool:
     """
     if engine.dialect.name != "sqlite":
         return True
-    connection = engine.raw_connection()
     pragma = f"PRAGMA wal_checkpoint({how})"
-    try:
-        cursor = connection.cursor()
-        cursor.execute(pragma)
-        busy = (cursor.fetchone() or (1,))[0]
-        cursor.close()
-    except pysqlite3.dbapi2.Error as wrong:
-        raise OperationalError(pragma, None, wrong) from wrong
-    finally:
-        connection.close()
+    with engine.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        try:
+            (busy, *_) = raw.execute(pragma).fetchone()
+        except pysqlite3.dbapi2.Error as wrong:
+            raise OperationalError(pragma, None, wrong) from wrong
     return not busy
 
 

@@ -150,12 +150,23 @@ def due_of(tx: Connection, site_ids: list[str]) -> dict[str, dict[str, datetime]
 
 
 def upcoming(
-    tx: Connection, *, until: datetime | None, site_id: str | None, kind: str | None = None
+    tx: Connection, *, until: datetime | None, site_id: str | None = None, limit: int | None = None
 ) -> list[tuple[datetime, str, engine.Site]]:
-    """What will be asked next and of whom, earliest first."""
-    query = select(TIMERS.c.wakes_at, TIMERS.c.kind, *_SITE).join(SITES, SITES.c.id == TIMERS.c.site_id)
+    """What will be asked next and of whom, earliest first; `limit` is for whoever reads no more."""
+    query = select(TIMERS.c.wakes_at, TIMERS.c.kind, *_SITE).join_from(TIMERS, SITES, SITES.c.id == TIMERS.c.site_id)
     query = query if until is None else query.where(TIMERS.c.wakes_at <= until)
     query = query if site_id is None else query.where(TIMERS.c.site_id == site_id)
-    query = query if kind is None else query.where(TIMERS.c.kind == kind)
-    rows = tx.execute(query.order_by(TIMERS.c.wakes_at, SITES.c.host))
-    return [(wakes_at, what, engine.site_of(facts)) for wakes_at, what, *facts in rows]
+    return _in_order(tx, query.order_by(TIMERS.c.wakes_at).limit(limit))
+
+
+def upcoming_deletions(tx: Connection, until: datetime | None = None) -> list[tuple[datetime, str, engine.Site]]:
+    """The deletions among what will be asked next."""
+    query = select(TIMERS.c.wakes_at, TIMERS.c.kind, *_SITE).join_from(TIMERS, SITES, SITES.c.id == TIMERS.c.site_id)
+    query = query.where(IS_DELETION)
+    return _in_order(tx, query if until is None else query.where(TIMERS.c.wakes_at <= until))
+
+
+def _in_order(tx: Connection, query: Any) -> list[tuple[datetime, str, engine.Site]]:
+    """By moment, then by hostname: sorted here, for the database would sort a whole fleet that has one moment."""
+    found = [(wakes_at, kind, engine.site_of(facts)) for wakes_at, kind, *facts in tx.execute(query).all()]
+    return sorted(found, key=lambda step: (step[0], step[2].host))

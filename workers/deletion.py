@@ -58,7 +58,7 @@ def preview(place: Workplace) -> Document:
         now = engine_now(tx)
         planned = breaker.plan(tx, now)
         state, why, budget = breaker.look(tx)
-        due = timer.upcoming(tx, until=now + breaker.DAY, site_id=None, kind="delete")
+        due = timer.upcoming_deletions(tx, now + breaker.DAY)
         excess = breaker.excess(planned, caps(place.settings))
     return {
         "schema": "tenure/deletions/1",
@@ -77,7 +77,7 @@ def listing(place: Workplace) -> Document:
     with reading(place.database) as tx:
         now = engine_now(tx)
         state, why, budget = breaker.look(tx)
-        due = timer.upcoming(tx, until=None, site_id=None, kind="delete")
+        due = timer.upcoming_deletions(tx)
     rows = [_planned(place, at, site, now) for at, _, site in due]
     return {"schema": "tenure/deletions/1", "breaker": state, "why": why, "budget": budget, "sites": rows}
 

@@ -19,6 +19,9 @@ from workers.workplace import Workplace
 
 Document = dict[str, Any]
 
+DUE = 10_000
+"""Steps that `due` shows unless it is asked for more: a fleet has millions, and nobody reads them."""
+
 
 class NotFoundError(Exception):
     """There is no such site."""
@@ -99,13 +102,17 @@ def _row(site: Any) -> Document:
     }
 
 
-def due(place: Workplace, *, within: timedelta | None, subject: str | None) -> Document:
-    """`tenure/due/1`: what the engine will do next, earliest first."""
+def due(place: Workplace, *, within: timedelta | None, subject: str | None, limit: int = DUE) -> Document:
+    """`tenure/due/1`: what the engine will do next, earliest first; `more` says whether that is not all."""
     with reading(place.database) as tx:
         only = None if subject is None else find_site(tx, subject).id
         until = None if within is None else engine_now(tx) + within
-        steps = timer.upcoming(tx, until=until, site_id=only)
-    return {"schema": "tenure/due/1", "due": [_step(place, *step) for step in steps]}
+        steps = timer.upcoming(tx, until=until, site_id=only, limit=limit + 1)
+    return {
+        "schema": "tenure/due/1",
+        "due": [_step(place, *step) for step in steps[:limit]],
+        "more": len(steps) > limit,
+    }
 
 
 def _step(place: Workplace, at: datetime, kind: str, site: engine.Site) -> Document:

@@ -109,7 +109,8 @@ def sites(found: Document) -> str:
 
 def due(found: Document) -> str:
     """What comes next, one line each."""
-    return "\n".join(f"{one['at']}  {one['site']:<32} {one['what']:<16} {one['detail']}" for one in found["due"])
+    lines = [f"{one['at']}  {one['site']:<32} {one['what']:<16} {one['detail']}" for one in found["due"]]
+    return "\n".join([*lines, *(["… and more: --limit shows further, --within and --site show less"] * found["more"])])
 
 
 def dead(found: Document) -> str:

@@ -2,7 +2,8 @@
 
 import json
 import os
-from contextlib import contextmanager
+import shutil
+from contextlib import closing, contextmanager
 
 import dramatiq
 import pytest
@@ -189,6 +190,32 @@ def test_effects_and_timers_that_find_the_database_locked_lose_nothing(made, imp
     world.advance(hours=1)
     assert world.state() == "expired"
     assert world.open_effects() == []
+
+
+def test_the_clock_carries_what_was_committed_over_into_the_database_s_own_file(made, tmp_path, log_lines):
+    world = made()
+    world.start_trial()
+    clock = Clock(world.place)
+    with locked_by_another(world):
+        clock.carry_over()
+    alone = shutil.copy(world.data_dir / "tenure.db", tmp_path / "alone.db")
+    with closing(sqlite.connect(alone)) as database:
+        assert database.execute("SELECT host, state FROM site").fetchall() == [(HOST, "trial")]
+    assert lines_of(log_lines, "alarm") == []
+
+
+def test_a_log_that_can_not_be_carried_over_is_told_and_tried_again(made, log_lines):
+    world = made()
+    world.place.database.dispose()
+    database = world.data_dir / "tenure.db"
+    database.rename(database.with_suffix(".aside"))
+    database.mkdir()
+    Clock(world.place).carry_over()
+    assert "the database's log could not be carried over" in lines_of(log_lines, "alarm")[0]["error"]
+    database.rmdir()
+    database.with_suffix(".aside").rename(database)
+    Clock(world.place).carry_over()
+    assert len(lines_of(log_lines, "alarm")) == 1
 
 
 def test_a_backup_store_that_is_full_for_a_night_costs_that_night_only(made, small_disk):

@@ -1,19 +1,22 @@
 """A database that goes away, comes back, or says nothing: no act is done twice, and nobody waits without an end."""
 
 import json
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
-from models import effect
+from models import effect, event
+from models.clock import machine_now
 from models.columns import unstamp
-from models.database import connect, reading
+from models.database import connect, reading, writing
 from tests.postgres.proxy import Proxy
 from tests.world import World
 from workers import alone, crash, logs, release
 from workers import effect as effects
+from workers.errors import AWAY, OWN
 
 
 @pytest.fixture
@@ -138,6 +141,28 @@ def test_an_effect_whose_connection_is_cut_in_its_last_transaction_is_settled_by
 
     row = row_of(world, only)
     assert (done, row.status, row.attempt) == (["effect.settling"], "done", 1)
+
+
+@contextmanager
+def cut_behind(world):
+    """A transaction whose connection the server has closed already."""
+    with writing(world.place.database) as tx:
+        event.add(tx, [{"id": "before", "type": "x", "at": machine_now(), "body": "", "sent": True}])
+        end_all_connections(world)
+        yield tx
+
+
+def test_rows_that_are_copied_on_a_connection_that_is_cut_leave_nothing_and_are_tried_again(world):
+    rows = [{"id": f"e{number}", "type": "x", "at": machine_now(), "body": "", "sent": True} for number in range(50)]
+    with pytest.raises(DBAPIError) as cut, cut_behind(world) as tx:
+        event.add(tx, rows)
+    assert cut.value.connection_invalidated
+    assert isinstance(cut.value, AWAY)
+    assert not isinstance(cut.value, OWN)
+
+    with writing(world.place.database) as tx:
+        event.add(tx, rows)
+        assert tx.execute(text("SELECT count(*) FROM event")).scalar_one() == len(rows)
 
 
 def test_after_a_restart_of_the_server_the_next_transaction_finds_a_new_connection(world):

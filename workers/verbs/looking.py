@@ -65,12 +65,13 @@ def why(place: Workplace, site: str, *, as_json: bool) -> None:
 @click.command()
 @click.option("--within", metavar="7d", help="Only so far ahead.")
 @click.option("--site", "subject", help="Only this site.")
+@click.option("--limit", type=click.IntRange(1), default=reports.DUE, show_default=True, help="No more than so many.")
 @as_json
 @with_place
-def due(place: Workplace, *, within: str | None, subject: str | None, as_json: bool) -> None:
+def due(place: Workplace, *, within: str | None, subject: str | None, limit: int, as_json: bool) -> None:
     """What the engine will do next, before it does it."""
     length = None if within is None else test_clock.duration(within)
-    out(reports.due(place, within=length, subject=subject), shown.due, as_json=as_json)
+    out(reports.due(place, within=length, subject=subject, limit=limit), shown.due, as_json=as_json)
 
 
 @click.command()
