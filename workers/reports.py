@@ -19,7 +19,7 @@ from workers.workplace import Workplace
 
 Document = dict[str, Any]
 
-DUE = 10_000
+DUE = 1_000
 """Steps that `due` shows unless it is asked for more: a fleet has millions, and nobody reads them."""
 
 

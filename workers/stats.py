@@ -10,7 +10,7 @@ from models import dead, event, timer
 from models.breaker import look
 from models.clock import engine_now, last_beat
 from models.database import reading
-from models.effect import EFFECTS, UNFINISHED
+from models.effect import EFFECTS, HAS_GIVEN_UP, IS_UNFINISHED, UNFINISHED
 from models.site import SITES
 from workers.workplace import Workplace
 
@@ -41,8 +41,8 @@ def _sites(tx: Connection) -> dict[str, int]:
 
 def _effects(tx: Connection) -> dict[str, int]:
     """What is not done: the done ones are history and their number says nothing."""
-    open_ones = select(EFFECTS.c.status, func.count()).where(EFFECTS.c.status.in_((*UNFINISHED, "gave_up")))
-    counts = _counts(tx, open_ones.group_by(EFFECTS.c.status))
+    by_status = select(EFFECTS.c.status, func.count()).group_by(EFFECTS.c.status)
+    counts = _counts(tx, by_status.where(IS_UNFINISHED)) | _counts(tx, by_status.where(HAS_GIVEN_UP))
     return {status: counts.get(status, 0) for status in (*UNFINISHED, "gave_up")}
 
 

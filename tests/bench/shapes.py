@@ -22,7 +22,7 @@ BATCHES = 20
 READS = {"site list": ["site", "list", "--json"], "due": ["due", "--json"], "stats": ["stats", "--format", "json"]}
 
 GROW = """
-INSERT INTO site ({names}) WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :size)
+INSERT INTO {table} ({names}) WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :size)
 SELECT {values} FROM number
 """
 
@@ -37,17 +37,30 @@ def grow(place: Workplace, size: int) -> None:
         values = ", ".join(
             own.get(name, f"(SELECT {name} FROM site WHERE host = 'site0.example.com')") for name in names
         )
-        grown = GROW.format(names=", ".join(names), values=values)
+        grown = GROW.format(table="site", names=", ".join(names), values=values)
         tx.execute(text(grown), {"size": size - 1})
         rows = "SELECT id, 'renew', generation, trial_ends_at, trial_ends_at FROM site"
         tx.execute(text("DELETE FROM timer"))
         tx.execute(text(f"INSERT INTO timer (site_id, kind, generation, due_at, wakes_at) {rows}"))
 
 
+def remember(place: Workplace, size: int) -> None:
+    """What so many sites leave behind: a receipt, an event that is published and an effect that is done for each."""
+    own = {"id": "printf('then-%d', n)", "site_id": "printf('site_%032x', n)", "status": "'done'", "sent": "1"}
+    with writing(place.database) as tx:
+        for table in ("receipt", "event", "effect"):
+            columns = tx.execute(text(f"SELECT name FROM pragma_table_info('{table}')")).scalars()
+            names = [name for name in columns if name != "seq"]
+            values = ", ".join(own.get(name, f"(SELECT {name} FROM {table} LIMIT 1)") for name in names)
+            grown = GROW.format(table=table, names=", ".join(names), values=values)
+            tx.execute(text(grown), {"size": size})
+
+
 def cost_of_a_command(size: int) -> float:
     """Seconds for one command of the mix, in batches as they come, in a fleet of so many sites."""
     with folder() as where, redis_server(where) as url, workplace(where, url, None) as place:
         grow(place, size)
+        remember(place, size)
         return _cost(place, size)
 
 
@@ -66,6 +79,7 @@ def reads(size: int) -> dict[str, float]:
     """Seconds of the real command line over so many sites."""
     with folder() as where, redis_server(where) as url, workplace(where, url, None) as place:
         grow(place, size)
+        remember(place, size)
         tenure = Path(sys.executable).parent / "tenure"
         settings = environ(where, url, None)
         return {name: _seconds([str(tenure), *words], settings) for name, words in READS.items()}

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import event
 
-from workers import deletion
+from workers import dead, deletion, reports, stats
 
 GROWING = ("site", "receipt", "timer", "effect", "event", "invoice", "payment", "backup", "export", "warrant")
 ASKED = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
@@ -75,6 +75,9 @@ def test_no_table_that_grows_with_the_fleet_is_read_whole_by_what_happens_daily(
         world.advance(days=1)
         deletion.resume(world.place, deletion.preview(world.place)["count"])
         world.advance(days=10)
+        stats.stats(world.place)
+        dead.listing(world.place)
+        reports.due(world.place, within=None, subject=None)
     assert world.state() == "deleted"
     assert len(found) > 100
     assert whole(found) == []
