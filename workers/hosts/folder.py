@@ -7,6 +7,7 @@ swapped in, then the old content), `.before` (the old content, where folders can
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -65,8 +66,8 @@ class FolderHost:
 
     def used_agents(self, site_id: str) -> int | None:
         """Count the active agents; None when there is no site."""
-        database = self._live(site_id) / DATABASE
-        return count_agents(database) if database.parent.is_dir() else None
+        live = self._live(site_id)
+        return count_agents(live / DATABASE) if live.is_dir() else None
 
     @contextmanager
     def snapshot(self, site_id: str) -> Iterator[Snapshot]:
@@ -142,12 +143,13 @@ class FolderHost:
     def _live(self, site_id: str) -> Path:
         """A site's folder, after putting back one that was about to be replaced when the machine stopped."""
         live = self._root / checked_site(site_id)
-        if live.is_symlink():
-            raise Permanent(f"{live} is a link: put the site's folder itself there")
-        if not os.path.lexists(live):
+        mode = _mode(live)
+        if mode is None:
             before = self._beside(site_id, "before")
             if os.path.lexists(before) and marker.find(before) is not None:
                 before.rename(live)
+        elif stat.S_ISLNK(mode):
+            raise Permanent(f"{live} is a link: put the site's folder itself there")
         return live
 
     def _beside(self, site_id: str, word: str) -> Path:
@@ -219,6 +221,14 @@ def _lock(descriptor: int, scratch: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as busy:
         raise Temporary(f"{scratch} is in use: this site is being copied by another process") from busy
+
+
+def _mode(path: Path) -> int | None:
+    """What stands there, a link not followed; None when nothing does."""
+    try:
+        return os.lstat(path).st_mode
+    except OSError:
+        return None
 
 
 def _is_empty(folder: Path) -> bool:
