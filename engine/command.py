@@ -59,7 +59,7 @@ RESUMED = ("site.tell_again",)
 """What the engine asks of a site whose deletion became late, when an operator lets deletions go on."""
 
 PUBLIC = (*LABELS, *OPERATORS)
-INTERNAL = (*TIMERS, *EFFECTS, *RESUMED)
+INTERNAL = frozenset((*TIMERS, *EFFECTS, *RESUMED))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,9 +37,6 @@ Backups, mails and exports do not count, so neither does `deletes_at`, which fol
 """
 
 
-_INTERNAL = frozenset(INTERNAL)
-
-
 def decide(site: Site | None, command: Command, now: datetime, policy: Policy) -> Decision:
     """Judge one command at one moment.
 
@@ -164,7 +161,7 @@ def _code(case: Case) -> str | None:
 
 def is_internal(name: str) -> bool:
     """Whether a type belongs to timers and effects, and is never accepted from the queue."""
-    return name in _INTERNAL
+    return name in INTERNAL
 
 
 def with_live_facts(site: Site, *, used_agents: int | None, claimed: bool) -> Site:

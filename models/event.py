@@ -41,7 +41,7 @@ def add(tx: Connection, rows: list[dict[str, Any]]) -> None:
 def unsent(tx: Connection, limit: int) -> list[Row[Any]]:
     """What the stream has not got yet, oldest first."""
     query = select(EVENTS.c.seq, EVENTS.c.site_id, EVENTS.c.body, EVENTS.c.reply_to).where(UNSENT)
-    return [*tx.execute(query.order_by(EVENTS.c.seq).limit(limit)).all()]
+    return list(tx.execute(query.order_by(EVENTS.c.seq).limit(limit)).all())
 
 
 def mark_sent(tx: Connection, seqs: list[int]) -> None:

@@ -1,6 +1,7 @@
 """Forgetting a customer: no row of a deleted site, and no other row that names its addresses, keeps one."""
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
@@ -16,6 +17,9 @@ from models.site import SITES
 
 FREE = ("dead", "event", "receipt")
 """Tables with rows of no site: what was refused before there was one, and what nobody could read."""
+
+PATIENCE_SECONDS = 5.0
+LOOK_SECONDS = 0.05
 
 AT_ONCE = 50
 """Addresses in one question, each asked of every column that has text."""
@@ -47,12 +51,15 @@ def forget_address(tx: Connection, site_id: str) -> None:
 
 
 def erase(engine: Engine) -> bool:
-    """Write what was freed with zeroes and empty SQLite's log; False when a long reader stands in the way.
+    """Write what was freed with zeroes and empty SQLite's log; False when a long reader or another stands in the way.
 
     `secure_delete` is on for every connection, so freed cells and pages are zeroes already; the log still has older
     pages. On PostgreSQL dead rows go with its own vacuum, and its log with its retention: both are the operator's.
     """
-    return checkpoint(engine, "TRUNCATE")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (done := checkpoint(engine, "TRUNCATE")) and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)  # SQLite waits for readers, but not for another that carries the log over
+    return done
 
 
 def _tables() -> Iterator[Table]:

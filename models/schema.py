@@ -1,8 +1,10 @@
 """The schema: migrations by Alembic, without an ini file."""
 
+import time
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
 from models import (
@@ -21,7 +23,7 @@ from models import (
     site,
     timer,
 )
-from models.database import one_at_a_time, writing
+from models.database import is_for_now, one_at_a_time, writing
 
 ROOMS = (backup, breaker, clock, counter, dead, deletion, effect, event, floor, money, receipt, safety, site, timer)
 METADATA = SQLModel.metadata
@@ -37,11 +39,26 @@ it needs must raise this number; then older code refuses to start, and everythin
 """
 
 
+TRIES, PAUSE_SECONDS = 5, 1.0
+
+
 def migrate(engine: Engine) -> None:
     """Bring the database to the newest schema; running it twice changes nothing.
 
-    Raises ValueError for a schema that is newer than this code understands.
+    Raises ValueError for a schema that is newer than this code understands. Where it stands in the way of those who
+    write, and they in its way, it begins again a few times.
     """
+    for _ in range(TRIES):
+        try:
+            return _migrate(engine)
+        except DBAPIError as wrong:
+            if not is_for_now(wrong):
+                raise
+        time.sleep(PAUSE_SECONDS)
+    return _migrate(engine)
+
+
+def _migrate(engine: Engine) -> None:
     with writing(engine) as tx:
         if tx.dialect.name == "postgresql":
             tx.execute(text("SET LOCAL statement_timeout = 0"))  # a large table takes as long as it takes

@@ -20,13 +20,16 @@ _DELETIONS = text("kind = 'delete'")
 class Timer(SQLModel, table=True):
     """One timed move of one site; `wakes_at` is when it is asked, later than `due_at` once a guard held it."""
 
-    __table_args__ = (Index("ix_timer_delete", "due_at", sqlite_where=_DELETIONS, postgresql_where=_DELETIONS),)
+    __table_args__ = (
+        Index("ix_timer_due", "wakes_at", "site_id"),
+        Index("ix_timer_delete", "due_at", sqlite_where=_DELETIONS, postgresql_where=_DELETIONS),
+    )
 
     site_id: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
     generation: int
     due_at: datetime
-    wakes_at: datetime = Field(index=True)
+    wakes_at: datetime
 
 
 TIMERS = with_moments(Timer.__table__)  # type: ignore[attr-defined]
@@ -84,9 +87,9 @@ def sites_due(tx: Connection, kind: str, now: datetime, limit: int) -> list[str]
 
 
 def _due(now: datetime, limit: int, *columns: Any) -> Any:
-    """In the order of the index alone: with a second one, all that are due at one moment would be sorted each time."""
+    """In the order of the index: else all that are due at one moment would be sorted for each batch."""
     query = select(*columns).join_from(TIMERS, SITES, SITES.c.id == TIMERS.c.site_id).where(TIMERS.c.wakes_at <= now)
-    return query.order_by(TIMERS.c.wakes_at).limit(limit)
+    return query.order_by(TIMERS.c.wakes_at, TIMERS.c.site_id).limit(limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,20 +156,20 @@ def upcoming(
     tx: Connection, *, until: datetime | None, site_id: str | None = None, limit: int | None = None
 ) -> list[tuple[datetime, str, engine.Site]]:
     """What will be asked next and of whom, earliest first; `limit` is for whoever reads no more."""
-    query = select(TIMERS.c.wakes_at, TIMERS.c.kind, *_SITE).join_from(TIMERS, SITES, SITES.c.id == TIMERS.c.site_id)
-    query = query if until is None else query.where(TIMERS.c.wakes_at <= until)
-    query = query if site_id is None else query.where(TIMERS.c.site_id == site_id)
-    return _in_order(tx, query.order_by(TIMERS.c.wakes_at).limit(limit))
+    return _steps(tx, *([] if site_id is None else [TIMERS.c.site_id == site_id]), until=until, limit=limit)
 
 
 def upcoming_deletions(tx: Connection, until: datetime | None = None) -> list[tuple[datetime, str, engine.Site]]:
     """The deletions among what will be asked next."""
-    query = select(TIMERS.c.wakes_at, TIMERS.c.kind, *_SITE).join_from(TIMERS, SITES, SITES.c.id == TIMERS.c.site_id)
-    query = query.where(IS_DELETION)
-    return _in_order(tx, query if until is None else query.where(TIMERS.c.wakes_at <= until))
+    return _steps(tx, IS_DELETION, until=until)
 
 
-def _in_order(tx: Connection, query: Any) -> list[tuple[datetime, str, engine.Site]]:
+def _steps(
+    tx: Connection, *which: Any, until: datetime | None, limit: int | None = None
+) -> list[tuple[datetime, str, engine.Site]]:
     """By moment, then by hostname: sorted here, for the database would sort a whole fleet that has one moment."""
-    found = [(wakes_at, kind, engine.site_of(facts)) for wakes_at, kind, *facts in tx.execute(query).all()]
+    query = select(TIMERS.c.wakes_at, TIMERS.c.kind, *_SITE).join_from(TIMERS, SITES, SITES.c.id == TIMERS.c.site_id)
+    query = query.where(*which, *([] if until is None else [TIMERS.c.wakes_at <= until]))
+    rows = tx.execute(query.order_by(TIMERS.c.wakes_at, TIMERS.c.site_id).limit(limit)).all()
+    found = [(wakes_at, kind, engine.site_of(facts)) for wakes_at, kind, *facts in rows]
     return sorted(found, key=lambda step: (step[0], step[2].host))

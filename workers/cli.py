@@ -59,6 +59,8 @@ def up() -> None:
 def migrate() -> None:
     """Bring the database to the newest schema."""
     # The supervisor starts without these, and the release without the rest of the verbs.
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
     from models.database import connect  # noqa: PLC0415
     from workers import logs, release  # noqa: PLC0415
 
@@ -66,7 +68,7 @@ def migrate() -> None:
     logs.configure(settings.log_format)
     try:
         release.migrate(connect(settings.database_url), test_clock=settings.test_clock)
-    except (ValueError, OSError) as wrong:
+    except (ValueError, OSError, SQLAlchemyError) as wrong:
         _end(wrong)
 
 

@@ -69,6 +69,22 @@ def sync_tree(folder: Path) -> None:
         sync(current)
 
 
+def mode_of(path: Path) -> int | None:
+    """What stands there, a link not followed; None when nothing does.
+
+    A disk that can't tell raises OSError: `exists` and its like say False then, and a deletion would be proved.
+    """
+    try:
+        return path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything stands there; a disk that can't tell raises OSError."""
+    return mode_of(path) is not None
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it, each one's name on the disk."""
     if folder.is_dir():

@@ -64,7 +64,7 @@ def forget_address(place: Workplace, site_id: str) -> None:
         person.forget_address(tx, site_id)
     reached("forget.address")
     if not person.erase(place.database):
-        raise Temporary("the database's log could not be emptied: a long reader stands in the way")
+        raise Temporary("the database's log could not be emptied: a long reader, or who carries it over, is in the way")
     reached("forget.erased")
     _rewrite(place)
     reached("forget.rewritten")

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from functools import cache
+from inspect import Parameter
 from typing import Any
 
 from dramatiq.actor import Actor
@@ -94,7 +95,7 @@ def _check_call(fields: dict[str, Any], actor: Actor[Any, Any] | None, queue: st
     if actor is None or actor.queue_name != q_name(queue):
         raise Poison("names an actor that this queue does not have")
     signature = _signature(actor.fn)
-    if not fields["kwargs"] and all(one.kind is one.VAR_POSITIONAL for one in signature.parameters.values()):
+    if not fields["kwargs"] and [one.kind for one in signature.parameters.values()] == [Parameter.VAR_POSITIONAL]:
         return  # it takes whatever it is given
     try:
         given = signature.bind(*fields["args"], **fields["kwargs"])

@@ -109,8 +109,7 @@ def sites(found: Document) -> str:
 
 def due(found: Document) -> str:
     """What comes next, one line each."""
-    lines = [f"{one['at']}  {one['site']:<32} {one['what']:<16} {one['detail']}" for one in found["due"]]
-    return "\n".join([*lines, *(["… and more: --limit shows further, --within and --site show less"] * found["more"])])
+    return "\n".join(f"{one['at']}  {one['site']:<32} {one['what']:<16} {one['detail']}" for one in found["due"])
 
 
 def dead(found: Document) -> str:

@@ -10,7 +10,7 @@ from typing import IO
 
 from workers.content import Removed, checked_item, checked_site
 from workers.crash import reached
-from workers.durable import check_writable, explained, make_folder, remove, sync
+from workers.durable import check_writable, explained, is_there, make_folder, remove, sync
 from workers.errors import Permanent
 
 
@@ -72,9 +72,9 @@ class Storeroom:
 
     def remove_all(self, site_id: str) -> Removed:
         """Take everything of a site away; one file that says it is another site's stops all of it."""
-        folder = self._folder(site_id)
-        with explained(folder):
-            if not folder.exists():
+        with explained(self.root):
+            folder = self._folder(site_id)
+            if not is_there(folder):
                 return Removed()
             for path in sorted(folder.iterdir()):
                 self._refuse_foreign(site_id, path)
@@ -85,9 +85,9 @@ class Storeroom:
     def remains(self, site_id: str) -> list[str]:
         """Name whatever is left of a site; empty means nothing."""
         folder = self.root / checked_site(site_id)
-        if not os.path.lexists(folder):
-            return []
         with explained(folder):
+            if not is_there(folder):
+                return []
             inside = sorted(folder.iterdir()) if folder.is_dir() else []
             return [str(path.relative_to(self.root.parent)) for path in inside or [folder]]
 

@@ -1,5 +1,7 @@
 import json
 from contextlib import closing
+from errno import EIO
+from pathlib import Path
 
 import pysqlite3.dbapi2 as sqlite
 import pytest
@@ -125,6 +127,33 @@ def do(world, act):
     else:
         with world.host.snapshot(SITE) as snapshot:
             assert "helpdesk.db" in {entry.path for entry in snapshot}
+
+
+def test_a_disk_that_can_not_tell_is_never_taken_for_an_empty_one(stores, monkeypatch):
+    stores.site()
+    stores.save()
+    look = Path.lstat
+
+    def lstat(path):
+        if SITE in path.name:
+            raise OSError(EIO, "Input/output error", str(path))
+        return look(path)
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    acts = [
+        lambda: stores.host.remains(SITE),
+        lambda: stores.host.remove(SITE, key="d"),
+        lambda: stores.host.take_offline(SITE, key="o"),
+        lambda: stores.vault.remains(SITE),
+        lambda: stores.vault.remove_all(SITE),
+        lambda: stores.downloads.remains(SITE),
+    ]
+    for act in acts:
+        with pytest.raises(Temporary, match="Input/output error"):
+            act()
+    monkeypatch.undo()
+    assert stores.host.remains(SITE)
+    assert stores.vault.remains(SITE)
 
 
 class TestTheMarker:

@@ -49,8 +49,7 @@ def test_due_shows_so_many_steps_of_the_fleet_and_says_that_there_are_more(world
     first = reports.due(world.place, within=None, subject=None, limit=3)
     assert (len(all_of_it["due"]), all_of_it["more"], first["more"]) == (6, False, True)
     assert first["due"] == all_of_it["due"][:3]
-    assert shown.due(first).splitlines()[3].startswith("… and more")
-    assert len(shown.due(all_of_it).splitlines()) == 6
+    assert len(shown.due(first).splitlines()) == 3
 
 
 def test_due_tells_the_deletion_and_the_mails_before_it(world):

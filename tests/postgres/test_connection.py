@@ -1,9 +1,12 @@
 """How a process stands on PostgreSQL: its settings, what it refuses, and migrations that meet."""
 
+from contextlib import suppress
 from threading import Thread
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -11,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from models import event, receipt, schema
 from models.clock import machine_now
 from models.database import connect, reading, writing
+from tests.live_engine import until
 from workers import doctor, release
 
 
@@ -88,6 +92,33 @@ def test_processes_that_migrate_at_the_same_moment_take_turns(cluster):
     for engine in engines:
         engine.dispose()
     cluster.drop(name)
+
+
+def back_to(database, revision):
+    """The schema of an older version, with a connection of Alembic's own."""
+    with writing(database) as tx:
+        config = Config(attributes={"connection": tx})
+        config.set_main_option("script_location", str(schema.MIGRATIONS))
+        command.downgrade(config, revision)
+
+
+@pytest.mark.parametrize("order", [("timer", "effect"), ("effect", "timer")], ids=" then ".join)
+def test_a_migration_and_somebody_who_writes_get_out_of_each_other_s_way(world, order):
+    world.start_trial()
+    database = world.place.database
+    back_to(database, "0005")
+    migrating = Thread(target=schema.migrate, args=(database,))
+    first, second = (text(f"UPDATE {table} SET generation = generation") for table in order)
+    with suppress(DBAPIError), writing(database) as tx:
+        tx.execute(first)
+        migrating.start()
+        with reading(database) as looking:
+            until(lambda: looking.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
+        tx.execute(second)
+    migrating.join(60)
+    with reading(database) as tx:
+        assert schema.current(tx) == schema.head()
+        assert compare_metadata(MigrationContext.configure(tx), schema.METADATA) == []
 
 
 def test_numbers_that_are_counted_for_ever_pass_the_31st_bit(world):

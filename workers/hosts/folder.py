@@ -17,7 +17,7 @@ from typing import Any
 
 from workers.content import DATABASE, Removed, Snapshot, checked_site
 from workers.crash import reached
-from workers.durable import check_writable, explained, make_folder, remove, sync, sync_tree
+from workers.durable import check_writable, explained, is_there, make_folder, mode_of, remove, sync, sync_tree
 from workers.errors import Permanent, Temporary
 from workers.hosts import marker
 from workers.hosts.marker import Marker
@@ -36,7 +36,7 @@ class FolderHost:
         """Build a site aside and give it its name when it is whole; one that is there is left as it is."""
         with explained(self._root):
             live = self._live(site_id)
-            if os.path.lexists(live) and not _is_empty(live):
+            if is_there(live) and not _is_empty(live):
                 marker.read(live, site_id)
                 return
             new = self._beside(site_id, "new")
@@ -57,8 +57,9 @@ class FolderHost:
 
     def take_offline(self, site_id: str, *, key: str) -> None:  # noqa: ARG002
         """Close the help desk; the content stays. A site that is not there is offline."""
-        if os.path.lexists(self._live(site_id)):
-            self._change(site_id, online=False)
+        with explained(self._root):
+            if is_there(self._live(site_id)):
+                self._change(site_id, online=False)
 
     def set_agent_limit(self, site_id: str, agents: int, *, key: str) -> None:  # noqa: ARG002
         """Write down how many agents the help desk may have: none is locked out, none is added above it."""
@@ -119,7 +120,7 @@ class FolderHost:
             live = self._live(site_id)
             gone = self._beside(site_id, "gone")
             removed = self._remove_leftovers(site_id)
-            if os.path.lexists(live):
+            if is_there(live):
                 marker.read(live, site_id)
                 live.rename(gone)
                 sync(self._root)
@@ -133,7 +134,7 @@ class FolderHost:
         """Name whatever is left of a site; empty means nothing."""
         with explained(self._root):
             live = self._root / checked_site(site_id)
-            own = [live] if os.path.lexists(live) else []
+            own = [live] if is_there(live) else []
             return [f"{self._root.name}/{path.name}" for path in own + self._leftovers(site_id)]
 
     def writable(self) -> None:
@@ -143,10 +144,10 @@ class FolderHost:
     def _live(self, site_id: str) -> Path:
         """A site's folder, after putting back one that was about to be replaced when the machine stopped."""
         live = self._root / checked_site(site_id)
-        mode = _mode(live)
+        mode = mode_of(live)
         if mode is None:
             before = self._beside(site_id, "before")
-            if os.path.lexists(before) and marker.find(before) is not None:
+            if is_there(before) and marker.find(before) is not None:
                 before.rename(live)
         elif stat.S_ISLNK(mode):
             raise Permanent(f"{live} is a link: put the site's folder itself there")
@@ -156,7 +157,9 @@ class FolderHost:
         return self._root / f".{checked_site(site_id)}.{word}"
 
     def _leftovers(self, site_id: str) -> list[Path]:
-        return sorted(self._root.glob(f".{checked_site(site_id)}.*"))
+        begins = f".{checked_site(site_id)}."
+        found = self._root.iterdir() if is_there(self._root) else ()  # a glob takes what it can't read for empty
+        return sorted(path for path in found if path.name.startswith(begins))
 
     def _remove_leftovers(self, site_id: str) -> Removed:
         removed = Removed()
@@ -221,14 +224,6 @@ def _lock(descriptor: int, scratch: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as busy:
         raise Temporary(f"{scratch} is in use: this site is being copied by another process") from busy
-
-
-def _mode(path: Path) -> int | None:
-    """What stands there, a link not followed; None when nothing does."""
-    try:
-        return os.lstat(path).st_mode
-    except OSError:
-        return None
 
 
 def _is_empty(folder: Path) -> bool:

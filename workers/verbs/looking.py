@@ -71,7 +71,10 @@ def why(place: Workplace, site: str, *, as_json: bool) -> None:
 def due(place: Workplace, *, within: str | None, subject: str | None, limit: int, as_json: bool) -> None:
     """What the engine will do next, before it does it."""
     length = None if within is None else test_clock.duration(within)
-    out(reports.due(place, within=length, subject=subject, limit=limit), shown.due, as_json=as_json)
+    found = reports.due(place, within=length, subject=subject, limit=limit)
+    out(found, shown.due, as_json=as_json)
+    if found["more"]:
+        click.echo(f"these are the first {limit}: --limit shows more, --within and --site less", err=True)
 
 
 @click.command()
