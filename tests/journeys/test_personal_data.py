@@ -190,3 +190,16 @@ def test_an_address_in_a_text_is_masked_with_what_clings_to_it(text, left):
 
 def test_addresses_are_found_without_what_clings_to_them():
     assert addresses_in("{'a': 'x@y.z'}, <p@q>; @ r@") == {"x@y.z", "p@q"}
+
+
+def test_who_forgets_waits_a_while_for_who_carries_the_log_over(world, monkeypatch):
+    world.start_trial()
+    busy, carry_over = [False, False], person.checkpoint
+    monkeypatch.setattr(person, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(person, "checkpoint", lambda *given: busy.pop() if busy else carry_over(*given))
+    assert person.erase(world.place.database)
+    assert busy == []
+
+    monkeypatch.setattr(person, "PATIENCE_SECONDS", 0)
+    busy[:] = [False]
+    assert not person.erase(world.place.database)
