@@ -31,6 +31,9 @@ HEARTBEAT_TIMEOUT_MS = 10_000
 
 DEAD_MESSAGE_TTL_MS = 30 * 86_400_000
 
+FETCHED_BYTES = 16 << 20
+"""Of one fetch, and a message more: a thousand of the largest would take a worker's memory."""
+
 STOCK_CLOCK = b"local timestamp = ARGV[2]"
 REDIS_CLOCK = b'local t = redis.call("TIME")\nlocal timestamp = t[1] * 1000 + math.floor(t[2] / 1000)'
 
@@ -38,22 +41,25 @@ FETCH = """
 local namespace, queue, worker = KEYS[1], ARGV[1], ARGV[2]
 local list = namespace .. ":" .. queue
 local acks = namespace .. ":__acks__." .. worker .. "." .. queue
-local t, fetched = redis.call("TIME"), {}
+local t, fetched, bytes = redis.call("TIME"), {}, 0
 redis.call("zadd", namespace .. ":__heartbeats__", t[1] * 1000 + math.floor(t[2] / 1000), worker)
 for _ = 1, tonumber(ARGV[3]) do
   local id = redis.call("lpop", list)
   if not id then break end
   local body = redis.call("hget", list .. ".msgs", id)
   if body then
+    local seen = string.sub(body, 1, tonumber(ARGV[4]))
     redis.call("sadd", acks, id)
     table.insert(fetched, id)
-    table.insert(fetched, string.sub(body, 1, tonumber(ARGV[4])))
+    table.insert(fetched, seen)
+    bytes = bytes + #seen
+    if bytes >= tonumber(ARGV[5]) then break end
   end
 end
 return fetched
 """
 """Dramatiq's `fetch`, but it returns the ids too, so that a message that can't be read can still be put aside; it
-forgets an id without a body, and cuts a huge body before it travels."""
+forgets an id without a body, cuts a huge body before it travels, and stops at so many bytes."""
 
 ENQUEUE = """
 local list = KEYS[1] .. ":" .. ARGV[1]
@@ -153,7 +159,8 @@ class TenureBroker(RedisBroker):
 
     def fetch(self, queue_name: str, count: int, *, longest: int) -> list[tuple[bytes, bytes]]:
         """Take up to `count` messages as (redis id, body), a body cut after `longest` bytes."""
-        found: Any = self.fetch_script(keys=[self.namespace], args=[queue_name, self.broker_id, count, longest])
+        words: list[Any] = [queue_name, self.broker_id, count, longest, FETCHED_BYTES]
+        found: Any = self.fetch_script(keys=[self.namespace], args=words)
         return list(zip(found[::2], found[1::2], strict=True))
 
     def announce(self, queue_name: str, effect_ids: list[str]) -> None:

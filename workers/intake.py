@@ -19,7 +19,7 @@ from workers.logs import log
 if TYPE_CHECKING:
     from workers.broker import TenureBroker
 
-MOST = 500
+MOST = 1000
 """Commands in one transaction."""
 
 LONG_SECONDS = 1.0

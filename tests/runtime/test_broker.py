@@ -9,7 +9,7 @@ from dramatiq.brokers import redis as stock
 from dramatiq.errors import ConnectionClosed
 
 from workers import consumer as consumers
-from workers.broker import connect, dispatch_by_redis_time, limits, make_broker
+from workers.broker import FETCHED_BYTES, connect, dispatch_by_redis_time, limits, make_broker
 from workers.message import LONGEST
 
 QUEUE = "lifecycle"
@@ -189,6 +189,20 @@ def test_a_host_whose_clock_is_ahead_does_not_take_the_living_for_dead(brokers, 
 def test_a_dispatch_script_that_is_not_the_known_one_is_refused():
     with pytest.raises(RuntimeError, match="not the one we know"):
         dispatch_by_redis_time(b"return 1")
+
+
+def test_a_fetch_stops_at_so_many_bytes_and_the_next_one_goes_on(broker):
+    large, count = "x" * (1 << 20), 40
+    for number in range(count):
+        broker.client.hset("dramatiq:lifecycle.msgs", f"r{number}", large)
+        broker.client.rpush("dramatiq:lifecycle", f"r{number}")
+    sizes, ids = [], []
+    while found := broker.fetch(QUEUE, 1000, longest=LONGEST + 1):
+        sizes.append(sum(len(raw) for _, raw in found))
+        ids += [redis_id.decode() for redis_id, _ in found]
+    assert ids == [f"r{number}" for number in range(count)]
+    assert len(sizes) == count * len(large) // FETCHED_BYTES + 1
+    assert max(sizes) < FETCHED_BYTES + LONGEST
 
 
 def test_a_fetch_whose_reply_was_lost_strands_nothing(broker, tools):
