@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -10,17 +10,9 @@ from sqlalchemy import BigInteger, Dialect, Integer, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from models.moments import stamp, unstamp
+
 Document = dict[str, Any]
-
-
-def stamp(at: datetime) -> str:
-    """RFC 3339, UTC, `Z`, six digits: the one form of a moment outside the tables' own columns."""
-    return f"{at.astimezone(UTC).isoformat(timespec='microseconds')[:-6]}Z"
-
-
-def unstamp(text: str) -> datetime:
-    """The moment that `stamp` wrote."""
-    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def to_json(value: Any) -> str:
@@ -59,7 +51,8 @@ def _to_text(at: datetime | None) -> str | None:
         return None
     if at.tzinfo is None:
         raise ValueError(f"the moment {at} has no time zone; give it one")
-    return at.astimezone(UTC).isoformat(" ", "microseconds")[:-6]
+    text = stamp(at)
+    return f"{text[:10]} {text[11:-1]}"
 
 
 def _to_moment(text: str | None) -> datetime | None:

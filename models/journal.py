@@ -11,7 +11,8 @@ from uuid_utils import uuid7
 import engine
 from models import effect, event, money, receipt, site, timer
 from models.clock import machine_now
-from models.columns import Ready, stamp, to_json
+from models.columns import Ready, to_json
+from models.moments import stamp
 
 Row = dict[str, Any]
 

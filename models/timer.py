@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Index, bindparam, delete, exists, func, selec
 from sqlmodel import Field, SQLModel
 
 import engine
-from models.columns import stamp, with_moments
+from models.columns import with_moments
 from models.many import execute_many
+from models.moments import stamp
 from models.site import FACTS, SITES
 from models.upsert import upsert
 

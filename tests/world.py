@@ -10,8 +10,8 @@ from typing import Any
 from pysqlite3 import dbapi2 as sqlite
 
 from models import clock, effect, event, schema, timer
-from models.columns import unstamp
 from models.database import reading, writing
+from models.moments import unstamp
 from workers import command, release, reports
 from workers import effect as effects
 from workers import timer as timers

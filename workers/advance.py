@@ -10,8 +10,8 @@ from uuid_utils import uuid7
 
 from models import effect, event, safety, timer
 from models.clock import engine_now, is_test, machine_now, move
-from models.columns import stamp
 from models.database import reading, writing
+from models.moments import stamp
 from workers import announce
 from workers.crash import reached
 from workers.errors import HELD

@@ -3,7 +3,7 @@
 from typing import Any
 
 import engine
-from models.columns import stamp
+from models.moments import stamp
 
 Document = dict[str, Any]
 

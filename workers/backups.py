@@ -5,8 +5,8 @@ from typing import Any
 from models import backup
 from models import site as sites
 from models.clock import engine_now
-from models.columns import stamp
 from models.database import reading
+from models.moments import stamp
 from workers.errors import Permanent, Temporary
 from workers.reports import NotFoundError, find_site
 from workers.workplace import Workplace

@@ -4,8 +4,8 @@ from typing import Any
 
 import engine
 from models import money
-from models.columns import unstamp
 from models.database import reading
+from models.moments import unstamp
 from workers.crash import reached
 from workers.errors import Held
 from workers.letters import letter

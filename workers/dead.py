@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from models import dead, effect
 from models import site as sites
 from models.clock import engine_now, machine_now
-from models.columns import stamp
 from models.database import reading, writing
+from models.moments import stamp
 from workers import announce
 from workers.crash import reached
 from workers.logs import log

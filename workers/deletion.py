@@ -10,9 +10,9 @@ import engine
 from models import breaker, deletion, effect, timer
 from models import site as sites
 from models.clock import engine_now, machine_now
-from models.columns import stamp
 from models.database import reading, writing
 from models.journal import Journal
+from models.moments import stamp
 from models.record import tell
 from workers import announce
 from workers.crash import reached

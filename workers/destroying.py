@@ -8,8 +8,8 @@ from models import breaker, safety
 from models import effect as effects
 from models import site as sites
 from models.clock import engine_now
-from models.columns import stamp
 from models.database import reading
+from models.moments import stamp
 from workers.correspondence import about
 from workers.crash import reached
 from workers.errors import Held, Temporary

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
 from models import breaker, clock, dead, effect, safety, schema, waiting
-from models.columns import stamp
 from models.database import reading
+from models.moments import stamp
 from workers import alive, offsets, sound_database, sound_redis
 from workers.broker import dispatch_by_redis_time
 from workers.errors import HELD, Permanent, Temporary

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row
 
 import engine
 from models import backup, money, timer
-from models.columns import stamp
+from models.moments import stamp
 
 Document = dict[str, Any]
 

@@ -220,7 +220,7 @@ def _digest_of_anything(raw: dict[str, Any]) -> str:
 
 def is_ours(source: str) -> bool:
     """Whether a source is a name of the engine itself."""
-    return source.lower().startswith(OURS)
+    return source[: len(OURS)].lower() == OURS
 
 
 def _reply(raw: dict[str, Any]) -> str | None:

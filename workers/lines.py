@@ -7,7 +7,8 @@ from typing import Any
 
 from structlog.typing import EventDict, WrappedLogger
 
-from engine.words import masked, moment
+from engine.words import masked
+from models.moments import stamp
 
 KEYS = (
     *("ts", "level", "msg", "site", "site_id", "command", "command_id", "source", "correlation_id"),
@@ -36,7 +37,7 @@ def in_order(event: EventDict) -> dict[str, Any]:
             if "@" in value:
                 told[key] = masked(value)
         elif isinstance(value, datetime):
-            told[key] = moment(value)
+            told[key] = stamp(value)
     return told
 
 

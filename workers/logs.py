@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from engine.words import moment
+from models.moments import stamp
 from workers import lines
 
 WORDS = frozenset(
@@ -92,7 +92,7 @@ def _stamp(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
     failure = exception_text(event.pop("exc_info", None))
     if failure:
         event["error"] = f"{event.get('error') or failure.splitlines()[-1]}\n{failure}"
-    now = moment(datetime.fromtimestamp(time.time(), UTC))
+    now = stamp(datetime.fromtimestamp(time.time(), UTC))
     level = "error" if level == "exception" else level
     return {"ts": now, "level": level, "msg": word, **lines.in_order(event)}
 

@@ -49,7 +49,7 @@ def _fields(raw: bytes) -> dict[str, Any]:
         fields = json.loads(raw.decode())
     except (ValueError, RecursionError) as wrong:
         raise Poison(f"is not JSON in UTF-8 ({type(wrong).__name__})") from None
-    if not isinstance(fields, dict) or not set(fields) <= FIELDS:
+    if not isinstance(fields, dict) or not fields.keys() <= FIELDS:
         raise Poison(f"is not an object with the fields {', '.join(sorted(FIELDS))}")
     for name, kind in (("queue_name", str), ("actor_name", str), ("args", list), ("kwargs", dict), ("options", dict)):
         if not isinstance(fields.get(name), kind):

@@ -3,7 +3,7 @@
 from typing import Any
 
 import engine
-from engine.words import moment
+from models.moments import stamp
 from workers.envelope import Envelope
 from workers.logs import log
 
@@ -74,7 +74,7 @@ def upcoming(decision: engine.Decision) -> str | None:
     if not decision.timers:
         return None
     kind, at = min(decision.timers.items(), key=_moment)
-    return f"{kind} {moment(at)}"
+    return f"{kind} {stamp(at)}"
 
 
 def _moment(timer: tuple[str, Any]) -> Any:

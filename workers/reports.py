@@ -11,8 +11,8 @@ from engine.why import why as explain
 from models import receipt, timer
 from models import site as sites
 from models.clock import engine_now
-from models.columns import stamp
 from models.database import reading
+from models.moments import stamp
 from workers.document import document
 from workers.errors import Permanent, Temporary
 from workers.workplace import Workplace

@@ -9,7 +9,8 @@ from hashlib import sha256
 from typing import Any
 
 import engine
-from models.columns import stamp, to_json, unstamp
+from models.columns import to_json
+from models.moments import stamp, unstamp
 from workers.envelope import Envelope
 
 STALE = "review.stale"

@@ -20,8 +20,8 @@ from sqlalchemy import Connection, Row
 from models import breaker, safety
 from models import site as sites
 from models.clock import engine_now, machine_now
-from models.columns import stamp, unstamp
 from models.database import reading, writing
+from models.moments import stamp, unstamp
 from models.record import tell
 from workers import announce, deletion
 from workers.logs import log

@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from models import timer
 from models.clock import engine_now
-from models.columns import stamp
 from models.database import writing
+from models.moments import stamp
 from tests.bench import commands
 from tests.bench.servers import environ, folder, redis_server, workplace
 from workers import command, memory

@@ -5,8 +5,8 @@ import pytest
 from models import receipt, timer
 from models import site as sites
 from models.clock import engine_now
-from models.columns import stamp
 from models.database import reading, writing
+from models.moments import stamp
 from tests.world import World
 from workers import timer as timers
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from pysqlite3 import dbapi2 as sqlite
 
-from models.columns import unstamp
+from models.moments import unstamp
 from tests.live_engine import until
 from workers import send
 from workers.safety import WITNESS

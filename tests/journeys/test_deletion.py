@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from models import breaker, deletion
-from models.columns import stamp
 from models.database import reading, writing
+from models.moments import stamp
 from tests.model.light import LightWorld
 from tests.world import World
 from workers import deletion as deletions

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from models.columns import unstamp
+from models.moments import unstamp
 
 SECOND = timedelta(seconds=1)
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from models.columns import unstamp
+from models.moments import unstamp
 from workers import dead, narrate
 from workers.errors import Permanent
 

@@ -13,8 +13,8 @@ from pysqlite3 import dbapi2 as sqlite
 
 from engine.backups import in_words
 from models import backup
-from models.columns import stamp, unstamp
 from models.database import reading
+from models.moments import stamp, unstamp
 from workers import effect as effects
 from workers.errors import Permanent
 

@@ -6,8 +6,8 @@ import pytest
 from pysqlite3 import dbapi2 as sqlite
 
 from models import backup
-from models.columns import unstamp
 from models.database import reading
+from models.moments import unstamp
 from workers import effect as effects
 from workers import saving
 

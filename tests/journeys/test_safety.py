@@ -9,8 +9,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from models import breaker, clock, safety
-from models.columns import stamp
 from models.database import reading, writing
+from models.moments import stamp
 from workers import safety as sanity
 from workers.sanity import Sanity
 

@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from models import effect, event
 from models.clock import machine_now
-from models.columns import unstamp
 from models.database import connect, reading, writing
+from models.moments import unstamp
 from tests.postgres.proxy import Proxy
 from tests.world import World
 from workers import alone, crash, logs, release

@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from models import breaker, clock, counter, deletion, effect, safety
 from models.clock import engine_now, machine_now
-from models.columns import stamp
 from models.database import reading, writing
+from models.moments import stamp
 from tests.live_engine import until
 from tests.world import World
 from workers import command, crash

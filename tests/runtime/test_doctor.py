@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from models import breaker, clock, dead, safety, timer
-from models.columns import unstamp
 from models.database import reading, writing
+from models.moments import unstamp
 from tests.runtime.judged import by_name, levels
 from tests.world import HOST, World
 from workers import doctor, offsets, release, settings, sound_redis

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from models.columns import stamp
+from models.moments import stamp
 from workers.durable import explained, make_folder
 from workers.errors import Permanent
 from workers.payment import Charge, Outcome, Retry
