@@ -122,7 +122,7 @@ def claim(tx: Connection, effect_id: str, machine_now: datetime, lease: timedelt
     """Take an effect for one try: pending and ready, or its lease run out, and nothing older of its lane unfinished."""
     guarded = (
         update(EFFECTS)
-        .where(EFFECTS.c.id == effect_id, _ready(machine_now), ~_blocked())
+        .where(EFFECTS.c.id == effect_id, is_ready(machine_now), ~is_blocked())
         .values(
             status="running",
             attempt=EFFECTS.c.attempt + 1,
@@ -134,19 +134,19 @@ def claim(tx: Connection, effect_id: str, machine_now: datetime, lease: timedelt
     return tx.execute(guarded.returning(*EFFECTS.c)).one_or_none()
 
 
-def _ready(machine_now: datetime) -> Any:
+def is_ready(machine_now: datetime) -> Any:
     """Waiting for nobody: pending with its retry come, or held by somebody whose lease ran out."""
-    may_be_tried = or_(EFFECTS.c.retry_at.is_(None), ~_to_come(EFFECTS.c.retry_at, machine_now))
-    stranded = and_(EFFECTS.c.status == "running", ~_to_come(EFFECTS.c.leased_until, machine_now))
+    may_be_tried = or_(EFFECTS.c.retry_at.is_(None), ~to_come(EFFECTS.c.retry_at, machine_now))
+    stranded = and_(EFFECTS.c.status == "running", ~to_come(EFFECTS.c.leased_until, machine_now))
     return or_(and_(EFFECTS.c.status == "pending", may_be_tried), stranded)
 
 
-def _to_come(moment: Any, machine_now: datetime) -> Any:
+def to_come(moment: Any, machine_now: datetime) -> Any:
     """Whether a moment of machine time lies ahead, and not so far that no clock can have meant it."""
     return and_(moment > machine_now, moment <= machine_now + BELIEVABLE)
 
 
-def _blocked() -> Any:
+def is_blocked() -> Any:
     """An older unfinished effect of the same site stands before it in its lane, or in the lane of access for data."""
     older = EFFECTS.alias("older")
     same_lane = or_(older.c.lane == EFFECTS.c.lane, and_(EFFECTS.c.lane == "data", older.c.lane == "access"))
@@ -213,12 +213,6 @@ def revive(tx: Connection, site_id: str) -> None:
     tx.execute(again.values(AGAIN))
 
 
-def ask_again(tx: Connection, kind: str, machine_now: datetime) -> None:
-    """A guard of all effects of a kind has changed: those that wait for their next try are ready now."""
-    waits = and_(IS_UNFINISHED, EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_not(None))
-    tx.execute(update(EFFECTS).where(EFFECTS.c.kind == kind, waits).values(retry_at=machine_now))
-
-
 def forget_bad_nights(tx: Connection, site_id: str, now: datetime) -> None:
     """A good backup makes up for the nights that gave up before it: nobody need try them again."""
     gave_up = update(EFFECTS).where(EFFECTS.c.site_id == site_id, EFFECTS.c.status == "gave_up")
@@ -236,44 +230,6 @@ def open_of_site(tx: Connection, site_id: str) -> int:
     """How many effects of a site are not finished."""
     query = select(func.count()).select_from(EFFECTS)
     return int(tx.execute(query.where(EFFECTS.c.site_id == site_id, EFFECTS.c.status.in_(UNFINISHED))).scalar_one())
-
-
-def next_of_site(tx: Connection, site_id: str, machine_now: datetime) -> list[Row[Any]]:
-    """A site's effects that could be claimed now: what an effect that was settled has made room for."""
-    query = select(EFFECTS.c.id, EFFECTS.c.kind).where(EFFECTS.c.site_id == site_id, EFFECTS.c.status == "pending")
-    return list(tx.execute(query.where(_ready(machine_now), ~_blocked()).order_by(EFFECTS.c.seq)))
-
-
-def overdue(
-    tx: Connection, machine_now: datetime, unheard: timedelta, limit: int, kinds: tuple[str, ...] = tuple(LANES)
-) -> list[Row[Any]]:
-    """Effects to be offered again; they are marked as announced now, so that the next sweep leaves them alone."""
-    query = select(EFFECTS.c.id, EFFECTS.c.kind, EFFECTS.c.status).where(_is_overdue(machine_now, unheard))
-    rows = list(tx.execute(query.where(EFFECTS.c.kind.in_(kinds)).order_by(EFFECTS.c.seq).limit(limit)))
-    tx.execute(update(EFFECTS).where(EFFECTS.c.id.in_([row.id for row in rows])).values(announced_at=machine_now))
-    return rows
-
-
-def is_anything_overdue(tx: Connection, machine_now: datetime, unheard: timedelta) -> bool:
-    """Whether a sweep would find something; asked first, because most find nothing."""
-    return bool(tx.execute(select(exists(select(EFFECTS.c.seq).where(_is_overdue(machine_now, unheard))))).scalar_one())
-
-
-def _is_overdue(machine_now: datetime, unheard: timedelta) -> Any:
-    """It could be claimed now, and was not announced since it can be, or nobody answered; nothing stands before it."""
-    ready_since = func.coalesce(EFFECTS.c.retry_at, EFFECTS.c.leased_until)
-    unasked = EFFECTS.c.announced_at < ready_since
-    unanswered = ~_to_come(EFFECTS.c.announced_at, machine_now - unheard)
-    return and_(IS_UNFINISHED, _ready(machine_now), or_(unasked, unanswered), ~_blocked())
-
-
-def ready_for_new_moment(tx: Connection, machine_now: datetime) -> None:
-    """The test clock moved: every effect that waits for a retry is ready at once."""
-    tx.execute(
-        update(EFFECTS)
-        .where(IS_UNFINISHED, EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_not(None))
-        .values(retry_at=machine_now, announced_at=machine_now - timedelta(minutes=1))
-    )
 
 
 def unfinished(tx: Connection, cause: tuple[str, str] | None = None) -> list[Row[Any]]:

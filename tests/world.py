@@ -9,7 +9,7 @@ from typing import Any
 
 from pysqlite3 import dbapi2 as sqlite
 
-from models import clock, effect, event, schema, timer
+from models import clock, effect, event, offer, schema, timer
 from models.database import reading, writing
 from models.moments import unstamp
 from workers import command, release, reports
@@ -106,7 +106,7 @@ class World:
                 due = timer.earliest(tx, after=now)
             with writing(self.place.database) as tx:
                 clock.move(tx, target if due is None else min(due, target))
-                effect.ready_for_new_moment(tx, clock.machine_now())
+                offer.ready_for_new_moment(tx, clock.machine_now())
             self.sweep()
             self.fire()
         if expecting is not None:
@@ -131,7 +131,7 @@ class World:
     def retry_now(self) -> None:
         """Let every effect that waits for a retry be tried at once, and what follows happen."""
         with writing(self.place.database) as tx:
-            effect.ready_for_new_moment(tx, clock.machine_now())
+            offer.ready_for_new_moment(tx, clock.machine_now())
         self.sweep()
         self.rest()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from uuid_utils import uuid7
 
-from models import effect, event, safety, timer
+from models import effect, event, offer, safety, timer
 from models.clock import engine_now, is_test, machine_now, move
 from models.database import reading, writing
 from models.moments import stamp
@@ -88,7 +88,7 @@ def _go_to(place: Workplace, moment: datetime) -> None:
     """Reach a moment: what waits for a retry is ready at once, and everybody is told."""
     with writing(place.database) as tx:
         move(tx, moment)
-        effect.ready_for_new_moment(tx, machine_now())
+        offer.ready_for_new_moment(tx, machine_now())
         reached("advance.moving")
     reached("advance.moved")
     announce.ring(place)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from models import effect, event
+from models import effect, event, offer
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
 from workers.crash import reached
@@ -80,7 +80,7 @@ def next_of_site(place: Workplace, site_id: str) -> None:
     """Offer what an effect that was settled has made room for."""
     try:
         with reading(place.database) as tx:
-            rows = effect.next_of_site(tx, site_id, machine_now())
+            rows = offer.next_of_site(tx, site_id, machine_now())
     except SQLAlchemyError as lost:
         log.warning("failed", site_id=site_id, error=f"what comes next was not announced, the sweep will do it: {lost}")
         return

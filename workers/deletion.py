@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 import engine
-from models import breaker, deletion, effect, timer
+from models import breaker, deletion, offer, timer
 from models import site as sites
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
@@ -119,7 +119,7 @@ def resume(place: Workplace, confirmed: int) -> None:
         if was == "paused":
             tell_again(tx, place, late.values(), now)
         timer.ask_deletions_again(tx, now)
-        effect.ask_again(tx, "delete", machine_now())
+        offer.ask_again(tx, "delete", machine_now())
         reached("breaker.resuming")
     reached("breaker.resumed")
     announce.ring(place)

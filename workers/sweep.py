@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from models import effect, event
+from models import effect, event, offer
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
 from workers import announce, safety
@@ -44,11 +44,11 @@ def _forget_events(place: Workplace, now: datetime) -> None:
 def offer_effects(place: Workplace) -> None:
     """Effects whose retry has come, whose lease ran out, or whose wake-up nobody heard."""
     with reading(place.database) as tx:
-        if not effect.is_anything_overdue(tx, machine_now(), UNHEARD):
+        if not offer.is_anything_overdue(tx, machine_now(), UNHEARD):
             return
     kinds = tuple(kind for kind in effect.LANES if _has_room(place, effect.queue_of(kind)))
     with writing(place.database) as tx:
-        rows = effect.overdue(tx, machine_now(), UNHEARD, BATCH, kinds)
+        rows = offer.overdue(tx, machine_now(), UNHEARD, BATCH, kinds)
         reached("sweep.marking")
     reached("sweep.marked")
     for row in rows:
