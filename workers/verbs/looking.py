@@ -65,7 +65,7 @@ def why(place: Workplace, site: str, *, as_json: bool) -> None:
 @click.command()
 @click.option("--within", metavar="7d", help="Only so far ahead.")
 @click.option("--site", "subject", help="Only this site.")
-@click.option("--limit", type=click.IntRange(1), default=reports.DUE, show_default=True, help="No more than so many.")
+@click.option("--limit", default=reports.DUE, show_default=True, type=click.IntRange(1, 1_000_000))
 @as_json
 @with_place
 def due(place: Workplace, *, within: str | None, subject: str | None, limit: int, as_json: bool) -> None:
