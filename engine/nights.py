@@ -14,15 +14,15 @@ TICK = timedelta(microseconds=1)
 def next_try(site: Site) -> datetime | None:
     """The next night, another try of one that failed, or the moment at which the newest backup becomes too old."""
     moments = (next_night(site), site.night_again_at, _too_old_at(site))
-    return min((at for at in moments if at is not None), default=None)
+    return min(filter(None, moments), default=None)
 
 
 def _too_old_at(site: Site) -> datetime | None:
     """The first moment at which the previous day is missed; None once that was looked at."""
-    known = [at for at in (site.saved_at, site.nights_from) if at is not None]
-    if not known:
+    since = max(filter(None, (site.saved_at, site.nights_from)), default=None)
+    if since is None:
         return None
-    at = max(known) + TOO_OLD["previous_day"] + TICK
+    at = since + TOO_OLD["previous_day"] + TICK
     return at if site.night_at is None or at > site.night_at else None
 
 

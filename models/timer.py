@@ -83,8 +83,8 @@ def put_off_orphans(tx: Connection, now: datetime, wakes_at: datetime) -> list[s
 
 def sites_due(tx: Connection, kind: str, now: datetime, limit: int) -> list[str]:
     """The sites of the timers of one kind among those that would be claimed next."""
-    rows = tx.execute(_due(now, limit, TIMERS.c.site_id, TIMERS.c.kind))
-    return [row.site_id for row in rows if row.kind == kind]
+    due = _due(now, limit, TIMERS.c.site_id, TIMERS.c.kind).subquery()
+    return list(tx.execute(select(due.c.site_id).where(due.c.kind == kind)).scalars())
 
 
 def _due(now: datetime, limit: int, *columns: Any) -> Any:

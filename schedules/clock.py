@@ -15,7 +15,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from models import safety, timer
 from models.clock import beat, engine_now, machine_now
 from models.database import checkpoint, reading, writing
-from workers import alive, announce, audit, logs, pulse, release, sound_redis
+from workers import alive, announce, audit, logs, memory, pulse, release, sound_redis
 from workers.errors import AWAY
 from workers.logs import log
 from workers.safety import beat as raise_marks
@@ -145,6 +145,7 @@ def main() -> int:
     logging.getLogger("apscheduler").setLevel(
         logging.ERROR
     )  # a bell during a firing is no news: it fires until nothing is due
+    memory.be_frugal()
     clock = Clock(place)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, clock.stop)

@@ -1,4 +1,4 @@
-"""What a worker process keeps of the memory that a flood of work took."""
+"""What a worker or a clock keeps of the memory that a flood of work took."""
 
 import ctypes
 import gc
@@ -12,7 +12,7 @@ GIVE_BACK_SECONDS = 30.0
 
 
 def be_frugal() -> None:
-    """Call it in a worker process before its threads begin."""
+    """Call it in a process before its threads begin."""
     _share_arenas()
     spare_the_collector()
     threading.Thread(target=_give_back, daemon=True, name="memory").start()

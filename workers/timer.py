@@ -22,6 +22,9 @@ from workers.logs import log, together
 from workers.workplace import Workplace
 
 BATCH = 1000
+NIGHT = "back_up_nightly"
+"""The one timer whose rule looks at the site's backups."""
+
 SOONEST = timedelta(seconds=1)
 """A held timer is asked again at a strictly later moment, by so much at the least."""
 
@@ -55,11 +58,13 @@ class Round:
         self.journal = Journal(tx, now, place.policy)
         self.sites: dict[str, engine.Site] = {}
         self.claimed: frozenset[str] = frozenset()
+        self.kept: dict[str, tuple[engine.Kept, ...]] = {}
 
     def fire(self, dues: list[Due]) -> list[Fired | Stopped]:
         """Fire them; an earlier one of the round may have changed or removed a later one."""
         self.sites = {due.site.id: due.site for due in dues}
         self.claimed = claimed_of(self.tx, [site.id for site in self.sites.values() if site.paying is not None])
+        self.kept = backup.kept_of(self.tx, [due.site.id for due in dues if due.kind == NIGHT])
         told = [told for due in dues if (told := self._one(due)) is not None]
         self.journal.write()
         return told
@@ -116,7 +121,7 @@ class Round:
             source="tenure:clock",
             id=due.key,
             data={"due_at": due.due_at},
-            backups=backup.kept(self.tx, site.id) if due.kind == "back_up_nightly" else None,
+            backups=self.kept[site.id] if due.kind == NIGHT else None,
             host=site.host,
         )
 

@@ -46,7 +46,7 @@ def _begin(settings: dict[str, str], where: Path, all_ready: Barrier) -> None:
     """What a clock does before its first timer."""
     logs.configure("json", (where / f"clock.{os.getpid()}.log").open("w"))
     HERE["place"], HERE["all_ready"] = Workplace(load(settings)), all_ready
-    memory.spare_the_collector()
+    memory.be_frugal()
 
 
 def _fire(_number: int) -> tuple[int, float, float]:
