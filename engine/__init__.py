@@ -14,6 +14,7 @@ from engine.decision import (
     Payment,
     Refused,
 )
+from engine.ladder import notice_stands, suspends_at
 from engine.menu import allowed, menu
 from engine.nights import attention
 from engine.policy import Policy
@@ -50,8 +51,10 @@ __all__ = [
     "changed_facts",
     "decide",
     "menu",
+    "notice_stands",
     "restore_points",
     "site_of",
+    "suspends_at",
     "timers",
     "to_keep",
     "with_live_facts",

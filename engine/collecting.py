@@ -124,11 +124,14 @@ def count_try(case: Case) -> None:
 
 
 def give_notice(case: Case) -> None:
-    """The customer is told at least 48 h before the suspension; a site that is offline already waits for its return."""
-    owed = known(case.site.owed)
-    if case.site.online and needs_notice(owed, case.now, case.policy):
-        case.change(owed=replace(owed, noticed_at=case.now))
+    """Ask for the notice until one is sent; a site that is offline already waits for its return."""
+    if case.site.online and needs_notice(known(case.site.owed), case.now, case.policy):
         mail_suspension_near(case)
+
+
+def note_suspension_notice(case: Case) -> None:
+    """The notice is out: the suspension comes 48 h after it at the earliest."""
+    case.change(owed=replace(known(case.site.owed), noticed_at=case.now))
 
 
 def suspend_unpaid(case: Case) -> None:

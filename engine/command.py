@@ -52,6 +52,7 @@ EFFECTS = (
     "site.backup_verified",
     "site.restored",
     "site.notice_sent",
+    "site.suspension_noticed",
     "site.gave_up",
     "site.site_deleted",
 )

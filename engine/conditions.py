@@ -13,7 +13,7 @@ BY_DATA = frozenset(
         *("same_plan", "same_agents", "same_reduction", "same_contact", "fewer_agents", "too_little_to_charge"),
         *("at_period_end", "already_waived", "must_cover_used_agents", "must_be_subscribed_first", "must_be_at_once"),
         *("must_name_a_card_to_try", "not_awaited", "pays_period", "pays_agents", "pays_new_start", "pays_return"),
-        *("card_changed", "is_final", "is_nightly", "of_this_generation", "must_have_a_restore_point"),
+        *("card_changed", "is_final", "is_nightly", "of_this_generation", "of_this_debt", "must_have_a_restore_point"),
     }
 )
 
@@ -215,6 +215,11 @@ def is_nightly(case: Case) -> bool:
 
 def of_this_generation(case: Case) -> bool:
     return bool(case.given("generation") == case.site.generation)
+
+
+def of_this_debt(case: Case) -> bool:
+    """What is owed now, and not an invoice that was settled since."""
+    return case.site.owed is not None and case.given("invoice_id") == case.site.owed.invoice_id
 
 
 # The arithmetic of Charge Now

@@ -4,35 +4,45 @@ from datetime import datetime
 
 from engine.case import Case
 from engine.policy import Policy
-from engine.site import Owed
+from engine.site import Owed, Site
 
 
 def next_try_at(owed: Owed, policy: Policy) -> datetime | None:
     """The next moment of the ladder, counted from the first decline; the last leaves at least the notice's 48 h.
 
-    A try that came late puts off the next one: the ladder itself charges at most once in 24 h.
+    A try that came late puts off the next one: the ladder itself charges at most once in 24 h. It goes on day by day
+    while the notice cannot be sent.
     """
     if owed.declined_at is None:
         return None
     tried = owed.tried_at or owed.declined_at
     early = (owed.declined_at + step for step in policy.dunning[:-1])
-    step = next((at for at in early if at > tried), None) or suspends_at(owed, policy)
-    return step if step is None or owed.rests_until is None else max(step, owed.rests_until)
+    step = next((at for at in early if at > tried), None) or _last_try_at(owed, owed.declined_at, policy)
+    step = step if step > tried else tried + policy.charge_pause
+    return step if owed.rests_until is None else max(step, owed.rests_until)
 
 
 def suspends_at(owed: Owed, policy: Policy) -> datetime | None:
     """The last try, whose decline suspends: day 7, and never sooner than 48 h after the customer was told."""
-    if owed.declined_at is None:
-        return None
-    last = owed.declined_at + policy.dunning[-1]
+    return None if owed.declined_at is None else _last_try_at(owed, owed.declined_at, policy)
+
+
+def _last_try_at(owed: Owed, declined_at: datetime, policy: Policy) -> datetime:
+    last = declined_at + policy.dunning[-1]
     return max(last, owed.noticed_at + policy.notice) if owed.noticed_at else last
 
 
 def needs_notice(owed: Owed, now: datetime, policy: Policy) -> bool:
-    """Whether the notice before the suspension is due: two days before the last try, or later."""
+    """Whether the notice before the suspension is due, two days before the last try or later, and not yet sent."""
     if owed.declined_at is None or owed.noticed_at is not None:
         return False
     return now >= owed.declined_at + policy.dunning[-1] - policy.notice
+
+
+def notice_stands(site: Site, invoice_id: str) -> bool:
+    """Whether a notice that was asked for is still to be sent: not to who has paid, is offline or was told already."""
+    owed = site.owed
+    return site.state == "past_due" and owed is not None and owed.invoice_id == invoice_id and owed.noticed_at is None
 
 
 def last_try_is_over(case: Case) -> bool:

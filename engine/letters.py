@@ -1,5 +1,6 @@
 """The words of the law's `then` column that write to the customer, with the facts that each letter needs."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from engine.case import Case, known
@@ -121,9 +122,10 @@ def mail_suspension_near(case: Case) -> None:
     owed = known(case.site.owed)
     case.mail(
         "suspension_near",
+        invoice_id=owed.invoice_id,
         amount_cents=owed.amount_cents,
         currency=case.site.currency,
-        suspends_at=suspends_at(owed, case.policy),
+        suspends_at=suspends_at(replace(owed, noticed_at=case.now), case.policy),
     )
 
 

@@ -97,6 +97,7 @@ RULES: tuple[Rule, ...] = (
     rule("retry_charge", "past_due", "suspended", "must_be_due card_refused last_try_is_over", "suspend_unpaid"),
     rule("retry_charge", "past_due", SAME, "card_refused", "count_try"),
     rule("retry_charge", "past_due", SAME, "", "charge_owed rest_a_day"),
+    rule("suspension_noticed", "past_due suspended", SAME, "of_this_debt", "note_suspension_notice"),
     rule("give_up", "suspended", "cancelled", "unpaid_only must_have_no_payment_pending must_have_been_unpaid_14_days", "write_off end_service say_farewell mail_cancelled"),
 
     # What the card network answers
@@ -180,7 +181,7 @@ RULES: tuple[Rule, ...] = (
     *(rule(late, LIVING) for late in (
         *("provisioned", "provision_failed", "remind", "expire", "renew", "retry_charge", "give_up", "end_period", "warn"),
         *("back_up_nightly", "delete", "export_ready", "backup_verified", "notice_sent", "site_deleted", "restored", "tell_again"),
-        *("charge_succeeded", "charge_declined"),
+        *("charge_succeeded", "charge_declined", "suspension_noticed"),
     )),
 )
 # fmt: on

@@ -1,5 +1,6 @@
 """Letters to customers: written from the facts of the moment at which they are sent."""
 
+from dataclasses import replace
 from typing import Any
 
 import engine
@@ -14,31 +15,48 @@ from workers.work import NOTHING, Facts, Report, Work
 from workers.workplace import Workplace
 
 FAREWELLS = ("deletion_in_7_days", "deletion_in_48_hours")
+NOTICES = {"deletion_in_48_hours": "site.notice_sent", "suspension_near": "site.suspension_noticed"}
+"""Letters without which something may not happen, and what the law is told once they are out."""
 
 
 def mail(place: Workplace, work: Work) -> Report:
     """Write the letter from the facts of now, and send it; a notice that is out is reported."""
     args = work.args
     name = args["letter"]
-    if name in FAREWELLS and not _still_stands(work):
+    if not _still_stands(work):
         return NOTHING
-    told = {**about(work.site), **moments(args), **_receipt(place, args)}
-    written = letter(name, {**told, "deletes_at": work.site.deletes_at} if name in FAREWELLS else told)
+    told = {**about(work.site), **moments(args), **_receipt(place, args), **_dates_of_now(place, work)}
+    written = letter(name, told)
     to = args.get("to") or work.site.email
     if not to:
         return NOTHING
     reached("mail.sending")
     place.mailer.send(Mail(work.row.id, to, written.subject, written.body, work.now))
-    return Report("site.notice_sent", args) if name == "deletion_in_48_hours" else NOTHING
+    return Report(NOTICES[name], args) if name in NOTICES else NOTHING
 
 
 def _still_stands(work: Work) -> bool:
-    """A word about a deletion is not for somebody who has come back since; under a hold it waits."""
+    """A threat is not for somebody who has come back or paid since; of a deletion nobody is told under a hold."""
+    letter, debt = work.args["letter"], work.args.get("invoice_id")
+    if letter == "suspension_near":  # without its debt it is of an older version, which noted it when it was asked for
+        return debt is None or engine.notice_stands(work.site, debt)
+    if letter not in FAREWELLS:
+        return True
     if work.row.generation != work.site.generation:
         return False
     if work.site.held_for is not None:
         raise Held("a hold is on the site, so the customer is told of no deletion")
     return True
+
+
+def _dates_of_now(place: Workplace, work: Work) -> Facts:
+    """What a letter threatens with, counted from when it is sent: it may have waited for a mail server."""
+    letter, owed = work.args["letter"], work.site.owed
+    if letter in FAREWELLS:
+        return {"deletes_at": work.site.deletes_at}
+    if letter == "suspension_near" and owed is not None:
+        return {"suspends_at": engine.suspends_at(replace(owed, noticed_at=work.now), place.policy)}
+    return {}
 
 
 def about(site: engine.Site) -> Facts:

@@ -73,12 +73,13 @@ class Lab:
         kept = {**args, "id": "x_1", "url": "file:///x", "bytes": 1, "sha256": "0"}
         if effect.kind == "charge":
             return self._charged(args)
+        notices = {"deletion_in_48_hours": "notice_sent", "suspension_near": "suspension_noticed"}
         return {
             "provision": ("provisioned", {}),
             "export": ("export_ready", kept),
             "back_up": ("backup_verified", kept),
             "restore": ("restored", args),
-            "mail": ("notice_sent", args) if args.get("letter") == "deletion_in_48_hours" else None,
+            "mail": (notices[args["letter"]], args) if args.get("letter") in notices else None,
             "delete": ("site_deleted", {"removed": {}}),
         }.get(effect.kind)
 

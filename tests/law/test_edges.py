@@ -253,6 +253,47 @@ def test_the_customer_is_told_of_the_first_decline_and_when_the_suspension_is_ne
     assert lab.letter("suspended_nonpayment")["ends_at"] == lab.now + 14 * DAY
 
 
+def test_while_the_notice_cannot_be_sent_nobody_is_suspended_and_then_it_is_48_hours_away():
+    lab = at("past_due")
+    start = lab.now
+    lab.stuck.add("suspension_near")
+    lab.advance(days=9, hours=1)
+    assert (lab.site.state, lab.site.online) == ("past_due", True)
+    assert [(row["at"] - start) / DAY for row in lab.payments.values()] == [0, 1, 3, 5, 7, 8, 9]
+    lab.stuck.clear()
+    lab.settle()
+    sent = lab.now
+    lab.advance_to(sent + 2 * DAY - TICK)
+    assert (lab.site.state, len(lab.payments)) == ("past_due", 7)
+    lab.advance(microseconds=1)
+    assert (lab.site.state, lab.site.suspended_for) == ("suspended", "nonpayment")
+
+
+def test_a_card_that_may_not_be_tried_waits_for_the_notice_as_well():
+    lab = subscribed(card="pm_declined")
+    lab.retry = "never"
+    lab.stuck.add("suspension_near")
+    lab.advance(days=39)
+    assert (lab.site.state, len(lab.payments)) == ("past_due", 1)
+    lab.stuck.clear()
+    lab.settle()
+    lab.advance(days=2, microseconds=-1)
+    assert lab.site.state == "past_due"
+    lab.advance(microseconds=1)
+    assert lab.site.state == "suspended"
+
+
+def test_a_notice_of_a_debt_that_was_paid_since_counts_for_no_other():
+    lab = at("past_due").advance(days=6)
+    first = lab.letter("suspension_near")["invoice_id"]
+    lab.say("pay", payment_method="pm_ok")
+    lab.say("update_payment", payment_method="pm_declined")
+    lab.advance_to(lab.site.period_ends_at)
+    assert lab.say("suspension_noticed", invoice_id=first).outcome == "no_op"
+    assert lab.say("suspension_noticed", invoice_id=lab.site.owed.invoice_id).outcome == "applied"
+    assert lab.site.owed.noticed_at == lab.now
+
+
 def test_paid_in_past_due_it_is_that_invoice_and_the_same_anchor():
     lab = at("past_due")
     anchor, end = lab.site.anchor_at, lab.site.period_ends_at

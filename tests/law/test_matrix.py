@@ -64,6 +64,7 @@ charge_declined    =      =      =      =      =      =      =      =      =    
 export_ready       =      =      ok     ok     ok     ok     ok     ok     ok     ok     =      gone
 backup_verified    =      =      =      =      =      =      =      =      ok     ok     =      gone
 restored           =      =      ok     ok     ok     ok     ok     ok     ok     ok     =      gone
+suspension_noticed =      =      =      =      =      =      =      =      =      =      =      gone
 notice_sent        =      =      =      =      =      =      =      =      ok     ok     =      gone
 gave_up            ok     ok     ok     ok     ok     ok     ok     ok     ok     ok     ok     gone
 site_deleted       =      =      =      =      =      =      =      =      =      =      ok     gone
@@ -92,6 +93,7 @@ DATA = {
     "charge_declined": {"payment_id": "an old one"},
     "export_ready": {"generation": 1, "url": "file:///x", "bytes": 1, "sha256": "0"},
     "backup_verified": {"generation": 1, "purpose": "final"},
+    "suspension_noticed": {"invoice_id": "an old one"},
     "notice_sent": {"generation": 1, "letter": "deletion_in_48_hours"},
     "gave_up": {"kind": "back_up", "error": "no room"},
     "site_deleted": {"removed": {}},

@@ -215,7 +215,9 @@ LADDER = [
     (24, None, 72),
     (72, None, 120),
     (120, 120, 168),
-    (168, None, 168),
+    (167, None, 168),
+    (168, None, 192),  # the notice could not be sent: a try a day until it is
+    (200, None, 224),
     (20, None, 24),
     (30, None, 72),  # somebody pressed "Pay Invoice" in between
     (150, 121, 169),  # told an hour late: 48 h after that

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import engine
-from engine import authority, billing, conditions, ladder, machine, periods, rules
+from engine import authority, billing, conditions, machine, periods, rules
 from engine.machine import CONSEQUENCES
 from workers.simulation import fleet
 from workers.simulation.promises import Promises
@@ -172,18 +172,15 @@ def test_a_suspension_on_day_6_is_caught(caught):
     caught("suspended before 7 days", replace(POLICY, dunning=tuple(days * DAY for days in (1, 3, 5, 6))))
 
 
-def test_a_suspension_without_its_notice_is_caught(law, caught):
-    def silent(case):
-        if ladder.needs_notice(case.site.owed, case.now, case.policy):
-            case.change(owed=replace(case.site.owed, noticed_at=case.now))
-
+def test_a_notice_that_counts_before_it_is_sent_is_caught(law, caught):
     declined = CONSEQUENCES["note_decline"]
 
-    def untold(case):
+    def assumed(case):
         declined(case)
-        case.effects = [one for one in case.effects if one.args.get("letter") != "suspension_near"]
+        if any(one.args.get("letter") == "suspension_near" for one in case.effects):
+            case.change(owed=replace(case.site.owed, noticed_at=case.now))
 
-    law(note_decline=untold, give_notice=silent)
+    law(note_decline=assumed)
     caught("suspended without 48 h of notice")
 
 

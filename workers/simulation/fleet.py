@@ -137,6 +137,11 @@ class Fleet:
                 self._tell(site_id, effect, "site.site_deleted", {"removed": {}})
 
     def _mail(self, site_id: str, effect: engine.Effect) -> None:
+        if effect.args["letter"] == "suspension_near" and engine.notice_stands(
+            self.sites[site_id], effect.args["invoice_id"]
+        ):
+            self.promises.threatened(site_id, self.now)
+            self._tell(site_id, effect, "site.suspension_noticed", effect.args)
         if effect.args["letter"] == "deletion_in_48_hours":
             if effect.args["generation"] == self.sites[site_id].generation:
                 self.promises.noticed(site_id, self.now)
@@ -170,8 +175,6 @@ class Fleet:
             self._note_state(site_id, site, after)
             self._set_timers(site_id, decision)
             for effect in decision.effects:
-                if effect.args.get("letter") == "suspension_near":
-                    self.promises.threatened(site_id, self.now)
                 if effect.kind in DURATIONS:
                     self._later(self.now + self._duration(effect), "report", site_id, effect, after.generation)
         return decision
