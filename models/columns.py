@@ -109,7 +109,10 @@ class Words(TypeDecorator[tuple[str, ...]]):
 
 
 class Frozen(TypeDecorator[Any]):
-    """One of the engine's frozen dataclasses as JSON; fields of type datetime come back as moments."""
+    """One of the engine's frozen dataclasses as JSON; fields of type datetime come back as moments.
+
+    Fields that a newer version has added are left out: while hosts are replaced one by one, this one reads its rows.
+    """
 
     impl = Text
     cache_ok = True
@@ -117,6 +120,7 @@ class Frozen(TypeDecorator[Any]):
     def __init__(self, kind: type) -> None:
         super().__init__()
         self.kind = kind
+        self._names = frozenset(field.name for field in fields(kind))
         self._moments = frozenset(field.name for field in fields(kind) if "datetime" in str(field.type))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - see above
@@ -127,7 +131,8 @@ class Frozen(TypeDecorator[Any]):
         """Convert."""
         if value is None:
             return None
-        return self.kind(**{name: self._read(name, given) for name, given in json.loads(value).items()})
+        told = json.loads(value).items()
+        return self.kind(**{name: self._read(name, given) for name, given in told if name in self._names})
 
     def _read(self, name: str, given: Any) -> Any:
         if name in self._moments and given is not None:

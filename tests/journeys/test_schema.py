@@ -86,6 +86,16 @@ def test_this_version_lives_on_beside_a_newer_schema_that_still_serves_it(world)
         assert schema.current(tx) == "9000"
 
 
+def test_a_debt_about_which_a_newer_version_knows_more_is_collected_by_this_one(world):
+    site = world.start_active()
+    world.send("update_payment", payment_method="pm_declined")
+    world.advance_to(site["period_ends_at"])
+    bring_a_newer_schema(world.place)
+
+    world.send("pay", payment_method="pm_visa")
+    assert (world.state(), [one["status"] for one in world.show()["invoices"]]) == ("active", ["paid", "paid"])
+
+
 def test_a_newer_schema_that_no_longer_serves_this_version_refuses_it_with_the_remedy(world):
     bring_a_newer_schema(world.place, oldest="9000")
     with pytest.raises(ValueError, match=r"schema 9000.*not understand: install the newer version"):
