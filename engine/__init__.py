@@ -1,7 +1,7 @@
 """The law: one table of rules and the pure functions around it. No I/O, no clock, no log, no random."""
 
 from engine.authority import authorize_destruction
-from engine.command import EFFECTS, INTERNAL, LABELS, OPERATORS, PUBLIC, TIMERS, Command
+from engine.command import CLOCK, EFFECTS, INTERNAL, LABELS, OPERATORS, PUBLIC, TIMERS, Command
 from engine.decide import decide, with_live_facts
 from engine.decision import (
     Answered,
@@ -14,15 +14,16 @@ from engine.decision import (
     Payment,
     Refused,
 )
-from engine.ladder import notice_stands, suspends_at
 from engine.menu import allowed, menu
 from engine.nights import attention
 from engine.policy import Policy
 from engine.retention import Kept, restore_points, to_keep
 from engine.site import STATES, Owed, Paying, Site, changed_facts, site_of
+from engine.standing import Letter
 from engine.timers import timers
 
 __all__ = [
+    "CLOCK",
     "EFFECTS",
     "INTERNAL",
     "LABELS",
@@ -39,6 +40,7 @@ __all__ = [
     "Event",
     "Invoice",
     "Kept",
+    "Letter",
     "Owed",
     "Paying",
     "Payment",
@@ -51,10 +53,8 @@ __all__ = [
     "changed_facts",
     "decide",
     "menu",
-    "notice_stands",
     "restore_points",
     "site_of",
-    "suspends_at",
     "timers",
     "to_keep",
     "with_live_facts",

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from engine.case import Case, known
+from engine.command import CLOCK
 from engine.decision import Answered, Closed
 from engine.ladder import needs_notice
 from engine.letters import (
@@ -16,6 +17,9 @@ from engine.letters import (
 from engine.periods import add_months
 from engine.site import Paying
 from engine.words import money
+
+TO_BE_REFUNDED = "were charged after the cancellation"
+"""In the words of `attention`: a second fault must not hide it."""
 
 # It succeeded
 
@@ -66,6 +70,8 @@ def book_late_payment(case: Case) -> None:
     if paying.reason == "new_start":
         grant_new_period(case, answer(case, "succeeded"))
         return
+    if paying.reason == "change_plan":
+        raise_paid_agents(case)
     book_payment(case)
     if paying.reason != "change_plan":
         case.change(period_start=paying.period_start, period_ends_at=paying.period_end, agents_allowed=paying.agents)
@@ -86,25 +92,31 @@ def ask_for_refund(case: Case) -> None:
     """An operator decides: the money is on its way back, or the customer is."""
     amount = money(case.given("amount_cents") or 0, case.site.currency or case.policy.currency)
     case.change(
-        attention=f"{amount} were charged after the cancellation: refund them at the payment provider, "
+        attention=f"{amount} {TO_BE_REFUNDED}: refund them at the payment provider, "
         "unless the customer came back to use them, then site.retry"
     )
+    case.tell("alarm.raised", alarm="refund.due", error=case.site.attention)
 
 
 # It was declined
 
 
 def note_decline(case: Case) -> None:
-    """The first decline starts the ladder; a card that forbids another try is not tried again."""
+    """The first decline starts the ladder; a card that forbids another try is not tried again.
+
+    The day between two tries of the ladder counts from the answer: the card network may have been away.
+    """
     paying = answer(case, "declined")
     owed = known(case.site.owed)
     forbids = case.given("retry") in {"new_card", "customer", "never"}
+    rests_until = case.now + case.policy.charge_pause if paying.cause[0] == CLOCK else owed.rests_until
     case.change(
         owed=replace(
             owed,
             declined_at=owed.declined_at or case.now,
             tried_at=case.now,
             card_refused=forbids and paying.payment_method == case.site.payment_method,
+            rests_until=rests_until,
         )
     )
     if owed.declined_at is None:
@@ -118,7 +130,7 @@ def rest_a_day(case: Case) -> None:
 
 
 def count_try(case: Case) -> None:
-    """A step of the ladder without a card that may be tried: the dates run on."""
+    """A step of the ladder at which the card is not tried: the dates run on."""
     case.change(owed=replace(known(case.site.owed), tried_at=case.now))
     give_notice(case)
 
@@ -130,7 +142,7 @@ def give_notice(case: Case) -> None:
 
 
 def note_suspension_notice(case: Case) -> None:
-    """The notice is out: the suspension comes 48 h after it at the earliest."""
+    """The notice is out, or an operator waives it: the suspension comes 48 h after that at the earliest."""
     case.change(owed=replace(known(case.site.owed), noticed_at=case.now))
 
 

@@ -62,6 +62,9 @@ RESUMED = ("site.tell_again",)
 PUBLIC = (*LABELS, *OPERATORS)
 INTERNAL = frozenset((*TIMERS, *EFFECTS, *RESUMED))
 
+CLOCK = "tenure:clock"
+"""The source of what timers ask."""
+
 
 @dataclass(frozen=True, slots=True)
 class Command:

@@ -13,7 +13,8 @@ BY_DATA = frozenset(
         *("same_plan", "same_agents", "same_reduction", "same_contact", "fewer_agents", "too_little_to_charge"),
         *("at_period_end", "already_waived", "must_cover_used_agents", "must_be_subscribed_first", "must_be_at_once"),
         *("must_name_a_card_to_try", "not_awaited", "pays_period", "pays_agents", "pays_new_start", "pays_return"),
-        *("card_changed", "is_final", "is_nightly", "of_this_generation", "of_this_debt", "must_have_a_restore_point"),
+        *("card_changed", "is_final", "is_nightly", "of_this_generation", "of_this_debt", "of_the_notice"),
+        "must_have_a_restore_point",
     }
 )
 
@@ -168,6 +169,10 @@ def same_contact(case: Case) -> bool:
 
 def already_waived(case: Case) -> bool:
     return case.given("guard") in case.site.waived
+
+
+def of_the_notice(case: Case) -> bool:
+    return bool(case.given("guard") == "notice")
 
 
 def at_period_end(case: Case) -> bool:

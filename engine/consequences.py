@@ -6,8 +6,9 @@ Each changes the facts of a case or asks for an effect. None does anything in th
 from datetime import timedelta
 
 from engine.case import Case, known
+from engine.collecting import TO_BE_REFUNDED
 from engine.conditions import deletion_is_late
-from engine.leaving import tell_again, tell_deletion
+from engine.leaving import days_kept, tell_again, tell_deletion
 from engine.letters import period_price
 from engine.policy import DAY
 from engine.site import Site
@@ -35,6 +36,7 @@ def open_account(case: Case) -> None:
         created_at=case.now,
         trial_days=policy.trial // DAY,
         trial_agents=policy.trial_agents,
+        retention_days=policy.retention // DAY,
         agents_allowed=policy.trial_agents,
     )
 
@@ -56,14 +58,14 @@ def take_down(case: Case) -> None:
 def note_failure(case: Case) -> None:
     case.change(
         cancelled_at=case.now,
-        retention_days=case.policy.retention // DAY,
+        retention_days=days_kept(case),
         attention=f"the site could not be built ({shown(case.given('error'))}): "
         "site.retry builds it again, site.cancel gives it up",
     )
 
 
 def forget_failure(case: Case) -> None:
-    case.change(cancelled_at=None, deletes_at=None, retention_days=None)
+    case.change(cancelled_at=None, deletes_at=None)
     try_again(case)
 
 
@@ -75,8 +77,7 @@ def remind(case: Case) -> None:
     if case.now - due > case.policy.stale_after:
         return
     if case.site.state == "trial":
-        kept = case.policy.retention // DAY
-        case.mail("trial_ending", days=(ends - due) // DAY, trial_ends_at=ends, kept_days=kept)
+        case.mail("trial_ending", days=(ends - due) // DAY, trial_ends_at=ends, kept_days=days_kept(case))
     else:
         case.mail(
             "first_charge_soon",
@@ -156,8 +157,10 @@ def try_again(case: Case) -> None:
 
 
 def ask_for_attention(case: Case) -> None:
-    kind, error = shown(case.given("kind")), shown(case.given("error"))
-    case.change(attention=f"{kind} gave up: {error}; mend the cause, then site.retry")
+    """What else gives up does not hide that money is to go back."""
+    kind, error, before = shown(case.given("kind")), shown(case.given("error")), case.site.attention or ""
+    money_first = f"{before.partition('; and ')[0]}; and " if TO_BE_REFUNDED in before else ""
+    case.change(attention=f"{money_first}{kind} gave up: {error}; mend the cause, then site.retry")
 
 
 # The customer's data

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.case import known
-from engine.ladder import next_try_at, suspends_at
+from engine.ladder import lacks_notice, next_try_at, suspends_at
 from engine.policy import DAY, Policy
 from engine.site import Site
 from engine.timers import timers
@@ -70,7 +70,11 @@ def _renewal(site: Site, policy: Policy) -> Outlook:
 
 def _dunning(site: Site, policy: Policy) -> Outlook:
     owed = known(site.owed)
-    then = "; a decline suspends the site" if next_try_at(owed, policy) == suspends_at(owed, policy) else ""
+    if lacks_notice(owed, policy):
+        return Outlook("a mail: the notice before the suspension, which could not be sent yet")
+    next_try, last_try = next_try_at(owed, policy), suspends_at(owed, policy)
+    suspends = owed.noticed_at is not None and next_try is not None and last_try is not None and next_try >= last_try
+    then = "; a decline suspends the site" if suspends else ""
     if owed.card_refused:
         return Outlook(f"the card may not be tried again{then.replace('a decline suspends', 'suspends')}")
     return Outlook(

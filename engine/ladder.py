@@ -4,14 +4,14 @@ from datetime import datetime
 
 from engine.case import Case
 from engine.policy import Policy
-from engine.site import Owed, Site
+from engine.site import Owed
 
 
 def next_try_at(owed: Owed, policy: Policy) -> datetime | None:
     """The next moment of the ladder, counted from the first decline; the last leaves at least the notice's 48 h.
 
-    A try that came late puts off the next one: the ladder itself charges at most once in 24 h. It goes on day by day
-    while the notice cannot be sent.
+    A try that came late puts off the next one: the ladder itself charges at most once in 24 h. While the notice can't
+    be sent it is asked for again day by day.
     """
     if owed.declined_at is None:
         return None
@@ -39,10 +39,16 @@ def needs_notice(owed: Owed, now: datetime, policy: Policy) -> bool:
     return now >= owed.declined_at + policy.dunning[-1] - policy.notice
 
 
-def notice_stands(site: Site, invoice_id: str) -> bool:
-    """Whether a notice that was asked for is still to be sent: not to who has paid, is offline or was told already."""
-    owed = site.owed
-    return site.state == "past_due" and owed is not None and owed.invoice_id == invoice_id and owed.noticed_at is None
+def lacks_notice(owed: Owed, policy: Policy) -> bool:
+    """Whether every try was made and the customer could not be told yet: until then nobody is suspended."""
+    if owed.declined_at is None or owed.noticed_at is not None:
+        return False
+    return (owed.tried_at or owed.declined_at) >= owed.declined_at + policy.dunning[-1]
+
+
+def notice_is_lacking(case: Case) -> bool:
+    """As above, of a case."""
+    return case.site.owed is not None and lacks_notice(case.site.owed, case.policy)
 
 
 def last_try_is_over(case: Case) -> bool:

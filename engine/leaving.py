@@ -20,7 +20,7 @@ def end_service(case: Case) -> None:
     case.change(
         generation=case.site.generation + 1,
         cancelled_at=case.now,
-        retention_days=case.policy.retention // DAY,
+        retention_days=days_kept(case),
         cancels_at=None,
         export_ready_at=None,
         final_backup_at=None,
@@ -53,7 +53,7 @@ def say_farewell(case: Case) -> None:
 def come_back(case: Case) -> None:
     """A return is a new generation as well: what was prepared for the deletion is void."""
     end_service(case)
-    case.change(cancelled_at=None, retention_days=None, night_at=case.now)
+    case.change(cancelled_at=None, night_at=case.now)
 
 
 def drop_plan(case: Case) -> None:
@@ -77,7 +77,7 @@ def end_with_period(case: Case) -> None:
 
 def announce_end(case: Case) -> None:
     """When the service ends, and when the data would be deleted at the earliest."""
-    ends, kept = known(case.site.cancels_at), case.policy.retention
+    ends, kept = known(case.site.cancels_at), kept_for(case.site, case.policy)
     case.notes.append(
         f"then it goes offline; its data can be downloaded for at least {kept // DAY} days from when "
         f"the download is ready, and is deleted no earlier than {moment(ends + kept)}"

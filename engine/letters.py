@@ -5,9 +5,10 @@ from datetime import datetime
 
 from engine.case import Case, known
 from engine.decision import Closed
-from engine.ladder import next_try_at, suspends_at
+from engine.ladder import suspends_at
 from engine.leaving import days_kept
 from engine.site import Paying, Site
+from engine.standing import ladder
 from engine.words import agents_in_words, moment, money
 
 # A trial
@@ -105,15 +106,13 @@ def mail_receipt(case: Case) -> None:
 
 def mail_declined(case: Case) -> None:
     """The first decline: what happens when, and what to do."""
-    owed = known(case.site.owed)
     case.mail(
         "declined",
-        amount_cents=owed.amount_cents,
+        amount_cents=known(case.site.owed).amount_cents,
         currency=case.site.currency,
         card_label=case.given("card_label"),
         decline_code=case.given("decline_code"),
-        next_try_at=next_try_at(owed, case.policy) if case.site.online and not owed.card_refused else None,
-        suspends_at=suspends_at(owed, case.policy) if case.site.online else None,
+        **ladder(case.site, case.policy),
     )
 
 

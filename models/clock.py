@@ -6,6 +6,7 @@ from secrets import token_hex
 from sqlalchemy import Connection, select, update
 from sqlmodel import Field, SQLModel
 
+from models import safety
 from models.database import is_reading
 from models.upsert import insert_once, upsert
 
@@ -38,11 +39,17 @@ def machine_now() -> datetime:
 def engine_now(tx: Connection) -> datetime:
     """The time of promises: the test clock's where it rules, else the machine's.
 
-    The test clock stands still until a transaction that writes and has read it is over.
+    The test clock stands still until a transaction that writes and has read it is over. The machine's counts from the
+    latest moment that was seen: a clock that was set back would date what is promised now into the past.
     """
     query = select(CLOCK.c.now).where(CLOCK.c.mode == "test")
-    held = tx.execute(query if is_reading(tx) else query.with_for_update(read=True)).scalar_one_or_none()
-    return machine_now() if held is None else held
+    held: datetime | None = tx.execute(
+        query if is_reading(tx) else query.with_for_update(read=True)
+    ).scalar_one_or_none()
+    if held is not None:
+        return held
+    seen = safety.mark(tx)
+    return machine_now() if seen is None else max(machine_now(), seen)
 
 
 def settle_mode(tx: Connection, *, test_clock: bool) -> None:

@@ -213,10 +213,10 @@ def revive(tx: Connection, site_id: str) -> None:
     tx.execute(again.values(AGAIN))
 
 
-def forget_bad_nights(tx: Connection, site_id: str, now: datetime) -> None:
-    """A good backup makes up for the nights that gave up before it: nobody need try them again."""
+def forget_failed(tx: Connection, site_id: str, what: str, now: datetime) -> None:
+    """A later one of the same went well and makes up for those that gave up: nobody need try them again."""
     gave_up = update(EFFECTS).where(EFFECTS.c.site_id == site_id, EFFECTS.c.status == "gave_up")
-    tx.execute(gave_up.where(EFFECTS.c.id.like("%:back_up.nightly:%")).values(status="dropped", settled_at=now))
+    tx.execute(gave_up.where(EFFECTS.c.id.like(f"%:{what}:%")).values(status="dropped", settled_at=now))
 
 
 def backups_wanted(tx: Connection, site_id: str) -> frozenset[str]:

@@ -32,12 +32,18 @@ def holds(tx: Connection) -> bool:
     return known is not None and known.why is not None
 
 
+def mark(tx: Connection) -> datetime | None:
+    """The latest machine time that was seen; None in a new database."""
+    moment: datetime | None = tx.execute(select(SAFETY.c.wall_at)).scalar_one_or_none()
+    return moment
+
+
 def note(tx: Connection, wall_at: datetime) -> datetime:
     """Raise the high-water mark, and return where it stands; it never falls by itself."""
     insert_once(tx, SAFETY, ("id",), [{"id": 1, "wall_at": wall_at, "why": None, "since": None}])
     tx.execute(SAFETY.update().where(SAFETY.c.wall_at < wall_at, SAFETY.c.why.is_(None)).values(wall_at=wall_at))
-    mark: datetime = tx.execute(select(SAFETY.c.wall_at)).scalar_one()
-    return mark
+    seen: datetime = tx.execute(select(SAFETY.c.wall_at)).scalar_one()
+    return seen
 
 
 def server_now(tx: Connection) -> datetime | None:

@@ -8,7 +8,8 @@ from models.database import writing
 NEWER = (
     "ALTER TABLE site ADD COLUMN shade VARCHAR",
     "ALTER TABLE effect ADD COLUMN colour VARCHAR",
-    """UPDATE site SET paying = replace(paying, '{', '{"mood":"calm",'), owed = replace(owed, '{', '{"mood":"calm",')""",
+    """UPDATE site SET owed = replace(owed, '{', '{"mood": "calm",')""",
+    """UPDATE site SET paying = replace(paying, '{', '{"mood": "calm",')""",
     "ALTER TABLE event ADD COLUMN weight INTEGER DEFAULT 7 NOT NULL",
 )
 

@@ -1,6 +1,5 @@
 """Letters to customers: written from the facts of the moment at which they are sent."""
 
-from dataclasses import replace
 from typing import Any
 
 import engine
@@ -20,43 +19,21 @@ NOTICES = {"deletion_in_48_hours": "site.notice_sent", "suspension_near": "site.
 
 
 def mail(place: Workplace, work: Work) -> Report:
-    """Write the letter from the facts of now, and send it; a notice that is out is reported."""
+    """Write the letter from the facts of now, and send it, if it still stands; a notice that is out is reported."""
     args = work.args
-    name = args["letter"]
-    if not _still_stands(work):
+    asked = engine.Letter(args["letter"], args, work.row.asked_at, work.row.generation)
+    if not asked.stands(work.site, work.now, place.policy):
         return NOTHING
-    told = {**about(work.site), **moments(args), **_receipt(place, args), **_dates_of_now(place, work)}
-    written = letter(name, told)
+    if asked.name in FAREWELLS and work.site.held_for is not None:
+        raise Held("a hold is on the site, so the customer is told of no deletion")
+    dates = asked.dates(work.site, work.now, place.policy)
+    written = letter(asked.name, {**about(work.site), **moments(args), **_receipt(place, args), **dates})
     to = args.get("to") or work.site.email
     if not to:
         return NOTHING
     reached("mail.sending")
     place.mailer.send(Mail(work.row.id, to, written.subject, written.body, work.now))
-    return Report(NOTICES[name], args) if name in NOTICES else NOTHING
-
-
-def _still_stands(work: Work) -> bool:
-    """A threat is not for somebody who has come back or paid since; of a deletion nobody is told under a hold."""
-    letter, debt = work.args["letter"], work.args.get("invoice_id")
-    if letter == "suspension_near":  # without its debt it is of an older version, which noted it when it was asked for
-        return debt is None or engine.notice_stands(work.site, debt)
-    if letter not in FAREWELLS:
-        return True
-    if work.row.generation != work.site.generation:
-        return False
-    if work.site.held_for is not None:
-        raise Held("a hold is on the site, so the customer is told of no deletion")
-    return True
-
-
-def _dates_of_now(place: Workplace, work: Work) -> Facts:
-    """What a letter threatens with, counted from when it is sent: it may have waited for a mail server."""
-    letter, owed = work.args["letter"], work.site.owed
-    if letter in FAREWELLS:
-        return {"deletes_at": work.site.deletes_at}
-    if letter == "suspension_near" and owed is not None:
-        return {"suspends_at": engine.suspends_at(replace(owed, noticed_at=work.now), place.policy)}
-    return {}
+    return Report(NOTICES[asked.name], args) if asked.name in NOTICES else NOTHING
 
 
 def about(site: engine.Site) -> Facts:

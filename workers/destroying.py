@@ -4,6 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 import engine
+from engine.words import masked
 from models import breaker, safety
 from models import effect as effects
 from models import site as sites
@@ -12,9 +13,10 @@ from models.database import reading
 from models.moments import stamp
 from workers.correspondence import about
 from workers.crash import reached
-from workers.errors import Held, Temporary
+from workers.errors import Held, Permanent, Temporary
 from workers.forgetting import forget_address, forget_others
 from workers.letters import letter
+from workers.logs import log
 from workers.mailer import Mail
 from workers.work import Facts, Report, Work
 from workers.workplace import Workplace
@@ -75,11 +77,15 @@ def _authorize(place: Workplace, work: Work) -> None:
 
 
 def _say_deleted(place: Workplace, work: Work) -> None:
-    """The last letter: the address is forgotten as soon as it is sent."""
+    """The last letter: the address is forgotten as soon as it is sent, or refused for good."""
     if not work.site.email:
         return
     written = letter("deleted", {**about(work.site), "deleted_at": work.now})
-    place.mailer.send(Mail(f"{work.row.id}:deleted", work.site.email, written.subject, written.body, work.now))
+    try:
+        place.mailer.send(Mail(f"{work.row.id}:deleted", work.site.email, written.subject, written.body, work.now))
+    except Permanent as refused:
+        error = f"the customer could not be told that the site is deleted: {masked(str(refused))}"
+        log.warning("alarm", site=work.site.host, site_id=work.site.id, effect_id=work.row.id, error=error)
 
 
 def evidence_of(site: engine.Site) -> Facts:

@@ -106,7 +106,11 @@ def _report(tx: Connection, place: Workplace, work: Work, report: Report, now: d
     if report.backup is not None:
         backup.note_backup(tx, {**report.backup, "verified_at": now})
         if report.backup["purpose"] == "nightly":
-            effects.forget_bad_nights(tx, work.site.id, now)
+            effects.forget_failed(tx, work.site.id, "back_up.nightly", now)
+    if report.command == "site.suspension_noticed":
+        effects.forget_failed(tx, work.site.id, "mail.suspension_near", now)
+    if report.command == "site.restored":
+        effects.forget_failed(tx, work.site.id, "restore", now)
     if report.removed:
         backup.drop(tx, report.removed)
     if report.export is not None:

@@ -4,6 +4,7 @@ Killed at any step the site is the old or the restored one, whole, and the next 
 the swap is kept as a backup that is restored by its id.
 """
 
+import engine
 from models import backup
 from models import effect as effects
 from models import site as sites
@@ -12,6 +13,7 @@ from models.database import reading, writing
 from models.record import tell
 from workers.crash import reached
 from workers.errors import Permanent, Temporary
+from workers.logs import log
 from workers.saving import about, save
 from workers.work import Report, Work
 from workers.workplace import Workplace
@@ -20,19 +22,19 @@ from workers.workplace import Workplace
 def restore(place: Workplace, work: Work) -> Report:
     """Put a backup's content in the place of the live one; never plan, dates, invoices or address."""
     if not place.host.is_replaced(work.site.id, key=work.row.id):
-        _must_be_possible(work)
+        _must_be_possible(work.site)
         _keep_what_is_there(place, work)
         _swap_in(place, work)
     _entitle(place, work)
     return Report("site.restored", work.args)
 
 
-def _must_be_possible(work: Work) -> None:
-    """A hold or the end of service may have come since the restore was decided."""
-    if work.site.held_for is not None:
+def _must_be_possible(site: engine.Site | None) -> None:
+    """A hold or the end of service may have come since the restore was decided, and while it was prepared."""
+    if site is None or not site.online:
+        raise Permanent(f"the site is {site.state if site else 'gone'} by now: nothing was restored")
+    if site.held_for is not None:
         raise Permanent("a hold is on the site: nothing was restored; site.release ends it")
-    if not work.site.online:
-        raise Permanent(f"the site is {work.site.state} by now: nothing was restored")
 
 
 def _keep_what_is_there(place: Workplace, work: Work) -> None:
@@ -60,11 +62,15 @@ def _keep_what_is_there(place: Workplace, work: Work) -> None:
 def _swap_in(place: Workplace, work: Work) -> None:
     site_id = work.site.id
     into = place.host.beside(site_id)
-    place.vault.extract(site_id, work.args["backup"], into)
+    left_out = place.vault.extract(site_id, work.args["backup"], into)
     reached("restore.unpacked")
     with writing(place.database) as tx:
+        _must_be_possible(sites.find(tx, site_id))
         _must_be_ours(effects.extend_lease(tx, work.row.id, work.row.fence, machine_now() + place.lease))
     place.host.replace(site_id, into, key=work.row.id)
+    if left_out:
+        error = f"links that lead out of the site were not made again: {', '.join(left_out)}"
+        log.warning("alarm", site=work.site.host, site_id=site_id, effect_id=work.row.id, error=error)
 
 
 def _must_be_ours(ours: bool) -> None:

@@ -66,13 +66,21 @@ def prune(place: Workplace, work: Work, new: Facts) -> tuple[str, ...]:
     that no row knows (of tries that failed) are left to the deletion, which removes and probes the whole folder.
     """
     with reading(place.database) as tx:
-        site = sites.find(tx, work.site.id)
         backups = [*backup.kept(tx, work.site.id), engine.Kept(new["id"], new["purpose"], new["taken_at"])]
         wanted = effects.backups_wanted(tx, work.site.id)
-    if site is None or not site.online or site.held_for is not None:
-        return ()
     stays = engine.to_keep(backups, work.now) | wanted
-    return tuple(one.id for one in backups if one.id not in stays and _is_removed(place, work, one.id))
+    return tuple(
+        one.id
+        for one in backups
+        if one.id not in stays and _may_be_pruned(place, work.site.id) and _is_removed(place, work, one.id)
+    )
+
+
+def _may_be_pruned(place: Workplace, site_id: str) -> bool:
+    """Asked before each: a hold may come in between, and an archive does not come back."""
+    with reading(place.database) as tx:
+        site = sites.find(tx, site_id)
+    return site is not None and site.online and site.held_for is None
 
 
 def _is_removed(place: Workplace, work: Work, backup_id: str) -> bool:

@@ -118,7 +118,7 @@ class Round:
     def _command(self, due: Due, site: engine.Site) -> engine.Command:
         return engine.Command(
             type=f"site.{due.kind}",
-            source="tenure:clock",
+            source=engine.CLOCK,
             id=due.key,
             data={"due_at": due.due_at},
             backups=self.kept[site.id] if due.kind == NIGHT else None,

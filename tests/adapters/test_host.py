@@ -243,6 +243,21 @@ class TestALiveSite:
         with stores.host.snapshot(SITE) as snapshot:
             assert {entry.path: entry.kind for entry in snapshot}["attachments/old.db"] == "file"
 
+    def test_a_live_database_that_only_its_own_program_can_check_is_kept_with_what_its_log_has(self, stores):
+        stores.site()
+        path = stores.live() / "attachments" / "app.db"
+        with closing(sqlite.connect(path)) as app:
+            app.create_collation("theirs", lambda one, other: (one > other) - (one < other))
+            app.execute("PRAGMA journal_mode=WAL")
+            app.execute("CREATE TABLE words (word TEXT COLLATE theirs UNIQUE)")
+            with app:
+                app.execute("INSERT INTO words VALUES ('last')")
+            with stores.host.snapshot(SITE) as snapshot:
+                (entry,) = [entry for entry in snapshot if entry.path == "attachments/app.db"]
+                with closing(sqlite.connect(entry.source)) as copy:
+                    assert copy.execute("SELECT word FROM words NOT INDEXED").fetchall() == [("last",)]
+            assert entry.kind == "file"
+
     def test_a_site_without_its_database_is_not_backed_up_as_if_it_were_whole(self, stores):
         stores.site()
         (stores.live() / "helpdesk.db").unlink()

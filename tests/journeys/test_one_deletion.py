@@ -15,9 +15,10 @@ from sqlalchemy import event
 from models import deletion, effect
 from models.database import reading, writing
 from models.site import SITES
-from tests.world import World
+from tests.world import HOST, World
 from workers import deletion as deletions
 from workers import effect as effects
+from workers.errors import Permanent
 
 STEPS = {"open", "os.rename", "os.remove", "os.rmdir", "sqlite3.connect"}
 LEAVER = "leaver.example.com"
@@ -169,3 +170,20 @@ def test_the_bytes_of_a_deleted_site_are_in_no_store(world):
             assert mine not in path.read_bytes(), path
             assert b"word-of-the-leaver" not in path.read_bytes(), path
     assert leaver not in {path.name for path in world.data_dir.glob("*/*")}
+
+
+def test_a_mailbox_that_is_gone_stops_no_deletion(world, monkeypatch, log_lines):
+    world.start_trial()
+    world.send("cancel")
+    come_to_the_deletion(world, HOST)
+
+    def is_gone(mail):
+        raise Permanent(f"550 {mail.to} is unknown: it will not take this mail")
+
+    monkeypatch.setattr(world.place.mailer, "send", is_gone)
+    world.rest()
+
+    assert world.state() == "deleted"
+    assert len(receipts(world)) == 1
+    (told,) = [line for line in log_lines.read_text().splitlines() if "could not be told" in line]
+    assert "owner@" not in told

@@ -67,7 +67,7 @@ def test_due_tells_the_deletion_and_the_mails_before_it(world):
         ("site.change_plan", False, "site.subscribe"),
         ("site.update_payment", False, "site.subscribe"),
         ("site.release", False, "while a hold is on it"),
-        ("site.waive", False, "possible while cancelled, expired"),
+        ("site.waive", False, "possible while past_due, cancelled, expired"),
         ("deletion", False, "which is not a state that is deleted"),
     ],
 )

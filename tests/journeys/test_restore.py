@@ -179,6 +179,51 @@ def test_a_hold_refuses_a_restore_and_stops_one_that_was_decided_before(world):
     assert world.show()["attention"] is None
 
 
+def test_a_hold_that_comes_while_a_restore_is_prepared_stops_it_before_the_swap(world, monkeypatch):
+    world.start_trial()
+    live_through(world, 2)
+    note(world, "live")
+    world.say("restore", **{"from": "previous_day"})
+    extract = world.place.vault.extract
+
+    def held_meanwhile(*args):
+        left_out = extract(*args)
+        world.say("hold", reason="court order 7")
+        return left_out
+
+    monkeypatch.setattr(world.place.vault, "extract", held_meanwhile)
+    world.rest()
+
+    assert noted(world) == "live"
+    assert "a hold is on the site" in world.show()["attention"]
+
+
+def test_a_restore_that_gave_up_is_not_made_later_when_another_has_been(world):
+    world.start_trial()
+    live_through(world, 3)
+    world.say("restore", **{"from": backups(world)[0].id})
+    world.say("hold", reason="court order 7")
+    world.rest()
+    world.send("release")
+    world.send("restore", **{"from": "previous_day"})
+    assert noted(world) == "day 2"
+
+    world.send("retry")
+    assert noted(world) == "day 2"
+
+
+def test_links_that_a_restore_leaves_out_are_told_to_operators(world, log_lines):
+    world.start_trial()
+    note(world, "day 0")
+    (world.site_folder() / "attachments" / "shared").symlink_to("/srv/shared")
+    world.advance(days=1)
+    world.send("restore", **{"from": "previous_day"})
+
+    assert not (world.site_folder() / "attachments" / "shared").is_symlink()
+    alarms = [line for line in log_lines.read_text().splitlines() if '"msg": "alarm"' in line]
+    assert any("links that lead out of the site were not made again: attachments/shared" in line for line in alarms)
+
+
 def test_a_failure_leaves_the_site_as_it_was_and_says_so(world, monkeypatch):
     world.start_trial()
     live_through(world, 2)

@@ -116,3 +116,19 @@ def test_a_store_that_can_not_remove_loses_no_good_night(aged, monkeypatch):
     monkeypatch.undo()
     aged.advance(days=1)
     assert {row.id for row in rows(aged)} == archives(aged)
+
+
+def test_a_hold_that_comes_while_backups_are_pruned_stops_it(aged, monkeypatch):
+    aged.advance(days=7)
+    remove = aged.place.vault.remove
+    gone = []
+
+    def held_after_the_first(*which):
+        gone.append(remove(*which))
+        aged.say("hold", reason="court order 7")
+
+    monkeypatch.setattr(saving.engine, "to_keep", lambda *_given: set())
+    monkeypatch.setattr(aged.place.vault, "remove", held_after_the_first)
+    aged.advance(days=1)
+    assert len(gone) == 1
+    assert len(rows(aged)) > 5

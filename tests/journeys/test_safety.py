@@ -15,6 +15,7 @@ from workers import safety as sanity
 from workers.sanity import Sanity
 
 DAY = timedelta(days=1)
+TICK = timedelta(microseconds=1)
 
 
 class Clocks:
@@ -273,3 +274,28 @@ def test_no_timer_fires_in_safe_mode_and_commands_go_on(world, clocks):
     sanity.leave(world.place)
     world.fire()
     assert world.state() == "active"
+
+
+def test_what_is_promised_while_the_clock_is_behind_is_dated_from_the_latest_moment_that_was_seen(world, monkeypatch):
+    seen = clock.machine_now()
+    with writing(world.place.database) as tx:
+        tx.execute(clock.CLOCK.update().values(mode="wall"))
+        safety.note(tx, seen)
+    for machine, engine_time in ((seen - 13 * DAY, seen), (seen, seen), (seen + TICK, seen + TICK)):
+        monkeypatch.setattr(clock, "machine_now", lambda now=machine: now)
+        with reading(world.place.database) as tx:
+            assert clock.engine_now(tx) == engine_time
+    monkeypatch.setattr(clock, "machine_now", lambda: seen - 13 * DAY)
+    world.start_trial()
+    assert world.send("cancel")["outcome"] == "applied"
+    assert world.show()["cancelled_at"] == stamp(seen)
+    assert world.show()["deletes_at"] == stamp(seen + 14 * DAY)
+
+
+def test_a_clock_that_has_seen_nothing_yet_is_believed(world, monkeypatch):
+    now = clock.machine_now()
+    monkeypatch.setattr(clock, "machine_now", lambda: now)
+    with writing(world.place.database) as tx:
+        tx.execute(clock.CLOCK.update().values(mode="wall"))
+        tx.execute(safety.SAFETY.delete())
+        assert clock.engine_now(tx) == now

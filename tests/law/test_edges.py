@@ -98,13 +98,24 @@ def test_a_changed_trial_and_limit_are_for_later_customers():
     assert (lab.site.trial_ends_at, lab.site.agents_allowed) == (lab.now + 30 * DAY, 5)
 
 
+@pytest.mark.parametrize("changed", ["after the cancellation", "before it", "while it is planned"])
 @pytest.mark.parametrize("days", [15, 60])
-def test_a_changed_retention_is_for_later_customers(days):
+def test_a_changed_retention_is_for_later_customers(days, changed):
     lab = Lab(policy=replace(POLICY, retention=20 * DAY))
+    later = replace(POLICY, retention=days * DAY)
     lab.say("start_trial", account="a", email="e@x.example")
+    if changed == "while it is planned":
+        lab.say("subscribe", agents=3, payment_method="pm_ok")
+        lab.advance(days=30)
+        lab.say("cancel", when="period_end")
+        assert lab.letter("cancellation_scheduled")["kept_days"] == 20
+    lab.policy = lab.policy if changed == "after the cancellation" else later
     lab.stuck = {"export"}
-    lab.say("cancel")
-    lab.policy = replace(POLICY, retention=days * DAY)
+    if changed == "while it is planned":
+        lab.advance_to(lab.site.cancels_at)
+    else:
+        lab.say("cancel")
+    lab.policy = later
     lab.stuck = set()
     lab.settle()
     assert lab.site.deletes_at == lab.now + 20 * DAY
@@ -259,14 +270,43 @@ def test_while_the_notice_cannot_be_sent_nobody_is_suspended_and_then_it_is_48_h
     lab.stuck.add("suspension_near")
     lab.advance(days=9, hours=1)
     assert (lab.site.state, lab.site.online) == ("past_due", True)
-    assert [(row["at"] - start) / DAY for row in lab.payments.values()] == [0, 1, 3, 5, 7, 8, 9]
+    assert [(row["at"] - start) / DAY for row in lab.payments.values()] == [0, 1, 3, 5, 7]
+    assert lab.sent()["suspension_near"] == 4  # asked for on days 5, 7, 8 and 9
     lab.stuck.clear()
     lab.settle()
     sent = lab.now
     lab.advance_to(sent + 2 * DAY - TICK)
-    assert (lab.site.state, len(lab.payments)) == ("past_due", 7)
+    assert (lab.site.state, len(lab.payments)) == ("past_due", 5)
     lab.advance(microseconds=1)
-    assert (lab.site.state, lab.site.suspended_for) == ("suspended", "nonpayment")
+    assert (lab.site.state, lab.site.suspended_for, len(lab.payments)) == ("suspended", "nonpayment", 6)
+
+
+def test_an_operator_waives_a_notice_that_can_never_be_sent_and_the_suspension_is_48_hours_away():
+    lab = at("past_due")
+    lab.stuck.add("suspension_near")
+    lab.advance(days=7, microseconds=-1)
+    assert lab.judge("waive", {"guard": "notice", "reason": "the mailbox is gone"}).code == "state.illegal"
+    lab.advance(microseconds=1)
+    assert lab.judge("waive", {"guard": "export", "reason": "x"}).code == "state.illegal"
+    lab.say("waive", guard="notice", reason="the mailbox is gone")
+    lab.advance(days=2, microseconds=-1)
+    assert lab.site.state == "past_due"
+    lab.advance(microseconds=1)
+    assert lab.site.state == "suspended"
+
+
+def test_the_day_between_two_tries_of_the_ladder_counts_from_the_answer():
+    lab = at("past_due")
+    start = lab.now
+    lab.say("update_payment", payment_method="pm_silent")
+    lab.answer("declined", retry="later")
+    lab.advance_to(start + DAY)
+    lab.advance_to(start + 3 * DAY - HOUR)  # the card network was away for two days
+    lab.answer("declined", retry="later")
+    lab.advance_to(start + 4 * DAY - HOUR - TICK)
+    assert lab.site.paying is None
+    lab.advance(microseconds=1)
+    assert lab.site.paying is not None
 
 
 def test_a_card_that_may_not_be_tried_waits_for_the_notice_as_well():
@@ -644,8 +684,27 @@ def test_a_claimed_charge_is_awaited_and_if_it_succeeds_an_operator_is_asked_to_
     lab.answer("succeeded")
     assert (lab.site.state, lab.statuses()) == ("cancelled", ["paid", "paid"])
     assert "refund" in lab.site.attention
+    assert [one.data["alarm"] for one in lab.events if one.type == "alarm.raised"] == ["refund.due"]
+    lab.say("gave_up", kind="mail", error="no such mailbox")
+    assert lab.site.attention.startswith("USD 60.00 were charged after the cancellation: refund")
+    assert lab.site.attention.endswith("; and 'mail' gave up: 'no such mailbox'; mend the cause, then site.retry")
+    assert lab.site.attention == lab.say("gave_up", kind="mail", error="no such mailbox").site.attention
     lab.advance(hours=2)
     assert lab.site.state == "deleted"
+
+
+@pytest.mark.parametrize("comes_back", [("keep", {}), ("subscribe", {"agents": 9, "payment_method": "pm_ok"})])
+def test_agents_that_were_paid_after_the_cancellation_are_there_for_who_comes_back(comes_back):
+    lab = at("active")
+    lab.say("update_payment", payment_method="pm_silent")
+    lab.say("change_plan", agents=9)
+    lab.claim()
+    lab.say("cancel")
+    lab.answer("succeeded")
+    kind, data = comes_back
+    assert lab.judge(kind, data).charge is None
+    lab.say(kind, **data)
+    assert (lab.site.state, lab.site.plan_agents, lab.site.agents_allowed) == ("active", 9, 9)
 
 
 def test_a_claimed_renewal_that_succeeds_after_the_cancellation_is_paid_once_by_who_comes_back():

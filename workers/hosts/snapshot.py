@@ -67,12 +67,16 @@ class FolderSnapshot:
         return Entry(path, kind, mode, source)
 
     def _database(self, path: str, mode: int, source: Path) -> Entry:
-        """Copy a database that the site has added; one that is damaged is the customer's file, byte for byte."""
+        """Copy a database that the site has added; one that can't be copied is the customer's file, byte for byte.
+
+        One that fails its check here (it may need words of its own program) is kept as it was copied, with what only
+        its log had.
+        """
         try:
             copy = self._copy(source)
         except Permanent:
             return Entry(path, "file", mode, source)
-        return Entry(path, "file", mode, source) if faults(copy) else Entry(path, "database", mode, copy)
+        return Entry(path, "file" if faults(copy) else "database", mode, copy)
 
     def _copy(self, source: Path) -> Path:
         if not source.is_file():

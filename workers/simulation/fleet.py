@@ -137,11 +137,11 @@ class Fleet:
                 self._tell(site_id, effect, "site.site_deleted", {"removed": {}})
 
     def _mail(self, site_id: str, effect: engine.Effect) -> None:
-        if effect.args["letter"] == "suspension_near" and engine.notice_stands(
-            self.sites[site_id], effect.args["invoice_id"]
-        ):
-            self.promises.threatened(site_id, self.now)
-            self._tell(site_id, effect, "site.suspension_noticed", effect.args)
+        if effect.args["letter"] == "suspension_near":
+            letter = engine.Letter("suspension_near", effect.args, self.now, self.sites[site_id].generation)
+            if letter.stands(self.sites[site_id], self.now, self.policy):
+                self.promises.threatened(site_id, self.now)
+                self._tell(site_id, effect, "site.suspension_noticed", effect.args)
         if effect.args["letter"] == "deletion_in_48_hours":
             if effect.args["generation"] == self.sites[site_id].generation:
                 self.promises.noticed(site_id, self.now)
@@ -172,6 +172,8 @@ class Fleet:
         if decision.outcome == "applied" and after is not None:
             self.sites[site_id] = after
             self._note_money(site_id, decision)
+            if _first_decline(after) not in {None, _first_decline(site)}:
+                self.promises.fell_behind(site_id, self.now)
             self._note_state(site_id, site, after)
             self._set_timers(site_id, decision)
             for effect in decision.effects:
@@ -234,3 +236,7 @@ class Fleet:
             for kind, due in timers.items()
             if due < late and self.sites[site_id].held_for is None and kind != "delete"
         ]
+
+
+def _first_decline(site: engine.Site | None) -> datetime | None:
+    return None if site is None or site.owed is None else site.owed.declined_at

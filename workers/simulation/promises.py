@@ -55,8 +55,6 @@ class Promises:
         """A site changed its state."""
         life, was = self.life(site_id), self.life(site_id).state
         life.state = to
-        if (was, to) == ("active", "past_due"):
-            life.declined_at, life.threatened_at = at, None
         if (was, to) == ("past_due", "suspended") and not by_operator:
             self._may_be_suspended(site_id, life, at)
         if to in {"trial", "trial_subscribed"} and life.ready_at is None:
@@ -110,6 +108,11 @@ class Promises:
         """A download of the present time is ready."""
         life = self.life(site_id)
         life.exported_at = life.exported_at or at
+
+    def fell_behind(self, site_id: str, at: datetime) -> None:
+        """A period's invoice was declined for the first time."""
+        life = self.life(site_id)
+        life.declined_at, life.threatened_at = at, None
 
     def threatened(self, site_id: str, at: datetime) -> None:
         """The customer was told that the suspension is near."""

@@ -1,0 +1,96 @@
+"""A letter that has waited for a mail server is sent only if it is still true, with the moments that hold then."""
+
+from dataclasses import replace
+
+import pytest
+
+import engine
+from tests.law.lab import DAY, HOUR, POLICY, TICK, at
+
+
+def letter(name, lab, **args):
+    return engine.Letter(name, args, lab.now, lab.site.generation)
+
+
+def stands(asked, lab, *, later=0 * DAY):
+    return asked.stands(lab.site, lab.now + later, POLICY)
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "other"),
+    [
+        ("trial_ending", "trial", "trial_subscribed"),
+        ("first_charge_soon", "trial_subscribed", "active"),
+        ("declined", "past_due", "active"),
+        ("suspended_nonpayment", "nonpayment", "active"),
+        ("suspended_nonpayment", "nonpayment", "cancelled"),
+    ],
+)
+def test_it_is_for_who_is_still_where_it_says(name, where, other):
+    assert stands(letter(name, at(where)), at(where))
+    assert not stands(letter(name, at(where)), at(other))
+
+
+@pytest.mark.parametrize(("name", "where"), [("trial_ending", "trial"), ("first_charge_soon", "trial_subscribed")])
+def test_a_reminder_is_stale_after_twelve_hours(name, where):
+    lab = at(where)
+    assert stands(letter(name, lab), lab, later=12 * HOUR)
+    assert not stands(letter(name, lab), lab, later=12 * HOUR + TICK)
+
+
+@pytest.mark.parametrize("name", ["deletion_in_7_days", "deletion_in_48_hours"])
+def test_a_word_about_a_deletion_is_of_one_generation(name):
+    lab = at("cancelled")
+    assert stands(letter(name, lab), lab, later=90 * DAY)
+    assert not stands(replace(letter(name, lab), generation=lab.site.generation - 1), lab)
+
+
+def test_any_other_letter_is_sent_however_late():
+    assert stands(letter("welcome", at("active")), at("active"), later=90 * DAY)
+
+
+def test_a_threat_is_for_who_owes_that_invoice_was_not_told_and_is_not_paying():
+    lab = at("past_due")
+    owed = lab.site.owed
+    asked = letter("suspension_near", lab, invoice_id=owed.invoice_id)
+    assert stands(asked, lab)
+    assert not stands(letter("suspension_near", lab, invoice_id="another"), lab)
+    assert not stands(asked, at("active"))
+    told = replace(lab.site, owed=replace(owed, noticed_at=lab.now))
+    assert not asked.stands(told, lab.now, POLICY)
+    lab.say("pay", payment_method="pm_silent")
+    assert not stands(asked, lab)
+
+
+def test_a_threat_of_an_older_version_was_noted_when_it_was_asked_for_and_is_sent_as_it_stands():
+    lab = at("past_due").advance(days=6)
+    assert lab.site.owed.noticed_at is not None
+    asked = letter("suspension_near", lab, suspends_at=lab.now)
+    assert (stands(asked, lab), asked.dates(lab.site, lab.now, POLICY)) == (True, {})
+
+
+def test_a_late_threat_names_a_moment_48_hours_after_it_is_sent():
+    lab = at("past_due")
+    asked = letter("suspension_near", lab, invoice_id=lab.site.owed.invoice_id)
+    first = lab.site.owed.declined_at
+    assert asked.dates(lab.site, first + 5 * DAY, POLICY) == {"suspends_at": first + 7 * DAY}
+    assert asked.dates(lab.site, first + 5 * DAY + TICK, POLICY) == {"suspends_at": first + 7 * DAY + TICK}
+
+
+def test_a_late_word_of_a_decline_names_the_next_try_and_not_one_that_is_past():
+    lab = at("past_due")
+    asked = letter("declined", lab)
+    first = lab.site.owed.declined_at
+    lab.advance(days=2)
+    assert asked.dates(lab.site, lab.now, POLICY) == {"next_try_at": first + 3 * DAY, "suspends_at": first + 7 * DAY}
+
+
+@pytest.mark.parametrize("name", ["deletion_in_7_days", "deletion_in_48_hours"])
+def test_a_late_word_about_a_deletion_names_a_moment_48_hours_after_it_is_sent(name):
+    lab = at("cancelled")
+    due = lab.site.deletes_at
+    asked = letter(name, lab)
+    assert asked.dates(lab.site, due - 2 * DAY, POLICY) == {"deletes_at": due}
+    assert asked.dates(lab.site, due + DAY, POLICY) == {"deletes_at": due + 3 * DAY}
+    waived = replace(lab.site, waived=("notice",))
+    assert asked.dates(waived, due + DAY, POLICY) == {"deletes_at": due}
