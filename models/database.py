@@ -31,6 +31,7 @@ STATEMENTS = 32
 """Prepared statements that a connection keeps: of more, most are long ones of a batch that never come again."""
 
 READS = {"tenure_reads": True}
+LIGHT = {"tenure_light": True}
 
 
 def connect(url: str) -> Engine:
@@ -65,6 +66,15 @@ def _connect_sqlite(address: URL) -> Engine:
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that may write; it commits at the end, or leaves nothing behind."""
     with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def writing_lightly(engine: Engine) -> Iterator[Connection]:
+    """As `writing`, but a power cut may take it back until the next commit: for what may be done twice."""
+    with engine.connect().execution_options(**LIGHT) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            postgresql.commit_lightly(connection)
         yield connection
 
 
@@ -120,7 +130,11 @@ def _begin_sqlite(connection: Connection) -> None:
     """A writer takes its lock at the start: two that read first could both claim one row."""
     if is_reading(connection):
         connection.exec_driver_sql("BEGIN")
-    elif not _has_begun_soon(connection.connection.driver_connection):
+        return
+    raw: Any = connection.connection.driver_connection
+    light = connection.get_execution_options().get("tenure_light", False)
+    raw.execute(f"PRAGMA synchronous={'NORMAL' if light else 'FULL'}").close()
+    if not _has_begun_soon(raw):
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # says what is wrong
 
 

@@ -6,7 +6,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 SETTINGS = {
@@ -89,6 +89,11 @@ def lock(tx: Connection, what: str) -> None:
     """Wait for a lock that goes with the end of the transaction."""
     key = int.from_bytes(blake2b(f"tenure:{what}".encode(), digest_size=8).digest(), signed=True)
     tx.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+def commit_lightly(tx: Connection) -> None:
+    """Let this transaction be said to be over before it is on the server's disk."""
+    tx.execute(text("SET LOCAL synchronous_commit = off"))
 
 
 def is_for_now(wrong: DBAPIError) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from models import effect, event, offer
 from models.clock import engine_now, machine_now
-from models.database import reading, writing
+from models.database import reading, writing, writing_lightly
 from workers.crash import reached
 from workers.logs import log
 from workers.workplace import Workplace
@@ -135,7 +135,7 @@ def _publish_batch(place: Workplace) -> int:
     reached("publish.sent")
     _reply(place, [row for row in rows if row.reply_to])
     reached("publish.replied")
-    with writing(place.database) as tx:
+    with writing_lightly(place.database) as tx:
         event.mark_sent(tx, [row.seq for row in rows])
         reached("publish.marking")
     reached("publish.marked")
