@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from engine.authority import kept_for
 from engine.case import known
 from engine.ladder import lacks_notice, next_try_at, suspends_at
 from engine.policy import DAY, Policy
@@ -30,7 +31,8 @@ def outlook(site: Site, kind: str, policy: Policy) -> Outlook:
         case "warn":
             return Outlook("a mail: deletion in 7 days" if site.warned_at is None else "a mail: deletion in 48 hours")
         case _:
-            return Outlook(DETAILS.get(kind, kind).format(kept=policy.retention // DAY, unpaid=policy.unpaid // DAY))
+            kept, unpaid = kept_for(site, policy) // DAY, policy.unpaid // DAY
+            return Outlook(DETAILS.get(kind, kind).format(kept=kept, unpaid=unpaid))
 
 
 DETAILS = {

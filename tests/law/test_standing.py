@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 import engine
+from engine.forecast import outlook
 from tests.law.lab import DAY, HOUR, POLICY, TICK, at
 
 
@@ -94,3 +95,26 @@ def test_a_late_word_about_a_deletion_names_a_moment_48_hours_after_it_is_sent(n
     assert asked.dates(lab.site, due + DAY, POLICY) == {"deletes_at": due + 3 * DAY}
     waived = replace(lab.site, waived=("notice",))
     assert asked.dates(waived, due + DAY, POLICY) == {"deletes_at": due}
+
+
+def test_the_forecast_says_that_a_decline_suspends_only_once_the_customer_was_told():
+    lab = at("past_due")
+    lab.stuck.add("suspension_near")
+    lab.advance(days=5)
+    assert outlook(lab.site, "retry_charge", POLICY).detail.endswith("are tried again")
+    lab.stuck.clear()
+    lab.settle()
+    assert outlook(lab.site, "retry_charge", POLICY).detail.endswith("are tried again; a decline suspends the site")
+
+
+def test_the_forecast_names_the_notice_while_it_is_lacking():
+    lab = at("past_due")
+    lab.stuck.add("suspension_near")
+    lab.advance(days=7, microseconds=-1)
+    assert "are tried again" in outlook(lab.site, "retry_charge", POLICY).detail
+    lab.advance(microseconds=1)
+    told = outlook(lab.site, "retry_charge", POLICY)
+    assert (told.detail, told.amount_cents) == (
+        "a mail: the notice before the suspension, which could not be sent yet",
+        None,
+    )
