@@ -20,7 +20,7 @@ from engine.policy import Policy
 from engine.retention import Kept, restore_points, to_keep
 from engine.site import STATES, Owed, Paying, Site, changed_facts, site_of
 from engine.standing import Letter
-from engine.timers import timers
+from engine.timers import UNTIMED, timers
 
 __all__ = [
     "CLOCK",
@@ -31,6 +31,7 @@ __all__ = [
     "PUBLIC",
     "STATES",
     "TIMERS",
+    "UNTIMED",
     "Answered",
     "Charge",
     "Closed",

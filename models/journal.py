@@ -25,6 +25,10 @@ class Change:
     after: engine.Site
     timers: Mapping[str, datetime]
 
+    def facts(self) -> Row:
+        """What is another than it was, by name; of a new site nothing was."""
+        return {} if self.before is None else engine.changed_facts(self.before, self.after)
+
 
 class Journal:
     """All that a transaction's decisions change. Many of them cost little more than one.
@@ -118,9 +122,9 @@ class Journal:
     def write(self) -> None:
         """Put everything into the database, and begin a new page."""
         if self.changes:
-            changes = list(self.changes.values())
-            site.put_all(self.tx, [(change.before, change.after) for change in changes])
-            timer.rewrite_all(self.tx, [self._timers(change) for change in changes], self.now)
+            changes = [(change, change.facts()) for change in self.changes.values()]
+            site.put_all(self.tx, [(change.before, change.after, facts) for change, facts in changes])
+            timer.rewrite_all(self.tx, [self._timers(change, facts) for change, facts in changes], self.now)
         money.add_all(self.tx, self.money, self.now)
         effect.add_all(self.tx, self.effects)
         receipt.add_all(self.tx, self.receipts)
@@ -145,8 +149,10 @@ class Journal:
                 self.money = []
                 money.settle(self.tx, entry, self.now)
 
-    def _timers(self, change: Change) -> timer.Rewrite:
-        before = engine.timers(change.before, self.policy)
+    def _timers(self, change: Change, facts: Row) -> timer.Rewrite:
+        """Most commands change nothing that a timer looks at: then those of before are not derived."""
+        same = change.before is not None and engine.UNTIMED.issuperset(facts)
+        before = change.timers if same else engine.timers(change.before, self.policy)
         return timer.Rewrite(change.after.id, change.after.generation, before, change.timers)
 
 

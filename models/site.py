@@ -146,32 +146,24 @@ def _held(tx: Connection, query: Any) -> Any:
     return query if is_reading(tx) else query.with_for_update()
 
 
-def put_all(tx: Connection, changes: Iterable[tuple[engine.Site | None, engine.Site]]) -> None:
+def put_all(tx: Connection, changes: Iterable[tuple[engine.Site | None, engine.Site, dict[str, Any]]]) -> None:
     """Write what changed between what was read (None: nothing) and what was decided, guarded by the version read.
 
-    Raises RuntimeError when a row moved on meanwhile, which its lock forbids.
+    Each comes with its changed facts. Raises RuntimeError when a row moved on meanwhile, which its lock forbids.
     """
     new: list[dict[str, Any]] = []
     moved: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for before, after in changes:
+    for before, after, changed in changes:
         if before is None:
             new.append(dict(zip(FACTS, _read(after), strict=True)))
             continue
-        changed = _changed(before, after)
         if changed:
-            key = {"of_id": after.id, "of_version": before.version}
-            moved.setdefault(tuple(changed), []).append(key | changed)
+            row = changed | {"used_agents": after.used_agents}  # read from the host just now: `before` has it already
+            moved.setdefault(tuple(row), []).append({"of_id": after.id, "of_version": before.version, **row})
     if new:
         insert_many(tx, SITES, new)
     for names, rows in moved.items():
         _update(tx, names, rows)
-
-
-def _changed(before: engine.Site, after: engine.Site) -> dict[str, Any]:
-    changed = engine.changed_facts(before, after)
-    if changed:
-        changed["used_agents"] = after.used_agents  # it was read from the host just now, so `before` has it already
-    return changed
 
 
 def _update(tx: Connection, names: tuple[str, ...], rows: list[dict[str, Any]]) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import engine
 from engine.nights import next_night, offset
-from tests.law.lab import DAY, HOUR, STANDINGS, TICK, Lab, at
+from engine.site import DERIVED
+from tests.law.lab import DAY, HOUR, POLICY, STANDINGS, TICK, Lab, at
 
 CARDS = st.sampled_from(["pm_ok", "pm_other", "pm_declined", "pm_silent"])
 AGENTS = st.integers(1, 12)
@@ -84,6 +85,8 @@ class Watched(Lab):
             assert self.now >= before.owed.noticed_at + 2 * DAY
             assert self.now >= before.owed.declined_at + 7 * DAY
         assert not (after.online and after.cancelled_at)
+        if engine.UNTIMED.issuperset(engine.changed_facts(before, after)):
+            assert engine.timers(before, self.policy) == engine.timers(after, self.policy)
         assert after.suspended_for is not None or after.state != "suspended"
         versions = after.version - before.version
         assert versions == 1 or (versions == 0 and before.state == after.state)
@@ -308,3 +311,22 @@ def test_a_dunning_ladder_that_was_asleep_tries_once_and_gives_its_notice_first(
     assert lab.site.state == "past_due"
     lab.advance(microseconds=1)
     assert lab.site.state == "suspended"
+
+
+class Witness(engine.Site):
+    """A site that notes which of its facts are looked at."""
+
+    def __getattribute__(self, name):
+        if name != "__dict__":
+            object.__getattribute__(self, "__dict__").setdefault("seen", set()).add(name)
+        return object.__getattribute__(self, name)
+
+
+@pytest.mark.parametrize("where", [name for name in STANDINGS if name != "deleted"])
+def test_no_timer_looks_at_a_fact_of_which_it_is_said_that_none_does(where):
+    site = object.__new__(Witness)
+    site.__dict__.update(at(where).site.__dict__)
+    site.__dict__.pop(DERIVED, None)
+    assert engine.timers(site, POLICY) == engine.timers(at(where).site, POLICY)
+    assert "state" in site.__dict__["seen"]
+    assert not site.__dict__["seen"] & engine.UNTIMED
