@@ -72,9 +72,10 @@ def book_late_payment(case: Case) -> None:
         return
     if paying.reason == "change_plan":
         raise_paid_agents(case)
+        book_payment(case)
+        return
     book_payment(case)
-    if paying.reason != "change_plan":
-        case.change(period_start=paying.period_start, period_ends_at=paying.period_end, agents_allowed=paying.agents)
+    case.change(period_start=paying.period_start, period_ends_at=paying.period_end, agents_allowed=paying.agents)
 
 
 def allow_paid_agents(case: Case) -> None:

@@ -74,8 +74,7 @@ def _dunning(site: Site, policy: Policy) -> Outlook:
     owed = known(site.owed)
     if lacks_notice(owed, policy):
         return Outlook("a mail: the notice before the suspension, which could not be sent yet")
-    next_try, last_try = next_try_at(owed, policy), suspends_at(owed, policy)
-    suspends = owed.noticed_at is not None and next_try is not None and last_try is not None and next_try >= last_try
+    suspends = owed.noticed_at is not None and known(next_try_at(owed, policy)) >= known(suspends_at(owed, policy))
     then = "; a decline suspends the site" if suspends else ""
     if owed.card_refused:
         return Outlook(f"the card may not be tried again{then.replace('a decline suspends', 'suspends')}")

@@ -57,9 +57,11 @@ def _is_to_be_told_of_its_suspension(site: Site, invoice_id: str | None) -> bool
 
     One without its invoice is of an older version, which took it for sent when it asked.
     """
-    if site.state != "past_due" or site.owed is None or site.paying is not None:
+    if site.state != "past_due" or site.owed is None:
         return False
-    return invoice_id is None or (invoice_id == site.owed.invoice_id and site.owed.noticed_at is None)
+    if invoice_id is None:
+        return True
+    return invoice_id == site.owed.invoice_id and site.owed.noticed_at is None and site.paying is None
 
 
 def ladder(site: Site, policy: Policy) -> dict[str, datetime | None]:

@@ -68,6 +68,10 @@ def test_a_threat_of_an_older_version_was_noted_when_it_was_asked_for_and_is_sen
     assert lab.site.owed.noticed_at is not None
     asked = letter("suspension_near", lab, suspends_at=lab.now)
     assert (stands(asked, lab), asked.dates(lab.site, lab.now, POLICY)) == (True, {})
+    lab.say("pay", payment_method="pm_silent")
+    assert stands(asked, lab)  # its decline would not ask again
+    lab.answer("succeeded")
+    assert not stands(asked, lab)
 
 
 def test_a_late_threat_names_a_moment_48_hours_after_it_is_sent():
