@@ -5,7 +5,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from transitions import Machine
+from transitions import EventData, Machine, Transition
+from transitions.core import Event
 
 from engine import backups, billing, collecting, conditions, consequences, demands, ladder, leaving, letters, plans
 from engine.case import Case
@@ -32,9 +33,46 @@ CONSEQUENCES: dict[str, Callable[[Case], None]] = words(
 )
 
 
-def build() -> Machine:
+class Move(Transition):
+    """A row of the law: its words are functions of the case, so none is looked up, told apart and logged at each move."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._conditions: tuple[Any, ...] = tuple(condition.func for condition in self.conditions)
+        self._words: tuple[Any, ...] = tuple(self.before)
+
+    def execute(self, event_data: EventData) -> bool:
+        """Follow the row if all its conditions hold; whether it was followed."""
+        case, conditions, words = event_data.model, self._conditions, self._words
+        for condition in conditions:
+            if not condition(case):
+                return False
+        for word in words:
+            word(case)
+        if self.dest:
+            self._change_state(event_data)
+        return True
+
+
+class Asked(Event):
+    """A command: its rows are tried from the top, and the first that is followed decides."""
+
+    def trigger(self, model: Any, *args: Any, **kwargs: Any) -> bool:
+        """Whether some row was followed."""
+        told = EventData(None, self, self.machine, model, args, kwargs)
+        return any(row.execute(told) for row in self.transitions[model.state])
+
+
+class Law(Machine):
+    """The library's machine with rows and commands that do no more than the law asks."""
+
+    transition_cls = Move
+    event_cls = Asked
+
+
+def build() -> Law:
     """One machine for every site: it holds no model, so it is shared by all threads."""
-    return Machine(
+    return Law(
         model=None,
         states=[ABSENT, *STATES],
         initial=None,
@@ -65,4 +103,4 @@ def follow(case: Case) -> bool:
     event = MACHINE.events[case.command.type]
     if case.state not in event.transitions:  # else the library raises, which takes longer than a move
         return False
-    return bool(event.trigger(case, case))
+    return event.trigger(case)
