@@ -1,10 +1,10 @@
 """Commands: what may be asked of a site, by whom, and under which label."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from engine.retention import Kept
 
@@ -66,8 +66,7 @@ CLOCK = "tenure:clock"
 """The source of what timers ask."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One thing asked: `(source, id)` is its idempotency key, `cause` the command that it goes back to.
 
     `new_site_id` is the id a new site would get; `quoted_at` the moment of a review, which fixes the amount;
@@ -77,7 +76,7 @@ class Command:
     type: str
     source: str
     id: str
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = MappingProxyType({})
     cause: tuple[str, str] | None = None
     correlation_id: str | None = None
     host: str = ""

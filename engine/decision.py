@@ -1,9 +1,10 @@
 """What the law answers: values that say what is to be written and done, and nothing that does it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from engine.site import Site
 
@@ -96,8 +97,7 @@ class Event:
 Entry = Invoice | Closed | Payment | Answered
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The whole answer to one command; `timers` are all that the site has afterwards, by kind."""
 
     outcome: str
@@ -108,7 +108,7 @@ class Decision:
     effects: tuple[Effect, ...] = ()
     entries: tuple[Entry, ...] = ()
     events: tuple[Event, ...] = ()
-    timers: Mapping[str, datetime] = field(default_factory=dict)
+    timers: Mapping[str, datetime] = MappingProxyType({})
     charge: Charge | None = None
     allowed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

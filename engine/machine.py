@@ -34,7 +34,7 @@ CONSEQUENCES: dict[str, Callable[[Case], None]] = words(
 
 
 class Move(Transition):
-    """A row of the law: its words are functions of the case, so none is looked up, told apart and logged at each move."""
+    """A row of the law: its words are functions of the case, so none is looked up and logged at each move."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, Connection, Row, delete, select
 from sqlmodel import Field, SQLModel
 
 import engine
+from models.among import among
 from models.columns import with_moments
 from models.upsert import upsert
 
@@ -77,7 +78,7 @@ def kept_of(tx: Connection, site_ids: list[str]) -> dict[str, tuple[engine.Kept,
     found: dict[str, list[engine.Kept]] = {site_id: [] for site_id in site_ids}
     if found:
         query = select(BACKUPS.c.site_id, BACKUPS.c.id, BACKUPS.c.purpose, BACKUPS.c.taken_at)
-        rows = tx.execute(query.where(BACKUPS.c.site_id.in_(site_ids)).order_by(BACKUPS.c.taken_at))
+        rows = tx.execute(query.where(among(tx, BACKUPS.c.site_id, site_ids)).order_by(BACKUPS.c.taken_at))
         for site_id, *facts in rows.all():
             found[site_id].append(engine.Kept(*facts))
     return {site_id: tuple(backups) for site_id, backups in found.items()}

@@ -1,6 +1,5 @@
 """Column types that carry the engine's values to the database and back."""
 
-import json
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
@@ -84,13 +83,21 @@ class Json(TypeDecorator[Any]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - the library's signature
+    def bind_processor(self, dialect: Dialect) -> Any:  # noqa: ARG002 - the library's signature
         """Write."""
-        return None if value is None else str(value) if isinstance(value, Ready) else to_json(value)
+        return _to_document
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002 - see above
-        """Convert."""
-        return None if value is None else json.loads(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002 - see above
+        """Read."""
+        return _from_document
+
+
+def _to_document(value: Any) -> str | None:
+    return None if value is None else str(value) if isinstance(value, Ready) else to_json(value)
+
+
+def _from_document(text: str | None) -> Any:
+    return None if text is None else orjson.loads(text)
 
 
 class Words(TypeDecorator[tuple[str, ...]]):
@@ -99,13 +106,21 @@ class Words(TypeDecorator[tuple[str, ...]]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002 - see above
-        """Convert."""
-        return " ".join(value or ())
+    def bind_processor(self, dialect: Dialect) -> Any:  # noqa: ARG002 - see above
+        """Write."""
+        return _to_line
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...]:  # noqa: ARG002 - see above
-        """Convert."""
-        return tuple((value or "").split())
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002 - see above
+        """Read."""
+        return _from_line
+
+
+def _to_line(words: tuple[str, ...] | None) -> str:
+    return " ".join(words or ())
+
+
+def _from_line(line: str | None) -> tuple[str, ...]:
+    return tuple(line.split()) if line else ()
 
 
 class Frozen(TypeDecorator[Any]):
@@ -123,18 +138,25 @@ class Frozen(TypeDecorator[Any]):
         self._names = frozenset(field.name for field in fields(kind))
         self._moments = frozenset(field.name for field in fields(kind) if "datetime" in str(field.type))
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - see above
-        """Convert."""
-        return None if value is None else to_json(asdict(value))
+    def bind_processor(self, dialect: Dialect) -> Any:  # noqa: ARG002 - see above
+        """Write."""
+        return _to_fields
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002 - see above
-        """Convert."""
-        if value is None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002 - see above
+        """Read."""
+        return self._from_fields
+
+    def _from_fields(self, text: str | None) -> Any:
+        if text is None:
             return None
-        told = json.loads(value).items()
+        told = orjson.loads(text).items()
         return self.kind(**{name: self._read(name, given) for name, given in told if name in self._names})
 
     def _read(self, name: str, given: Any) -> Any:
         if name in self._moments and given is not None:
             return unstamp(given)
         return tuple(given) if isinstance(given, list) else given
+
+
+def _to_fields(value: Any) -> str | None:
+    return None if value is None else to_json(asdict(value))

@@ -7,6 +7,7 @@ from sqlalchemy import Column, Connection, Index, Row, and_, exists, func, or_, 
 from sqlmodel import Field, SQLModel
 
 import engine
+from models.among import among
 from models.columns import Big, Json, with_moments
 from models.upsert import insert_once
 
@@ -199,7 +200,8 @@ def claimed_of(tx: Connection, site_ids: list[str]) -> frozenset[str]:
     if not site_ids:
         return frozenset()
     under_way = EFFECTS.c.status.in_((*UNFINISHED, "gave_up"))
-    query = select(EFFECTS.c.site_id).where(EFFECTS.c.site_id.in_(site_ids), EFFECTS.c.kind == "charge", under_way)
+    of_these = among(tx, EFFECTS.c.site_id, site_ids)
+    query = select(EFFECTS.c.site_id).where(of_these, EFFECTS.c.kind == "charge", under_way)
     return frozenset(tx.execute(query.where(EFFECTS.c.fence > 0)).scalars())
 
 

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, UniqueConstraint, select, tuple_
+from sqlalchemy import Column, Connection, Row, UniqueConstraint, select
 from sqlmodel import Field, SQLModel
 
+from models.among import pairs_among
 from models.columns import Big, Json, with_moments
 from models.many import insert_many
 
@@ -42,7 +43,7 @@ def find_all(tx: Connection, keys: list[tuple[str, str]]) -> dict[tuple[str, str
     """The first answers to these keys (source, id), where they were given already."""
     if not keys:
         return {}
-    query = select(RECEIPTS).where(tuple_(RECEIPTS.c.source, RECEIPTS.c.id).in_(keys))
+    query = select(RECEIPTS).where(pairs_among(tx, (RECEIPTS.c.source, RECEIPTS.c.id), keys))
     return {(row.source, row.id): row for row in tx.execute(query).all()}
 
 

@@ -3,16 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, RowMapping, Text, and_, bindparam, select, text, update
+from sqlalchemy import Column, Connection, Executable, Index, RowMapping, Text, and_, bindparam, select, text, update
 from sqlmodel import Field, SQLModel
 
 import engine
+from models.among import among
 from models.columns import Big, Frozen, Words, with_moments
 from models.database import is_reading
-from models.many import execute_many, insert_many
+from models.many import KEPT, execute_many, insert_many
 
 
 class Site(SQLModel, table=True):
@@ -110,13 +112,13 @@ def find_all(tx: Connection, subjects: Iterable[str]) -> dict[str, engine.Site]:
     ids, hosts = _apart(subjects)
     found: dict[str, engine.Site] = {}
     if ids:
-        found = {site.id: site for site in _locked(tx, SITES.c.id.in_(ids))}
+        found = {site.id: site for site in _locked(tx, among(tx, SITES.c.id, ids))}
     if hosts:
-        living = _locked(tx, and_(SITES.c.host.in_(hosts), _LIVES))
+        living = _locked(tx, and_(among(tx, SITES.c.host, hosts), _LIVES))
         found |= {site.host: site for site in living}
     graves = [host for host in hosts if host not in found]
     if graves:
-        tombstones = select(*_COLUMNS).where(SITES.c.host.in_(graves), SITES.c.state == "deleted")
+        tombstones = select(*_COLUMNS).where(among(tx, SITES.c.host, graves), SITES.c.state == "deleted")
         found |= {row.host: engine.site_of(row) for row in tx.execute(tombstones.order_by(SITES.c.deleted_at))}
     return found
 
@@ -125,8 +127,8 @@ def ready_ids(tx: Connection, subjects: Iterable[str]) -> list[str]:
     """The ids of those of these sites (by ids or hostnames) that live and are ready: the host knows them."""
     ids, hosts = _apart(subjects)
     ready = select(SITES.c.id).where(SITES.c.ready_at.is_not(None), _LIVES)
-    found = list(tx.execute(ready.where(SITES.c.host.in_(hosts))).scalars()) if hosts else []
-    return found + (list(tx.execute(ready.where(SITES.c.id.in_(ids))).scalars()) if ids else [])
+    found = list(tx.execute(ready.where(among(tx, SITES.c.host, hosts))).scalars()) if hosts else []
+    return found + (list(tx.execute(ready.where(among(tx, SITES.c.id, ids))).scalars()) if ids else [])
 
 
 def _apart(subjects: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -167,10 +169,15 @@ def put_all(tx: Connection, changes: Iterable[tuple[engine.Site | None, engine.S
 
 
 def _update(tx: Connection, names: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    guarded = update(SITES).where(SITES.c.id == bindparam("of_id"), SITES.c.version == bindparam("of_version"))
-    written = execute_many(tx, guarded.values({name: bindparam(name) for name in names}), rows)
+    written = execute_many(tx, _guarded(names), rows)
     if written != len(rows):
         raise RuntimeError(f"{len(rows) - written} of {len(rows)} sites were no longer as they had been read")
+
+
+@lru_cache(KEPT)
+def _guarded(names: tuple[str, ...]) -> Executable:
+    guarded = update(SITES).where(SITES.c.id == bindparam("of_id"), SITES.c.version == bindparam("of_version"))
+    return guarded.values({name: bindparam(name) for name in names})
 
 
 def page(tx: Connection, *, state: str | None, account: str | None, after: str | None, limit: int) -> list[engine.Site]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Index, bindparam, delete, exists, func, selec
 from sqlmodel import Field, SQLModel
 
 import engine
+from models.among import among
 from models.columns import with_moments
 from models.many import execute_many
 from models.moments import stamp
@@ -38,6 +39,7 @@ IS_DELETION: Any = text("timer.kind = 'delete'")
 """In the words of the index: a database that is asked in others reads every timer there is."""
 _SITE = [SITES.c[name] for name in FACTS]
 _KEY = (TIMERS.c.site_id == bindparam("of_id"), TIMERS.c.kind == bindparam("of_kind"))
+_REMOVE = delete(TIMERS).where(*_KEY)
 
 
 def earliest(tx: Connection, after: datetime | None = None) -> datetime | None:
@@ -115,7 +117,7 @@ def rewrite_all(tx: Connection, rewrites: Iterable[Rewrite], now: datetime) -> N
             if one.before.get(kind) != at or at <= now
         ]
     if gone:
-        execute_many(tx, delete(TIMERS).where(*_KEY), gone)
+        execute_many(tx, _REMOVE, gone)
     if rows:
         upsert(tx, TIMERS, ("site_id", "kind"), rows)
 
@@ -147,7 +149,7 @@ def of_site(tx: Connection, site_id: str) -> dict[str, datetime]:
 def due_of(tx: Connection, site_ids: list[str]) -> dict[str, dict[str, datetime]]:
     """The timers of many sites by kind, as they are due."""
     found: dict[str, dict[str, datetime]] = {}
-    query = select(TIMERS.c.site_id, TIMERS.c.kind, TIMERS.c.due_at).where(TIMERS.c.site_id.in_(site_ids))
+    query = select(TIMERS.c.site_id, TIMERS.c.kind, TIMERS.c.due_at).where(among(tx, TIMERS.c.site_id, site_ids))
     for site_id, kind, due_at in tx.execute(query):
         found.setdefault(site_id, {})[kind] = due_at
     return found

@@ -113,8 +113,7 @@ def _judge(place: Workplace, envelopes: list[Envelope]) -> list[Verdict]:
     announce.soon(place)
     reached("command.answered")
     with together():
-        for verdict in verdicts:
-            narrate.command(verdict.envelope, verdict.said)
+        narrate.commands((verdict.envelope, verdict.said) for verdict in verdicts)
     return verdicts
 
 

@@ -3,11 +3,11 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from engine import Refused
@@ -50,8 +50,7 @@ class Attributes(BaseModel):
     correlationid: Text | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """A readable envelope. `fault` is why it is refused all the same; `digest` is its content's fingerprint."""
 
     source: str
@@ -132,9 +131,17 @@ def _key(raw: dict[str, Any]) -> tuple[str, str]:
 
 
 def _check_size(raw: dict[str, Any]) -> None:
-    size = len(_COMPACT(raw).encode())
+    size = _size(raw)
     if size > MOST_BYTES:
         raise Refused("envelope.too_large", f"the envelope has {size} bytes; the most is {MOST_BYTES}")
+
+
+def _size(raw: dict[str, Any]) -> int:
+    """Bytes of the envelope as compact JSON."""
+    try:
+        return len(orjson.dumps(raw))
+    except orjson.JSONEncodeError:  # deeper, or with larger numbers, than it can write
+        return len(_COMPACT(raw).encode())
 
 
 def _check_signature(signed: bool) -> None:

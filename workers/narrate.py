@@ -1,5 +1,6 @@
 """The operators' log: one line for each command, move and effect, told the same way everywhere."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import engine
@@ -10,13 +11,19 @@ from workers.logs import log
 WORD = {"applied": "moved", "refused": "refused", "no_op": "no_op", "preview": "previewed"}
 
 
-def command(envelope: Envelope, said: dict[str, Any]) -> None:
-    """What another system asked, and what was answered."""
+def commands(answered: Iterable[tuple[Envelope, dict[str, Any]]]) -> None:
+    """What other systems asked, and what was answered."""
+    say = log.bind().info  # bound once: each line of a batch would do it again
+    for envelope, said in answered:
+        _command(say, envelope, said)
+
+
+def _command(say: Callable[..., Any], envelope: Envelope, said: dict[str, Any]) -> None:
     word = "duplicate" if said["duplicate"] else WORD[said["outcome"]]
     if envelope.type == "site.show":
         return
     upcoming = said["timers"][0] if said["timers"] else None
-    log.info(
+    say(
         word,
         **{"from": said["from"], "to": said["to"]},
         site=said["site"],

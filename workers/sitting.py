@@ -1,7 +1,7 @@
 """Commands judged in one transaction, one after the other: each sees what those before it have changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -112,7 +112,7 @@ class Sitting:
             return engine.decide(site, command, self.now, self.place.policy)
         secret = review_secret(self.tx)
         quoted = quoted_at(envelope.review, secret, self.now, self.place.policy)
-        decision = engine.decide(site, replace(command, quoted_at=quoted), self.now, self.place.policy)
+        decision = engine.decide(site, command._replace(quoted_at=quoted), self.now, self.place.policy)
         if decision.outcome != "refused":
             check(envelope.review, secret, envelope, decision)
         return decision

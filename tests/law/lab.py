@@ -1,7 +1,6 @@
 """A laboratory for the law: `decide`, a clock that the test sets, and effects that are done at once or left waiting."""
 
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -34,7 +33,7 @@ class Lab:
             f"site.{kind}", "tests", f"c{next(self.ids)}", data or {}, host=HOST, new_site_id=f"site_{next(self.ids)}"
         )
         backups = self.backups if kind == "restore" else None
-        return engine.decide(self.site, replace(command, **{"backups": backups, **more}), self.now, self.policy)
+        return engine.decide(self.site, command._replace(**{"backups": backups, **more}), self.now, self.policy)
 
     def say(self, kind, /, **data):
         """Decide, take it down, and do the effects that are not left waiting."""
