@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from uuid_utils import uuid7
-
 from models import site as sites
 from models.database import reading, writing
 from workers import announce, dead, narrate
@@ -100,7 +98,7 @@ def _judge(place: Workplace, envelopes: list[Envelope]) -> list[Verdict]:
     reached("command.read")
     with writing(place.database) as tx:
         sitting = Sitting(tx, place, envelopes, used)
-        verdicts = [sitting.judge(envelope, f"site_{uuid7().hex}") for envelope in envelopes]
+        verdicts = [sitting.judge(envelope) for envelope in envelopes]
         sitting.journal.write()
         reached("command.judged")
     reached("command.committed")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
+from uuid_utils import uuid7
 
 import engine
 from engine.words import shown
@@ -60,13 +61,13 @@ class Sitting:
             key: First(row.digest, row.site_id, row.answer) for key, row in receipt.find_all(tx, keys).items()
         }
 
-    def judge(self, envelope: Envelope, new_site_id: str) -> Verdict:
+    def judge(self, envelope: Envelope) -> Verdict:
         """Give the first answer again, or a new one."""
         first = self.first.get(envelope.key) if envelope.uses_up_its_id else None
         if first is not None:
             return self._tell(Verdict(envelope, _again(first, envelope)))
         site = self._live(envelope.subject)
-        command = self._command(envelope, site, new_site_id)
+        command = self._command(envelope, site)
         if envelope.fault is None and envelope.type == "site.show" and site is not None:
             return self._tell(Verdict(envelope, self._show(command, site)))
         decision = self._decide(envelope, command, site)
@@ -83,8 +84,9 @@ class Sitting:
             return None
         return engine.with_live_facts(site, used_agents=self.used.get(site.id), claimed=site.id in self.claimed)
 
-    def _command(self, envelope: Envelope, site: engine.Site | None, new_site_id: str) -> engine.Command:
-        """The envelope for the law; with it the backups that a restore may choose from."""
+    def _command(self, envelope: Envelope, site: engine.Site | None) -> engine.Command:
+        """The envelope for the law; with it the id of a new site, and the backups that a restore may choose from."""
+        begins = envelope.type == "site.start_trial"
         restores = envelope.type == "site.restore" and site is not None
         return engine.Command(
             type=envelope.type,
@@ -93,7 +95,7 @@ class Sitting:
             data=envelope.data,
             correlation_id=envelope.correlation_id,
             host=envelope.subject if site is None else site.host,
-            new_site_id=new_site_id,
+            new_site_id=f"site_{uuid7().hex}" if begins else "",
             backups=backup.kept(self.tx, site.id) if restores and site is not None else None,
         )
 
