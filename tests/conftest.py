@@ -145,4 +145,4 @@ def live(tmp_path, databases):
 def _ids_in_order(monkeypatch):
     """Sites get the same ids in every run, and so the same hours of the night."""
     numbers = count(0x019C1234567870008000000000000001)
-    monkeypatch.setattr("workers.command.uuid7", lambda: UUID(int=next(numbers)))
+    monkeypatch.setattr("workers.sitting.uuid7", lambda: UUID(int=next(numbers)))

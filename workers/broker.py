@@ -41,43 +41,58 @@ FETCH = """
 local namespace, queue, worker = KEYS[1], ARGV[1], ARGV[2]
 local list = namespace .. ":" .. queue
 local acks = namespace .. ":__acks__." .. worker .. "." .. queue
+local wanted, longest, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local t, fetched, bytes = redis.call("TIME"), {}, 0
 redis.call("zadd", namespace .. ":__heartbeats__", t[1] * 1000 + math.floor(t[2] / 1000), worker)
-for _ = 1, tonumber(ARGV[3]) do
-  local id = redis.call("lpop", list)
-  if not id then break end
-  local body = redis.call("hget", list .. ".msgs", id)
-  if body then
-    local seen = string.sub(body, 1, tonumber(ARGV[4]))
-    redis.call("sadd", acks, id)
-    table.insert(fetched, id)
-    table.insert(fetched, seen)
-    bytes = bytes + #seen
-    if bytes >= tonumber(ARGV[5]) then break end
+while wanted > 0 and bytes < most do
+  local ids = redis.call("lpop", list, math.min(wanted, 100))
+  if not ids then break end
+  wanted = wanted - #ids
+  local taken, left = {}, {}
+  for at, id in ipairs(ids) do
+    if bytes >= most then
+      table.insert(left, 1, id)
+    else
+      local body = redis.call("hget", list .. ".msgs", id)
+      if body then
+        local seen = string.sub(body, 1, longest)
+        table.insert(taken, id)
+        table.insert(fetched, id)
+        table.insert(fetched, seen)
+        bytes = bytes + #seen
+      end
+    end
   end
+  if #taken > 0 then redis.call("sadd", acks, unpack(taken)) end
+  if #left > 0 then redis.call("lpush", list, unpack(left)) end
 end
 return fetched
 """
 """Dramatiq's `fetch`, but it returns the ids too, so that a message that can't be read can still be put aside; it
-forgets an id without a body, cuts a huge body before it travels, and stops at so many bytes."""
+forgets an id without a body, cuts a huge body before it travels, and stops at so many bytes: the rest stays there."""
 
 ENQUEUE = """
 local list = KEYS[1] .. ":" .. ARGV[1]
-for at = 2, #ARGV, 2 do
-  redis.call("hset", list .. ".msgs", ARGV[at], ARGV[at + 1])
-  redis.call("rpush", list, ARGV[at])
+for first = 2, #ARGV, 1000 do
+  local last, ids = math.min(first + 999, #ARGV), {}
+  for at = first, last, 2 do table.insert(ids, ARGV[at]) end
+  redis.call("hset", list .. ".msgs", unpack(ARGV, first, last))
+  redis.call("rpush", list, unpack(ids))
 end
 """
-"""Dramatiq's `enqueue` for many."""
+"""Dramatiq's `enqueue` for many: ids and bodies in turn."""
 
 ACK = """
 local acks = KEYS[1] .. ":__acks__." .. ARGV[2] .. "." .. ARGV[1]
-local bodies = KEYS[1] .. ":" .. ARGV[1] .. ".msgs"
-for at = 3, #ARGV do
-  if redis.call("srem", acks, ARGV[at]) > 0 then redis.call("hdel", bodies, ARGV[at]) end
+local ours, settled = redis.call("smismember", acks, unpack(ARGV, 3)), {}
+for at, is_ours in ipairs(ours) do
+  if is_ours == 1 then table.insert(settled, ARGV[at + 2]) end
 end
+if #settled == 0 then return end
+redis.call("srem", acks, unpack(settled))
+redis.call("hdel", KEYS[1] .. ":" .. ARGV[1] .. ".msgs", unpack(settled))
 """
-"""Dramatiq's `ack` for many; what was offered to another worker meanwhile is left to it."""
+"""Dramatiq's `ack` for many (a thousand at most); what was offered to another worker meanwhile is left to it."""
 
 OnPoison = Callable[[str, str, bytes, str], None]
 
@@ -171,7 +186,7 @@ class TenureBroker(RedisBroker):
             words += [message_id, _wakeup(queue_name, effect_id, message_id)]
         self.enqueue_script(keys=[self.namespace], args=words)
 
-    def ack_all(self, queue_name: str, redis_ids: list[str]) -> None:
+    def ack_all(self, queue_name: str, redis_ids: list[bytes]) -> None:
         """Acknowledge many messages in one call."""
         self.ack_script(keys=[self.namespace], args=[queue_name, self.broker_id, *redis_ids])
 

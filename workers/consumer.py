@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import redis
 from dramatiq.broker import Consumer, MessageProxy
@@ -35,6 +35,13 @@ BATCH = 1000
 """Ids in one call: Redis's Lua stack is not endless."""
 
 
+class Waiting(NamedTuple):
+    """A message in hand that can be run: its redis id and its fields."""
+
+    redis_id: bytes
+    fields: dict[str, Any]
+
+
 class BellConsumer(Consumer):
     """Reads one queue for one thread. An idle one blocks on its queue's own list, so that it wakes within milliseconds.
 
@@ -61,7 +68,8 @@ class BellConsumer(Consumer):
         with away_means_closed():
             if not self.fetched:
                 self._fill()
-            return self._open_next()
+            found = self._read_next()
+            return None if found is None else messages.proxy(found.fields)
 
     def ack(self, message: MessageProxy) -> None:
         """Say that a message is done."""
@@ -130,11 +138,11 @@ class BellConsumer(Consumer):
                 self.held.add(redis_id)
                 self.fetched.append((redis_id, raw))
 
-    def _open_next(self) -> MessageProxy | None:
+    def _read_next(self) -> Waiting | None:
         while self.fetched:
             redis_id, raw = self.fetched.popleft()
             try:
-                return MessageProxy(messages.read(raw, redis_id, self.queue_name, self.broker.actors))
+                return Waiting(redis_id, messages.read(raw, redis_id, self.queue_name, self.broker.actors))
             except messages.Poison as poison:
                 self._bury(redis_id, raw, str(poison))
         return None

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from dramatiq.broker import MessageProxy
 
-from workers.consumer import BellConsumer, away_means_closed
+from workers import message as messages
+from workers.consumer import BellConsumer, Waiting, away_means_closed
 from workers.crash import reached
 from workers.errors import AWAY as DATABASE_AWAY
 from workers.logs import log
@@ -32,7 +33,10 @@ TakeEach = Callable[[list[tuple[Any, ...]]], list[Any]]
 
 
 class Intake(BellConsumer):
-    """Reads the queue of commands; it hands no message out, so Dramatiq's threads are left to the effects."""
+    """Reads the queue of commands; it hands no message out, so Dramatiq's threads are left to the effects.
+
+    Only a command that fails is made a message of Dramatiq's.
+    """
 
     def __init__(self, broker: "TenureBroker", queue_name: str, timeout: int, take: TakeEach) -> None:
         super().__init__(broker, queue_name, MOST, timeout)
@@ -49,34 +53,35 @@ class Intake(BellConsumer):
         if batch:
             self._judge(batch)
 
-    def _open_batch(self) -> list[MessageProxy]:
-        batch: list[MessageProxy] = []
+    def _open_batch(self) -> list[Waiting]:
+        batch: list[Waiting] = []
         while self.fetched and len(batch) < self.size:
-            message = self._open_next()
-            if message is not None:
-                batch.append(message)
+            found = self._read_next()
+            if found is not None:
+                batch.append(found)
         return batch
 
-    def _judge(self, batch: list[MessageProxy]) -> None:
+    def _judge(self, batch: list[Waiting]) -> None:
         started = time.monotonic()
         reached("queue.fetched")
         try:
-            outcomes = self.take([message.args for message in batch])
+            outcomes = self.take([one.fields["args"] for one in batch])
         except DATABASE_AWAY as away:
             self._wait_and_give_back(batch, away)
             return
         reached("queue.judged")
         self.failures = 0
         self._resize(time.monotonic() - started)
-        failed = [(message, one) for message, one in zip(batch, outcomes, strict=True) if isinstance(one, Exception)]
-        self._acknowledge([message for message in batch if all(message is not other for other, _ in failed)])
-        for message, wrong in failed:
-            self._fail(message, wrong)
+        answered = zip(batch, outcomes, strict=True)
+        failed = [(one, outcome) for one, outcome in answered if isinstance(outcome, Exception)]
+        self._acknowledge([one for one in batch if all(one is not other for other, _ in failed)])
+        for one, wrong in failed:
+            self._fail(messages.proxy(one.fields), wrong)
 
     def _resize(self, seconds: float) -> None:
         self.size = max(1, self.size // 2) if seconds > LONG_SECONDS else min(MOST, self.size * 2)
 
-    def _wait_and_give_back(self, batch: list[MessageProxy], away: Exception) -> None:
+    def _wait_and_give_back(self, batch: list[Waiting], away: Exception) -> None:
         """Nobody can be answered now: the commands go back to the queue after a pause, with jitter."""
         self.failures += 1
         longest = min(LONGEST_PAUSE_SECONDS, 0.25 * 2 ** min(self.failures, 10))
@@ -85,18 +90,18 @@ class Intake(BellConsumer):
         what = f"{type(away).__name__}: {first}; {len(batch)} commands wait, they are judged again in {pause:.1f} s"
         log.error("failed", code="database.away", error=what)
         time.sleep(pause)
-        self.requeue(batch)
+        self._give_back([one.redis_id for one in batch])
 
-    def _acknowledge(self, done: list[MessageProxy]) -> None:
+    def _acknowledge(self, done: list[Waiting]) -> None:
         """In one call. If Redis is away now, they are judged again: each is answered as it was."""
-        redis_ids = [message.options["redis_message_id"] for message in done]
-        if not redis_ids:
+        if not done:
             return
+        redis_ids = [one.redis_id for one in done]
         try:
             with away_means_closed():
                 self.broker.ack_all(self.queue_name, redis_ids)
         finally:
-            self.held.difference_update(redis_id.encode() for redis_id in redis_ids)
+            self.held.difference_update(redis_ids)
         reached("queue.acked")
 
     def _fail(self, message: MessageProxy, wrong: Exception) -> None:

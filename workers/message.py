@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 from dramatiq.actor import Actor
+from dramatiq.broker import MessageProxy
 from dramatiq.common import dq_name, q_name
 from dramatiq.message import Message
 
@@ -37,14 +38,20 @@ class Poison(ValueError):  # noqa: N818 - it is what the message is
     """A message that can't be run: the sentence says why, and it is put into the dead-letter queue."""
 
 
-def read(raw: bytes, redis_id: bytes, queue: str, actors: Mapping[str, Actor[Any, Any]]) -> Message[Any]:
-    """Decode a message and check that a worker can run it and acknowledge it. Raises `Poison`."""
+def read(raw: bytes, redis_id: bytes, queue: str, actors: Mapping[str, Actor[Any, Any]]) -> dict[str, Any]:
+    """Decode a message's fields and check that a worker can run it and acknowledge it. Raises `Poison`."""
     fields = _fields(raw)
     fields["options"] = _options(fields["options"], redis_id, queue)
     if fields["queue_name"] != queue:
         raise Poison("names another queue than the one it is in")
+    fields["args"] = tuple(fields["args"])
     _check_call(fields, actors.get(fields["actor_name"]), queue)
-    return Message(**fields | {"args": tuple(fields["args"])})
+    return fields
+
+
+def proxy(fields: dict[str, Any]) -> MessageProxy:
+    """A message that was read, as Dramatiq's workers take it."""
+    return MessageProxy(Message(**fields))
 
 
 def _fields(raw: bytes) -> dict[str, Any]:
