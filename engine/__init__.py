@@ -18,9 +18,9 @@ from engine.menu import allowed, menu
 from engine.nights import attention
 from engine.policy import Policy
 from engine.retention import Kept, restore_points, to_keep
-from engine.site import STATES, Owed, Paying, Site, changed_facts, site_of
+from engine.site import STATES, UNTIMED, Owed, Paying, Site, changed_facts, site_of
 from engine.standing import Letter
-from engine.timers import UNTIMED, timers
+from engine.timers import timers
 
 __all__ = [
     "CLOCK",

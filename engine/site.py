@@ -20,7 +20,15 @@ STATES = (
     "deleted",
 )
 DERIVED = "derived timers"
-"""Where a site keeps what was derived from its facts already: it is no fact, so a copy with other facts has none."""
+"""Where a site keeps what was derived from its facts already: it is no fact, and a copy has it while it still holds."""
+
+UNTIMED = frozenset(
+    {
+        *("version", "email", "plan_agents", "next_agents", "used_agents", "agents_allowed"),
+        *("price_cents", "currency", "payment_method", "attention"),
+    }
+)
+"""Facts that no timer looks at: where nothing else has changed, all timers are as they were."""
 
 ONLINE = frozenset({"trial", "trial_subscribed", "active", "past_due"})
 LEAVING = frozenset({"cancelled", "expired"})
@@ -152,7 +160,8 @@ def with_facts(site: Site, facts: dict[str, Any]) -> Site:
     """Another site with some facts replaced: `dataclasses.replace` at a twentieth of its time."""
     twin = object.__new__(Site)
     twin.__dict__.update(site.__dict__)
-    twin.__dict__.pop(DERIVED, None)
+    if not UNTIMED.issuperset(facts):
+        twin.__dict__.pop(DERIVED, None)
     twin.__dict__.update(facts)
     return twin
 

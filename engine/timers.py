@@ -11,14 +11,6 @@ from engine.site import DERIVED, LEAVING, Site
 
 Moment = tuple[str, datetime | None]
 
-UNTIMED = frozenset(
-    {
-        *("version", "email", "plan_agents", "next_agents", "used_agents", "agents_allowed"),
-        *("price_cents", "currency", "payment_method", "attention"),
-    }
-)
-"""Facts that no timer looks at: where nothing else has changed, all timers are as they were."""
-
 
 def timers(site: Site | None, policy: Policy) -> dict[str, datetime]:
     """Every timer the site has now, by the name of its command without the prefix; derived once for the same facts."""

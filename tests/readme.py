@@ -27,7 +27,7 @@ PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def made() -> dict[str, str]:
     """Each part by its name."""
-    with patch("workers.command.uuid7", lambda: UUID("019c1234567870008000000000000001")):
+    with patch("workers.sitting.uuid7", lambda: UUID("019c1234567870008000000000000001")):
         return _made()
 
 
