@@ -92,7 +92,7 @@ if #settled == 0 then return end
 redis.call("srem", acks, unpack(settled))
 redis.call("hdel", KEYS[1] .. ":" .. ARGV[1] .. ".msgs", unpack(settled))
 """
-"""Dramatiq's `ack` for many (a thousand at most); what was offered to another worker meanwhile is left to it."""
+"""Dramatiq's `ack` for many (a few thousand at most); what was offered to another worker meanwhile is left to it."""
 
 OnPoison = Callable[[str, str, bytes, str], None]
 

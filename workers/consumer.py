@@ -31,7 +31,7 @@ KEEP_UP_SECONDS = 3.0
 GATHER_SECONDS = 0.002
 """A full consumer that gets room waits this long for more of it, and fetches once for many."""
 
-BATCH = 1000
+BATCH = 1500
 """Ids in one call: Redis's Lua stack is not endless."""
 
 

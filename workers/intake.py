@@ -20,7 +20,7 @@ from workers.logs import log
 if TYPE_CHECKING:
     from workers.broker import TenureBroker
 
-MOST = 1000
+MOST = 1500
 """Commands in one transaction."""
 
 LONG_SECONDS = 1.0
