@@ -24,7 +24,7 @@ def pairs_among(tx: Connection, columns: tuple[Any, Any], pairs: Collection[tupl
 def _rows(tx: Connection, pairs: Collection[tuple[str, str]]) -> Select[Any]:
     if tx.dialect.name == "postgresql":
         firsts, seconds = [first for first, _ in pairs], [second for _, second in pairs]
-        listed = func.unnest(_array(firsts), _array(seconds)).table_valued("one", "two")
+        listed = func.unnest(_array(firsts), _array(seconds)).table_valued("one", "two").render_derived()
         return select(listed.c.one, listed.c.two)
     pair = _listed(pairs).c.value
     return select(pair.op("->>")(0), pair.op("->>")(1))
