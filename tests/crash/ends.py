@@ -12,7 +12,7 @@ from models import backup, effect, money, receipt
 from models.database import reading
 from tests.crash.lives import LIVES, SETTINGS
 from tests.crash.mortal import Killer, Mortal
-from workers import command, crash, dead, deletion
+from workers import crash, dead, deletion, sitting
 from workers import timer as timers
 from workers.hosts import marker
 
@@ -28,7 +28,7 @@ def one_life(name: str, folder: Path, url: str, database: dict[str, str], killer
     world = Mortal(folder, url, **SETTINGS, **database)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(command, "uuid7", lambda: SITE)
+            patch.setattr(sitting, "uuid7", lambda: SITE)
             crash.hooks[:] = [killer] if killer else []
             LIVES[name](world)
             crash.hooks.clear()

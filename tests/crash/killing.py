@@ -39,7 +39,7 @@ def take(folder, point):
 
 def hook(point):
     if point == "queue.fetched":
-        sys.modules["workers.command"].uuid7 = lambda: SITE
+        sys.modules["workers.sitting"].uuid7 = lambda: SITE
     take(Path(os.environ[TOKENS]), point)
 
 

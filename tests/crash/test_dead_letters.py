@@ -34,10 +34,10 @@ def test_two_letters_under_one_redis_id_are_both_kept(mortal):
 def test_a_command_that_fails_for_good_says_why_and_costs_its_neighbour_one_letter_only(mortal, monkeypatch):
     real = command.Sitting.judge
 
-    def broken(sitting, envelope, site_id):
+    def broken(sitting, envelope):
         if envelope.type == "site.start_trial":
             raise LookupError("the law met a fact that is not set")
-        return real(sitting, envelope, site_id)
+        return real(sitting, envelope)
 
     monkeypatch.setattr(command.Sitting, "judge", broken)
     mortal.hand_over("no envelope")
