@@ -13,7 +13,7 @@ from engine.case import Case
 from engine.rules import RULES, Rule
 from engine.site import ABSENT, STATES
 
-logging.getLogger("transitions").setLevel(logging.WARNING)  # it logs every callback at INFO, at a sixth of the speed
+logging.getLogger("transitions").setLevel(logging.WARNING)  # it logs each state that is left or entered at INFO
 
 
 def words(answer: Any, *rooms: ModuleType) -> dict[str, Callable[[Case], Any]]:
@@ -101,6 +101,6 @@ def follow(case: Case) -> bool:
     Raises Refused from a `must_` word.
     """
     event = MACHINE.events[case.command.type]
-    if case.state not in event.transitions:  # else the library raises, which takes longer than a move
+    if case.state not in event.transitions:  # the library's table would remember a state that it was asked for
         return False
     return event.trigger(case)

@@ -140,7 +140,7 @@ def _size(raw: dict[str, Any]) -> int:
     """Bytes of the envelope as compact JSON."""
     try:
         return len(orjson.dumps(raw))
-    except orjson.JSONEncodeError:  # deeper, or with larger numbers, than it can write
+    except orjson.JSONEncodeError:  # deeper, with larger numbers or with halves of pairs, at which the next line raises
         return len(_COMPACT(raw).encode())
 
 

@@ -330,3 +330,9 @@ def test_an_idle_process_keeps_beating(broker, monkeypatch):
     next(consumer)
     next(consumer)
     assert broker.client.zscore("dramatiq:__heartbeats__", broker.broker_id) > before
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**53 + 1, 2**63, 2**64, 2**64 + 1, -(2**63) - 1, 10**300 + 1])
+def test_a_number_is_read_as_it_was_written(broker, tools, number):
+    tools.push(broker.client, QUEUE, tools.body(args=(number,)))
+    assert first(broker.consume(QUEUE, prefetch=10, timeout=0)).args == (number,)
