@@ -1,4 +1,7 @@
-"""Rows whose key is one of many, asked for with one value: the statement is the same for any number of them."""
+"""Rows whose key is one of many, asked for with one value: the statement is the same for any number of them.
+
+A few are asked for one by one: making such a statement takes longer than it saves then.
+"""
 
 from collections.abc import Collection
 from typing import Any
@@ -7,10 +10,13 @@ from sqlalchemy import ColumnElement, Connection, Select, Text, any_, bindparam,
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from models.columns import to_json
+from models.many import FEW
 
 
 def among(tx: Connection, column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
     """Whether a column of text has one of these values."""
+    if len(values) < FEW:
+        return column.in_(list(values))
     if tx.dialect.name == "postgresql":
         return column == any_(_array(values))
     return column.in_(select(_listed(values).c.value))
@@ -18,7 +24,7 @@ def among(tx: Connection, column: ColumnElement[str], values: Collection[str]) -
 
 def pairs_among(tx: Connection, columns: tuple[Any, Any], pairs: Collection[tuple[str, str]]) -> ColumnElement[bool]:
     """Whether two columns of text have one of these pairs."""
-    return tuple_(*columns).in_(_rows(tx, pairs))
+    return tuple_(*columns).in_(list(pairs) if len(pairs) < FEW else _rows(tx, pairs))
 
 
 def _rows(tx: Connection, pairs: Collection[tuple[str, str]]) -> Select[Any]:

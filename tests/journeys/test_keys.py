@@ -19,9 +19,10 @@ def test_a_receipt_is_found_by_its_own_key_alone(world, source):
     remember(world, keys[::2])
 
     with reading(world.place.database) as tx:
-        found = receipt.find_all(tx, keys)
+        found, of_few = receipt.find_all(tx, keys), receipt.find_all(tx, keys[:6])
 
     assert set(found) == set(keys[::2])
+    assert set(of_few) == set(keys[:6:2])
 
 
 def test_no_key_finds_nothing(world):
