@@ -7,11 +7,11 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any, Literal, NamedTuple
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from engine import Refused
 from engine.words import masked
+from models.columns import to_json
 from workers.forms import FORMS, Text
 
 MOST_BYTES = 64 * 1024
@@ -139,8 +139,8 @@ def _check_size(raw: dict[str, Any]) -> None:
 def _size(raw: dict[str, Any]) -> int:
     """Bytes of the envelope as compact JSON."""
     try:
-        return len(orjson.dumps(raw))
-    except orjson.JSONEncodeError:  # deeper, with larger numbers or with halves of pairs, at which the next line raises
+        return len(to_json(raw).encode())
+    except TypeError:  # deeper, with larger numbers or with halves of pairs, at which the next line raises
         return len(_COMPACT(raw).encode())
 
 
