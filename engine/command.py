@@ -71,6 +71,7 @@ class Command(NamedTuple):
 
     `new_site_id` is the id a new site would get; `quoted_at` the moment of a review, which fixes the amount;
     `by_customer` tells that no operator asks. `backups` are the site's, for the commands that look at them, else None.
+    `under_way` says what is being done for the site now: "export", "back_up" (on demand), "restore".
     """
 
     type: str
@@ -84,6 +85,7 @@ class Command(NamedTuple):
     quoted_at: datetime | None = None
     by_customer: bool = False
     backups: tuple[Kept, ...] | None = None
+    under_way: frozenset[str] = frozenset()
 
     @property
     def root(self) -> tuple[str, str]:

@@ -14,7 +14,7 @@ BY_DATA = frozenset(
         *("at_period_end", "already_waived", "must_cover_used_agents", "must_be_subscribed_first", "must_be_at_once"),
         *("must_name_a_card_to_try", "not_awaited", "pays_period", "pays_agents", "pays_new_start", "pays_return"),
         *("card_changed", "is_final", "is_nightly", "of_this_generation", "of_this_debt", "of_the_notice"),
-        "must_have_a_restore_point",
+        *("must_have_a_restore_point", "must_have_no_restore_under_way", "export_under_way", "back_up_under_way"),
     }
 )
 
@@ -177,6 +177,18 @@ def of_the_notice(case: Case) -> bool:
 
 def at_period_end(case: Case) -> bool:
     return bool(case.given("when") == "period_end")
+
+
+# What is under way
+
+
+def export_under_way(case: Case) -> bool:
+    return "export" in case.command.under_way
+
+
+def back_up_under_way(case: Case) -> bool:
+    """One on demand; the night's own has nothing to do with it."""
+    return "back_up" in case.command.under_way
 
 
 # What an effect reports

@@ -105,6 +105,13 @@ def must_have_no_payment_pending(case: Case) -> bool:
     return True
 
 
+def must_have_no_restore_under_way(case: Case) -> bool:
+    """One restore at a time."""
+    if "restore" in case.command.under_way:
+        raise Refused("work.pending", f"a restore of {named(case.site.host)} is under way; ask again when it is done")
+    return True
+
+
 def must_be_authorized(case: Case) -> bool:
     """Nothing may stand against a deletion."""
     reasons = authorize_destruction(case.site, case.now, case.policy)

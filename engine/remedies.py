@@ -55,6 +55,8 @@ NEEDLESS = {
     "site.hold": "a hold is on it already",
     "site.release": "possible only while a hold is on it",
     "site.retry": "nothing gave up",
+    "site.export": "one is under way",
+    "site.back_up": "one is under way",
 }
 """What a `no_op` of each command means."""
 

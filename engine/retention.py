@@ -18,6 +18,9 @@ MOST = 16
 OTHERS = 30 * DAY
 """How long a backup is kept that fills no point: one on demand, a safety backup, a final one of a past life."""
 
+ON_DEMAND = 3
+"""Backups on demand that are kept, the newest."""
+
 by_age = attrgetter("taken_at", "id")
 
 
@@ -58,10 +61,11 @@ def to_keep(backups: Iterable[Kept], now: datetime) -> frozenset[str]:
     """The ids of the backups that must stay; the rest may be removed.
 
     All nightly ones of the last 8 days, then one in at most 7 days up to the 30-day point, 16 at most; every restore
-    point and the newest one always; what fills no point for 30 days.
+    point and the newest one always; what fills no point for 30 days, but of those on demand only the newest three.
     """
     every = sorted(backups, key=by_age)
-    others = {one.id for one in every if one.purpose != "nightly" and one.taken_at > now - OTHERS}
+    surplus = [one.id for one in every if one.purpose == "on_demand"][:-ON_DEMAND]
+    others = {one.id for one in every if one.purpose != "nightly" and one.taken_at > now - OTHERS}.difference(surplus)
     newest = {one.id for one in every[-1:]}
     return frozenset(others | newest | {one.id for one in _nights_to_keep(nightly(every), now)})
 

@@ -30,6 +30,9 @@ QUEUES = {"back_up": "data", "export": "data", "restore": "data", "delete": "del
 
 UNFINISHED = ("pending", "running")
 
+ONE_AT_A_TIME = ("export", "back_up", "restore")
+"""Asked again while one is under way they are not begun a second time."""
+
 BELIEVABLE = timedelta(minutes=15)
 """No lease and no retry lies further ahead: one that does was written by a clock that has been set back since."""
 
@@ -203,6 +206,23 @@ def claimed_of(tx: Connection, site_ids: list[str]) -> frozenset[str]:
     of_these = among(tx, EFFECTS.c.site_id, site_ids)
     query = select(EFFECTS.c.site_id).where(of_these, EFFECTS.c.kind == "charge", under_way)
     return frozenset(tx.execute(query.where(EFFECTS.c.fence > 0)).scalars())
+
+
+def under_way_of(tx: Connection, site_ids: list[str]) -> dict[str, set[tuple[str, int]]]:
+    """Exports, backups on demand and restores of these sites that are not done, each with its generation."""
+    found: dict[str, set[tuple[str, int]]] = {site_id: set() for site_id in site_ids}
+    if found:
+        query = select(EFFECTS.c.site_id, EFFECTS.c.kind, EFFECTS.c.generation, EFFECTS.c.args)
+        asked = EFFECTS.c.kind.in_(ONE_AT_A_TIME)
+        for row in tx.execute(query.where(among(tx, EFFECTS.c.site_id, site_ids), IS_UNFINISHED, asked)):
+            if is_one_at_a_time(row.kind, row.args):
+                found[row.site_id].add((row.kind, row.generation))
+    return found
+
+
+def is_one_at_a_time(kind: str, args: Any) -> bool:
+    """Whether a site has at most one of these at a time; nights and final backups are the engine's own."""
+    return kind in ONE_AT_A_TIME and (kind != "back_up" or args.get("purpose") == "on_demand")
 
 
 AGAIN = {"status": "pending", "attempt": 0, "retry_at": None, "error": None, "settled_at": None}

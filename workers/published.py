@@ -19,7 +19,7 @@ CODES = (
     *("command.invalid_field", "command.id_conflict", "auth.bad_signature", "auth.key_unknown", "auth.stale"),
     *("authz.denied", "site.unknown", "site.deleted", "host.invalid", "host.taken", "state.illegal", "state.stale"),
     *("review.stale", "agents.trial_limit", "agents.below_used", "payment.declined", "payment.pending"),
-    *("hold.active", "restore.no_such_point"),
+    *("hold.active", "restore.no_such_point", "work.pending", "quota.exceeded"),
 )
 
 

@@ -22,7 +22,7 @@ def back_up(place: Workplace, work: Work) -> Report:
         "site.backup_verified",
         {**work.args, **kept, "taken_at": row["taken_at"]},
         backup=row,
-        removed=prune(place, work, row) if row["purpose"] == "nightly" else (),
+        removed=prune(place, work, row) if row["purpose"] in {"nightly", "on_demand"} else (),
         event=("backup.verified", kept),
     )
 

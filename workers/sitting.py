@@ -13,13 +13,16 @@ from models import backup, receipt
 from models import site as sites
 from models.clock import engine_now, review_secret
 from models.columns import Ready, to_json
-from models.effect import claimed_of
+from models.effect import ONE_AT_A_TIME, claimed_of, is_one_at_a_time, under_way_of
 from models.journal import Journal
 from workers.answer import Document, answer, refusal
 from workers.document import document
 from workers.envelope import Envelope
 from workers.review import check, quoted_at, sign
 from workers.workplace import Workplace
+
+DEAR = frozenset(f"site.{kind}" for kind in ONE_AT_A_TIME)
+"""Commands that look at what is under way on the site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Sitting:
         self.ids = {subject: site.id for subject, site in found.items()}
         self.sites = {site.id: site for site in found.values()}
         self.claimed = claimed_of(tx, [site.id for site in self.sites.values() if site.paying is not None])
+        dear = {self.ids[one.subject] for one in envelopes if one.type in DEAR and one.subject in self.ids}
+        self.under_way = under_way_of(tx, list(dear))
         keys = [envelope.key for envelope in envelopes if envelope.uses_up_its_id]
         self.first = {
             key: First(row.digest, row.site_id, row.answer) for key, row in receipt.find_all(tx, keys).items()
@@ -97,7 +102,13 @@ class Sitting:
             host=envelope.subject if site is None else site.host,
             new_site_id=f"site_{uuid7().hex}" if begins else "",
             backups=backup.kept(self.tx, site.id) if restores and site is not None else None,
+            under_way=self._under_way(site) if envelope.type in DEAR and site is not None else frozenset(),
         )
+
+    def _under_way(self, site: engine.Site) -> frozenset[str]:
+        """What is being done for a site. An export or a backup of an earlier life is not the one that is asked for."""
+        known = self.under_way.get(site.id, ())
+        return frozenset(kind for kind, generation in known if kind == "restore" or generation == site.generation)
 
     def _decide(self, envelope: Envelope, command: engine.Command, site: engine.Site | None) -> engine.Decision:
         """The door's refusals first, then the law's."""
@@ -132,7 +143,17 @@ class Sitting:
         if after is not None and decision.outcome == "applied":
             self.sites[after.id] = after
             self.ids |= {after.host: after.id, after.id: after.id}
+            self._note_begun(after, decision)
         return self._tell(verdict, told)
+
+    def _note_begun(self, site: engine.Site, decision: engine.Decision) -> None:
+        """The next command of this sitting finds under way what this one has begun, or has begun again."""
+        known = self.under_way.get(site.id)
+        if known is None:
+            return
+        if decision.revives:
+            known |= under_way_of(self.tx, [site.id])[site.id]
+        known |= {(one.kind, site.generation) for one in decision.effects if is_one_at_a_time(one.kind, one.args)}
 
     def _tell(self, verdict: Verdict, told: Ready | None = None) -> Verdict:
         """The answer first, then what moved."""

@@ -146,6 +146,7 @@ HELD = [("hold", {"reason": "a court"})]
 SUSPENDED = [("suspend", {"reason": "abuse"})]
 RETURNING = [("subscribe", {"agents": 3, "payment_method": "pm_silent"})]
 SUBSCRIBE = {"agents": 4, "payment_method": "pm_new"}
+SERVED = ("trial", "trial_subscribed", "active", "past_due")
 
 GUARDS = [
     # P: a payment is open
@@ -202,6 +203,20 @@ GUARDS = [
     ("cancelled", SUSPENDED, "resume", {}, "applied"),
     ("expired", SUSPENDED, "extend_trial", {"days": 7}, "state.illegal"),
     ("expired", SUSPENDED, "resume", {}, "applied"),
+    # one at a time
+    ("trial", [], "export", {"under_way": "export"}, "no_op"),
+    ("trial", [], "export", {"under_way": "back_up restore"}, "applied"),
+    ("cancelled", [], "export", {"under_way": "export"}, "no_op"),
+    ("operator", [], "export", {"under_way": "export"}, "no_op"),
+    ("nonpayment", [], "export", {"under_way": "export"}, "no_op"),
+    ("deleting", [], "export", {"under_way": "export"}, "state.illegal"),
+    *((where, [], "back_up", {"under_way": "back_up"}, "no_op") for where in SERVED),
+    *((where, [], "back_up", {"under_way": "export restore"}, "applied") for where in SERVED),
+    ("cancelled", [], "back_up", {"under_way": "back_up"}, "state.illegal"),
+    *((where, [], "restore", {"from": "previous_day", "under_way": "restore"}, "work.pending") for where in SERVED),
+    ("trial", [], "restore", {"from": "previous_day", "under_way": "export back_up"}, "applied"),
+    ("trial", HELD, "restore", {"from": "previous_day", "under_way": "restore"}, "hold.active"),
+    ("cancelled", [], "restore", {"from": "previous_day", "under_way": "restore"}, "state.illegal"),
     # a hold
     ("trial", HELD, "hold", {"reason": "another"}, "no_op"),
     ("trial", HELD, "release", {}, "applied"),
@@ -241,7 +256,10 @@ def test_a_guard_decides_as_written(where, before, kind, data, answer):
     for earlier, given in before:
         assert lab.say(earlier, **given).outcome == "applied"
 
-    decision = lab.judge(kind, data)
+    under_way = frozenset(data.get("under_way", "").split())
+    asked = {name: value for name, value in data.items() if name != "under_way"}
+
+    decision = lab.judge(kind, asked, under_way=under_way)
 
     assert answer in {decision.outcome, decision.code}
 
