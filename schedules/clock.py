@@ -15,7 +15,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from models import safety, timer
 from models.clock import beat, engine_now, machine_now
 from models.database import checkpoint, reading, writing
-from workers import alive, announce, audit, logs, memory, pulse, release, sound_redis
+from workers import alive, announce, audit, logs, memory, modes, private, pulse, release, sound_redis
 from workers.errors import AWAY
 from workers.logs import log
 from workers.safety import beat as raise_marks
@@ -133,9 +133,11 @@ class Clock:
 
 def main() -> int:
     """`python -m schedules`: the clock process."""
+    private.begin()
     try:
         settings = load()
         logs.configure(settings.log_format)
+        modes.close_where_alone(settings)
         place = Workplace(settings)
         sound_redis.check(redis_url(settings))
         release.check(place.database, test_clock=settings.test_clock)

@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 
-from workers import alive
+from workers import alive, private
 from workers.settings import Settings, SettingsError, load, redis_url
 
 BOOT = "workers.boot:boot"
@@ -14,6 +14,7 @@ DRAIN_MS = 3_600_000
 
 def main() -> int:
     """Read the settings, tie the worker processes to this one, and become `dramatiq`. Errors of settings exit 1."""
+    private.begin()
     boot = sys.argv[1] if len(sys.argv) > 1 else BOOT
     try:
         settings = load()
@@ -35,6 +36,7 @@ def main() -> int:
 def check(settings: Settings) -> None:
     """Refuse a database and a Redis that would lose data. The connections end here: none is carried over a fork."""
     importlib.import_module("workers.logs").configure(settings.log_format)
+    importlib.import_module("workers.modes").close_where_alone(settings)
     importlib.import_module("workers.sound_redis").check(redis_url(settings))
     database = importlib.import_module("models.database").connect(settings.database_url)
     importlib.import_module("workers.release").check(database, test_clock=settings.test_clock)

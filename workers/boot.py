@@ -8,7 +8,7 @@ from typing import Any
 import dramatiq
 from redis.exceptions import RedisError
 
-from workers import alive, announce, command, dead, effect, logs, memory, pulse
+from workers import alive, announce, command, dead, effect, logs, memory, private, pulse
 from workers.publisher import Publisher
 from workers.settings import load
 from workers.workplace import Workplace
@@ -35,6 +35,7 @@ class Hands:
 
 def boot() -> None:
     """Called by Dramatiq in each worker process, after the fork."""
+    private.begin()
     settings = load()
     logs.configure(settings.log_format)
     memory.be_frugal()

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import click
 
+from workers import private
 from workers.settings import Settings, SettingsError, load
 from workers.up import run
 
@@ -47,6 +48,7 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """The engine for the life of hosted sites."""
+    private.begin()
 
 
 @main.command()
@@ -62,11 +64,12 @@ def migrate() -> None:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     from models.database import connect  # noqa: PLC0415
-    from workers import logs, release  # noqa: PLC0415
+    from workers import logs, modes, release  # noqa: PLC0415
 
     settings = _settings()
     logs.configure(settings.log_format)
     try:
+        modes.close_where_alone(settings)
         release.migrate(connect(settings.database_url), test_clock=settings.test_clock)
     except (ValueError, OSError, SQLAlchemyError) as wrong:
         _end(wrong)

@@ -1,5 +1,6 @@
 """`tenure doctor`: what would lose data or stand still, each with its remedy."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -13,7 +14,7 @@ from sqlalchemy.engine import make_url
 from models import breaker, clock, dead, effect, safety, schema, waiting
 from models.database import reading
 from models.moments import stamp
-from workers import alive, offsets, sound_database, sound_redis
+from workers import alive, modes, offsets, private, pulse, sound_database, sound_redis
 from workers.broker import dispatch_by_redis_time
 from workers.errors import HELD, Permanent, Temporary
 from workers.finding import Finding, failure, warning, well
@@ -57,6 +58,7 @@ def examine(place: Workplace) -> list[Finding]:
         ("database", _database),
         ("redis", _redis),
         ("clocks", offsets.judge),
+        ("privacy", _privacy),
         ("stores", _stores),
         ("processes", _processes),
     )
@@ -134,6 +136,28 @@ def _queue(
 
 def _redis(place: Workplace) -> Iterator[Finding]:
     yield from sound_redis.judge(sound_redis.ask(place.redis))
+
+
+def _privacy(place: Workplace) -> Iterator[Finding]:
+    """Whether other users of this machine could read what is ours; what was open is closed."""
+    closed = modes.close(place.settings)
+    if closed.mended.count:
+        remedy = "who could enter them could read them until now: renew the passwords that stand there"
+        yield warning("privacy", f"closed to other users: {closed.mended}", remedy)
+    if closed.foreign.count:
+        yield warning("privacy", str(closed.foreign), modes.theirs())
+    if not closed.mended.count and not closed.foreign.count:
+        yield well("privacy", "closed to other users")
+    runs = pulse.supervisor(place.settings.data_dir)
+    name = private.user(os.geteuid() if runs is None else _owner(runs))
+    yield warning("user", name, modes.AS_ROOT) if name == "root" else well("user", name)
+
+
+def _owner(pid: int) -> int:
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return os.geteuid()
 
 
 def _stores(place: Workplace) -> Iterator[Finding]:

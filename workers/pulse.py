@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from workers import running
+from workers import private, running
 
 FOLDER = "alive"
 BEAT_SECONDS = 5.0
@@ -54,7 +54,7 @@ def _go_on(pulse: Pulse) -> None:
 def _claim(path: Path) -> IO[str]:
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path.parent)
-    file = path.open("w")
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600), "w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:  # somebody is just looking: next time
@@ -85,7 +85,7 @@ def signs(data_dir: Path) -> list[Sign]:
 def begin_drain(data_dir: Path) -> None:
     """Say that the `tenure up` of this folder takes no new work: `tenure doctor --ready` fails from now on."""
     with contextlib.suppress(OSError):
-        (data_dir / "draining").write_text(str(os.getpid()))
+        running.write_whole(data_dir / "draining", str(os.getpid()))
 
 
 def end_drain(data_dir: Path) -> None:
@@ -106,27 +106,29 @@ def supervisor(data_dir: Path) -> int | None:
 
 def _living(path: Path) -> int | None:
     try:
-        pid = int(path.read_text())
-    except (OSError, ValueError):
+        pid = int(private.read(path) or b"")
+    except (OSError, ValueError):  # another user's is no word of ours
         return None
     return pid if running.is_alive(pid) else None
 
 
 def _signs(folder: Path) -> Iterator[Sign]:
     for path in folder.glob(f"*.*.{socket.gethostname()}"):
-        with contextlib.suppress(OSError):  # it goes while we look
+        with contextlib.suppress(OSError, ValueError):  # it goes while we look, or is none of ours
             if _is_held(path):
                 role, pid, _ = path.name.split(".", 2)
                 yield Sign(role, int(pid), time.time() - path.stat().st_mtime)
 
 
 def _is_held(path: Path) -> bool:
-    with path.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def _sweep(folder: Path) -> None:

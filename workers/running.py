@@ -5,6 +5,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from workers import private
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -16,10 +18,17 @@ class Running:
 
 
 def find(data_dir: Path) -> Running | None:
-    """Read `up.json`; None if there is none, if it makes no sense, or if its process is gone (a crash leaves it)."""
+    """Read `up.json`; None if there is none, if it makes no sense, or if its process is gone (a crash leaves it).
+
+    Raises `NotOursError` for another user's, a link or no file: it would lead our commands to that user's servers.
+    """
     try:
-        found = Running(**json.loads((data_dir / "up.json").read_bytes()))
-    except (OSError, ValueError, TypeError):
+        text = private.read(data_dir / "up.json")
+    except OSError:
+        return None
+    try:
+        found = Running(**json.loads(text or b""))
+    except (ValueError, TypeError):
         return None
     return found if is_alive(found.pid) else None
 
@@ -37,7 +46,8 @@ def withdraw(data_dir: Path) -> None:
 def write_whole(path: Path, text: str) -> None:
     """Replace a private file so that a reader sees the old or the new one, never half of it."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    draft.unlink(missing_ok=True)  # of a process that died and had our number
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

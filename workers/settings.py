@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from workers import running
+from workers import private, running
 
 PREFIX = "TENURE_"
 PLUMBING = frozenset({"TENURE_RUN"})
@@ -61,12 +61,22 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """
     _refuse_unknown(environ)
     values = {name: _value(name, environ) for name in READERS}
-    found = running.find(values["DATA_DIR"])
+    found = _running(values)
     if found is not None:
         values["REDIS_URL"] = values["REDIS_URL"] or found.redis_url
         values["DATABASE_URL"] = values["DATABASE_URL"] or found.database_url
     values["DATABASE_URL"] = values["DATABASE_URL"] or f"sqlite:///{values['DATA_DIR'] / 'tenure.db'}"
     return Settings(**{name.lower(): value for name, value in values.items()})
+
+
+def _running(values: Mapping[str, Any]) -> running.Running | None:
+    """The `tenure up` of the data folder, unless both addresses are given; nothing is believed of another user's."""
+    try:
+        private.check_folder(values["DATA_DIR"])
+        is_asked = values["REDIS_URL"] is None or values["DATABASE_URL"] is None
+        return running.find(values["DATA_DIR"]) if is_asked else None
+    except private.NotOursError as wrong:
+        raise SettingsError(str(wrong)) from None
 
 
 def redis_url(settings: Settings) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from workers import alive, procfile, pulse, running, valkey
+from workers import alive, modes, private, procfile, pulse, running, valkey
 from workers.child import Child
 from workers.finding import must_be_safe
 from workers.logs import configure, log
@@ -46,9 +46,11 @@ class Killed(Exception):  # noqa: N818 - see above
 def run(settings: Settings, *, procfile: Path | None = None, ready_line: Callable[[str], object] = print) -> int:
     """Run all processes until INT or TERM. Returns the exit code: 0 drained; 1 failed, or killed by a second Ctrl-C."""
     log_format = _log_format(settings)
+    private.begin()
     configure(log_format)
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
+        modes.close_and_tell(settings)
         with only_one(settings.data_dir), Signals() as signals:
             return Supervisor(settings, signals, log_format).run(procfile, ready_line)
     except (UpError, OSError, ValueError) as failure:
@@ -66,7 +68,7 @@ def _log_format(settings: Settings) -> str:
 @contextlib.contextmanager
 def only_one(data_dir: Path) -> Iterator[None]:
     """Hold the folder's lock; raises `UpError` that names the process which has it. A crash releases it."""
-    with os.fdopen(os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+    with os.fdopen(_lock(data_dir), "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -77,6 +79,10 @@ def only_one(data_dir: Path) -> Iterator[None]:
         running.withdraw(data_dir)
         pulse.end_drain(data_dir)
         yield
+
+
+def _lock(data_dir: Path) -> int:
+    return os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
 
 
 class Supervisor:

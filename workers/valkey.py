@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from workers import running
+from workers import private, running
 
 HOST = "127.0.0.1"
 POLL_SECONDS = 0.005
@@ -58,9 +58,12 @@ def binary() -> Path:
 
 
 def saved_url(data_dir: Path) -> str | None:
-    """Read the address that the server of this folder had last, and will have again if its port is free."""
+    """Read the address that the server of this folder had last, and will have again if its port is free.
+
+    Raises `NotOursError` when it may not be believed: who chose the address would read every command.
+    """
     with contextlib.suppress(OSError):
-        return (data_dir / "valkey" / "url").read_text().strip() or None
+        return (private.read(data_dir / "valkey" / "url") or b"").decode(errors="replace").strip() or None
     return None
 
 
