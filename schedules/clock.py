@@ -136,7 +136,7 @@ def main() -> int:
     private.begin()
     try:
         settings = load()
-        logs.configure(settings.log_format)
+        logs.configure(settings.log_format, role="clock")
         modes.close_where_alone(settings)
         place = Workplace(settings)
         sound_redis.check(redis_url(settings))

@@ -37,7 +37,7 @@ def boot() -> None:
     """Called by Dramatiq in each worker process, after the fork."""
     private.begin()
     settings = load()
-    logs.configure(settings.log_format)
+    logs.configure(settings.log_format, role="worker")
     memory.be_frugal()
     publisher = Publisher()
     place = Workplace(settings, threads=settings.worker_threads, publisher=publisher)

@@ -66,6 +66,8 @@ def _columns(event: EventDict, *, bold: str, dim: str, plain: str) -> str:
     moment, level, word = rest.pop("ts"), rest.pop("level"), rest.pop("msg")
     site, error = safe(rest.pop("site", "")), rest.pop("error", None)
     move = _move(rest.pop("from", None), rest.pop("to", None))
+    if "worker" in rest:  # the host stands in the other formats
+        rest["worker"] = ".".join(str(rest["worker"]).split(".")[:2])
     head = (
         f"{moment[5:10]} {moment[11:23]}  {LEVELS[level]}  {word:<9}{plain}  {bold}{site:<28}{plain}  {move}".rstrip()
     )

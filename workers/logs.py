@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import sys
 import threading
 import time
@@ -9,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
@@ -31,6 +33,9 @@ NOISY = ("Consumer encountered a connection error", "Failed to post_process_mess
 
 NOISE_SECONDS = 10.0
 
+ATOMIC_BYTES = 4096
+"""Linux's PIPE_BUF: writes to a pipe up to this size are never mixed with those of another process."""
+
 ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 _HERE = threading.local()
@@ -51,14 +56,15 @@ class Stream(Protocol):
         """Whether a person reads along."""
 
 
-def configure(settings_log_format: str, stream: Stream | None = None) -> None:
+def configure(settings_log_format: str, stream: Stream | None = None, *, role: str = "tenure") -> None:
     """Send every event, and the libraries' warnings, to `stream` (stderr) as `console`, `json` or `logfmt` lines.
 
-    `auto` means console on a terminal and JSON otherwise. Call it again after a fork: stderr may be another one.
+    `auto` means console on a terminal and JSON otherwise. Each line names this process as `role.pid.host`. Call it
+    again after a fork.
     """
     out: Stream = sys.stderr if stream is None else stream
     structlog.configure(
-        processors=[_stamp, renderer(settings_log_format, out)],
+        processors=[partial(_stamp, name_of_process(role)), renderer(settings_log_format, out)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=Lines(out),
         cache_logger_on_first_use=False,
@@ -84,7 +90,12 @@ def _wants_colour(stream: Stream) -> bool:
     return not os.environ.get("NO_COLOR") and (stream.isatty() or bool(os.environ.get("FORCE_COLOR")))
 
 
-def _stamp(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
+def name_of_process(role: str) -> str:
+    """Name this process among all hosts: `worker.4711.host-1`."""
+    return f"{role}.{os.getpid()}.{socket.gethostname()}"
+
+
+def _stamp(worker: str, _logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
     """Put `ts`, `level` and `msg` first, check the word, fold an exception into `error`, leave nothings out."""
     word = event.pop("event")
     if word not in WORDS:
@@ -94,6 +105,7 @@ def _stamp(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
         event["error"] = f"{event.get('error') or failure.splitlines()[-1]}\n{failure}"
     now = stamp(datetime.fromtimestamp(time.time(), UTC))
     level = "error" if level == "exception" else level
+    event.setdefault("worker", worker)
     return {"ts": now, "level": level, "msg": word, **lines.in_order(event)}
 
 
@@ -111,8 +123,7 @@ def exception_text(info: Any) -> str:
 class Lines:
     """Makes structlog loggers that write each line in one piece, and never fail the work that is logged.
 
-    One thread writes at a time: Dramatiq's pipe sends a long piece in two, and two threads at once would put one's
-    length before the other's text. Its reader then waits for ever, and every thread of the worker behind it.
+    One thread writes at a time.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -132,15 +143,31 @@ class Lines:
             gathered.append(line + "\n")
 
     def write(self, lines: str) -> None:
-        """Hand whole lines on."""
+        """Hand whole lines on, in pieces that a pipe takes in one: other processes write to it as well."""
         try:
             with self.turn:
-                self.stream.write(lines)
-                self.stream.flush()
+                for piece in _pieces(lines):
+                    self.stream.write(piece)
+                    self.stream.flush()
         except (OSError, ValueError):
             return
 
     debug = info = warning = error = critical = exception = msg
+
+
+def _pieces(lines: str) -> Iterator[str]:
+    """Cut whole lines into pieces of at most `ATOMIC_BYTES`; one longer line is a piece of its own."""
+    if len(lines) <= ATOMIC_BYTES and lines.isascii():
+        yield lines
+        return
+    piece, size = "", 0
+    for line in lines.splitlines(keepends=True):
+        length = len(line.encode("utf-8", "surrogatepass"))
+        if piece and size + length > ATOMIC_BYTES:
+            yield piece
+            piece, size = "", 0
+        piece, size = piece + line, size + length
+    yield piece
 
 
 @contextmanager

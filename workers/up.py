@@ -47,7 +47,7 @@ def run(settings: Settings, *, procfile: Path | None = None, ready_line: Callabl
     """Run all processes until INT or TERM. Returns the exit code: 0 drained; 1 failed, or killed by a second Ctrl-C."""
     log_format = _log_format(settings)
     private.begin()
-    configure(log_format)
+    configure(log_format, role="up")
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         modes.close_and_tell(settings)
@@ -168,7 +168,7 @@ class Supervisor:
         seconds = time.monotonic() - self.began
         ready_line(f"ready in {seconds:.1f} s, {', '.join(self.children)}; data in {self.settings.data_dir}")
         sys.stdout.flush()
-        log.info("ready", worker="up", duration_ms=round(seconds * 1000))
+        log.info("ready", duration_ms=round(seconds * 1000))
 
     def _add(self, child: Child) -> Child:
         self.children[child.name] = child
@@ -218,7 +218,7 @@ class Supervisor:
         """Stop the processes when their running work is done, Valkey last; a second Ctrl-C kills them all."""
         self.is_draining = True
         pulse.begin_drain(self.settings.data_dir)
-        log.info("paused", worker="up", next="drained when the running work is done; a second Ctrl-C kills it")
+        log.info("paused", next="drained when the running work is done; a second Ctrl-C kills it")
         try:
             self._obey()
             self._stop([child for child in self.children.values() if child.name != VALKEY], None)
@@ -229,7 +229,7 @@ class Supervisor:
         finally:
             running.withdraw(self.settings.data_dir)
             pulse.end_drain(self.settings.data_dir)
-        log.info("drained", worker="up")
+        log.info("drained")
         return 0
 
     def _stop(self, children: list[Child], seconds: float | None) -> None:
@@ -247,7 +247,7 @@ class Supervisor:
             child.kill()
             if child.process is not None:
                 child.process.wait()
-        log.warning("failed", worker="up", error="killed before the running work was done; it is offered again")
+        log.warning("failed", error="killed before the running work was done; it is offered again")
 
 
 def environment(settings: Settings, log_format: str, run_id: str) -> dict[str, str]:

@@ -2,6 +2,8 @@ import io
 import json
 import logging
 import multiprocessing
+import os
+import re
 import threading
 from collections import Counter
 from datetime import UTC, datetime
@@ -68,7 +70,7 @@ def test_a_word_that_is_not_in_the_list_is_an_error():
 def test_nothing_is_said_about_what_is_not_known():
     pipe = written("logfmt")
     log.info("moved", site="acme.example.com", error=None)
-    assert pipe.getvalue().endswith("level=info msg=moved site=acme.example.com\n")
+    assert re.search(r" level=info msg=moved site=acme\.example\.com worker=tenure\.\d+\.\S+\n$", pipe.getvalue())
 
 
 @pytest.mark.parametrize("log_format", ["console", "json", "logfmt"])
@@ -94,9 +96,8 @@ def test_on_a_terminal_the_log_is_for_people_and_elsewhere_for_machines():
 def test_the_console_shows_word_site_and_move_in_columns_without_colour_in_a_pipe():
     pipe = written("console")
     log.info("moved", **{"site": "acme.example.com", "from": "trial", "to": "expired", "command": "site.expire"})
-    assert (
-        pipe.getvalue()[20:] == "info   moved      acme.example.com              trial → expired  command=site.expire\n"
-    )
+    told = f"command=site.expire worker=tenure.{os.getpid()}"
+    assert pipe.getvalue()[20:] == f"info   moved      acme.example.com              trial → expired  {told}\n"
 
 
 def test_a_traceback_is_plain_and_shows_no_local_variables():
@@ -160,3 +161,22 @@ def test_threads_that_log_at_once_through_dramatiqs_pipe_do_not_mix_their_pieces
     reader.close()
     writer.close()
     assert found == {text + "\n": number for text in texts}
+
+
+@pytest.mark.parametrize("log_format", ["json", "logfmt", "console"])
+def test_every_line_names_the_process_that_wrote_it(log_format):
+    pipe = Pipe()
+    logs.configure(log_format, pipe, role="clock")
+    log.info("fired", site="acme.example.com")
+    log.warning("restarted", worker="valkey")
+    first, second = pipe.getvalue().splitlines()
+    assert f"clock.{os.getpid()}" in first
+    assert "valkey" in second
+
+
+def test_lines_are_handed_on_whole_in_pieces_that_a_pipe_takes_in_one():
+    long, short = "x" * 5000 + "\n", "é" * 1000 + "\n"
+    pieces = list(logs._pieces(short * 3 + long + short))
+    assert "".join(pieces) == short * 3 + long + short
+    assert [len(piece.encode()) for piece in pieces] == [2001 * 2, 2001, 5001, 2001]
+    assert all(piece.endswith("\n") for piece in pieces)

@@ -101,6 +101,21 @@ def test_what_is_killed_is_started_again_and_its_work_is_done(up, tools, who, en
     assert {tools.parent_of(pid) for pid in crew if pid not in up.masters()} == set(up.masters())
 
 
+def test_term_to_one_worker_drains_that_one_quietly_and_another_takes_its_place(up, tools):
+    up.start().wait_until_ready()
+    up.send("backup", 1.0, queue="data", actor="back_up")
+    busy = tools.until(lambda: started(up, "backup"))[0]
+    before = set(up.find("crew:boot"))
+    os.kill(busy, signal.SIGTERM)
+    tools.until(lambda: busy not in up.find("crew:boot"))
+    assert (up.folder / "backup.done").exists()
+    tools.until(lambda: len(up.find("crew:boot")) == len(before))
+    assert before - set(up.find("crew:boot")) == {busy}
+    up.send("after", 0)
+    tools.until((up.folder / "after.done").exists)
+    assert [len(up.log(word)) for word in ("restarted", "alarm", "failed", "gave_up")] == [0, 0, 0, 0]
+
+
 def test_a_second_one_on_the_same_folder_is_refused_and_says_who_has_it(up, tools):
     up.start().wait_until_ready()
     first, url = up.process, up.url()
