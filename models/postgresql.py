@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 SETTINGS = {
@@ -48,6 +49,8 @@ def connect(address: URL, pool: int) -> Engine:
         hide_parameters=True,  # an error is logged and shown, and what stands in a row may be about a person
     )
     event.listen(engine, "connect", _must_be_utf8, insert=True)
+    event.listen(engine, "connect", _must_be_direct)
+    event.listen(engine, "handle_error", _name_a_pooler)
     event.listen(engine, "do_executemany", _copy)
     return engine
 
@@ -83,6 +86,27 @@ def _must_be_utf8(connection: Any, _record: Any) -> None:
         f"the database {name!r} has the encoding {encoding}, and names and letters need UTF8: "
         f"make another with `createdb --encoding=UTF8 --template=template0 NAME` and name it in DATABASE_URL"
     )
+
+
+POOLER = (
+    "there is a pooler between this process and PostgreSQL: it hands each transaction to another server process, so "
+    "prepared statements and time limits of one session reach others; name PostgreSQL itself in DATABASE_URL"
+)
+
+
+def _must_be_direct(connection: Any, _record: Any) -> None:
+    """Refuse a pooler: the process that greeted us is not the one that answers."""
+    answering = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone()[0]
+    connection.rollback()
+    if answering != connection.info.backend_pid:
+        connection.close()
+        raise ValueError(POOLER)
+
+
+def _name_a_pooler(context: ExceptionContext) -> None:
+    """PgBouncer refuses our settings before anybody can be asked: say what it is, for no waiting helps."""
+    if "unsupported startup parameter" in str(context.original_exception):
+        raise ValueError(POOLER) from None
 
 
 def lock(tx: Connection, what: str) -> None:
