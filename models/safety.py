@@ -32,6 +32,12 @@ def holds(tx: Connection) -> bool:
     return known is not None and known.why is not None
 
 
+def why(tx: Connection) -> str | None:
+    """Why safe mode holds; None when it does not."""
+    known = state(tx)
+    return None if known is None else known.why
+
+
 def mark(tx: Connection) -> datetime | None:
     """The latest machine time that was seen; None in a new database."""
     moment: datetime | None = tx.execute(select(SAFETY.c.wall_at)).scalar_one_or_none()

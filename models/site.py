@@ -180,6 +180,11 @@ def _guarded(names: tuple[str, ...]) -> Executable:
     return guarded.values({name: bindparam(name) for name in names})
 
 
+def is_known(tx: Connection, site_id: str) -> bool:
+    """Whether a site has this id, living or deleted."""
+    return tx.execute(select(SITES.c.id).where(SITES.c.id == site_id)).one_or_none() is not None
+
+
 def page(tx: Connection, *, state: str | None, account: str | None, after: str | None, limit: int) -> list[engine.Site]:
     """Sites by id, which is by age: one page of `site list`."""
     query = select(*_COLUMNS).order_by(SITES.c.id).limit(limit)
@@ -189,4 +194,4 @@ def page(tx: Connection, *, state: str | None, account: str | None, after: str |
     return [engine.site_of(row) for row in tx.execute(query)]
 
 
-__all__ = ["FACTS", "SITES", "Site", "Text", "facts", "find", "find_all", "page", "put_all", "ready_ids"]
+__all__ = ["FACTS", "SITES", "Site", "Text", "facts", "find", "find_all", "is_known", "page", "put_all", "ready_ids"]

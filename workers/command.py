@@ -112,6 +112,8 @@ def _judge(place: Workplace, envelopes: list[Envelope]) -> list[Verdict]:
     reached("command.answered")
     with together():
         narrate.commands((verdict.envelope, verdict.said) for verdict in verdicts)
+        for decision in decisions:
+            narrate.alarms(decision)
     return verdicts
 
 

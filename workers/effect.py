@@ -151,6 +151,7 @@ def apply(
     for event in decision.events:
         _tell(tx, work, event.type, dict(event.data), now)
     narrate.move(command, decision)
+    narrate.alarms(decision)
     return decision
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 import engine
 from engine.forecast import outlook
 from engine.why import why as explain
-from models import receipt, timer
+from models import receipt, safety, timer
 from models import site as sites
 from models.clock import engine_now
 from models.database import reading
@@ -82,13 +82,19 @@ def why(place: Workplace, subject: str) -> Document:
 
 
 def site_list(place: Workplace, *, state: str | None, account: str | None, after: str | None, limit: int) -> Document:
-    """`tenure/sites/1`: one page of sites, oldest first; `next` is the cursor of the page after it."""
+    """`tenure/sites/1`: one page of sites, oldest first; `next` is the cursor of the page after it, or None.
+
+    Raises NotFoundError for a cursor that no page has given.
+    """
     with reading(place.database) as tx:
-        found = sites.page(tx, state=state, account=account, after=after, limit=limit)
+        if after is not None and not sites.is_known(tx, after):
+            raise NotFoundError(f"{after!r} is no cursor: give the `next` of the page before")
+        found = sites.page(tx, state=state, account=account, after=after, limit=limit + 1)
+    page = found[:limit]
     return {
         "schema": "tenure/sites/1",
-        "sites": [_row(site) for site in found],
-        "next": found[-1].id if len(found) == limit else None,
+        "sites": [_row(site) for site in page],
+        "next": page[-1].id if len(found) > limit else None,
     }
 
 
@@ -108,8 +114,10 @@ def due(place: Workplace, *, within: timedelta | None, subject: str | None, limi
         only = None if subject is None else find_site(tx, subject).id
         until = None if within is None else engine_now(tx) + within
         steps = timer.upcoming(tx, until=until, site_id=only, limit=limit + 1)
+        doubt = safety.why(tx)
     return {
         "schema": "tenure/due/1",
+        "safe_mode": doubt,
         "due": [_step(place, *step) for step in steps[:limit]],
         "more": len(steps) > limit,
     }
@@ -125,6 +133,12 @@ def _step(place: Workplace, at: datetime, kind: str, site: engine.Site) -> Docum
         "amount_cents": told.amount_cents,
         "currency": site.currency if told.amount_cents is not None else None,
     }
+
+
+def find(place: Workplace, subject: str) -> engine.Site:
+    """The site of a hostname or id. Raises NotFoundError."""
+    with reading(place.database) as tx:
+        return find_site(tx, subject)
 
 
 def find_site(tx: Connection, subject: str) -> engine.Site:

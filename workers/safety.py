@@ -168,6 +168,11 @@ def beat(place: Workplace) -> None:
     place.redis.set(WITNESS, stamp(mark))
 
 
+def warning(why: str) -> str:
+    """What whoever waits for a timer must know while safe mode holds."""
+    return f"safe mode holds and no timer fires: {why}. {LEAVE[0].upper()}{LEAVE[1:]}"
+
+
 def shown(place: Workplace) -> dict[str, Any]:
     """`tenure/safe-mode/1`: whether it holds, why and since when."""
     with reading(place.database) as tx:

@@ -57,7 +57,7 @@ def _invoice(invoice: Document) -> str:
 
 def answer(said: Document) -> str:
     """An answer: what was decided, why, and what comes next."""
-    moved = f"{said['from'] or 'nothing'} → {said['to']}" if said["from"] != said["to"] else str(said["to"])
+    moved = f"{said['from'] or 'nothing'} → {said['to']}" if said["from"] != said["to"] else said["to"] or "no site"
     again = " (duplicate)" if said["duplicate"] else ""
     lines = [f"{said['outcome']}{again}  {said['command']['type']}  {said['site']}  {moved}"]
     if said["code"]:
@@ -115,7 +115,8 @@ def due(found: Document) -> str:
 def dead(found: Document) -> str:
     """What gave up, one line each."""
     return "\n".join(
-        f"{one['id']}  {one['at']}  {one['site'] or '-'}  {one['what']}  {one['reason']}" for one in found["dead"]
+        f"{one['id']}  {one['at'] or '-'}  {one['site'] or '-'}  {one['what']}  {one['reason'] or 'no reason was kept'}"
+        for one in found["dead"]
     )
 
 
@@ -157,7 +158,16 @@ def deletion_check(found: Document) -> str:
 
 def receipt(found: Document) -> str:
     """A receipt, a line for each fact."""
-    return "\n".join(f"{name:<16} {value}" for name, value in found.items())
+    return "\n".join(f"{name:<16} {_value(value)}" for name, value in found.items())
+
+
+def _value(value: Any) -> str:
+    """A fact in words: `files 12, bytes 4096`, `a, b`, `none`."""
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {_value(inner)}" for name, inner in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_value, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 def safe_mode(found: Document) -> str:

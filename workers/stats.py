@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 import engine
-from models import dead, event, timer
+from models import dead, event, safety, timer
 from models.breaker import look
 from models.clock import engine_now, last_beat
 from models.database import reading
@@ -18,10 +18,11 @@ Document = dict[str, Any]
 
 
 def stats(place: Workplace) -> Document:
-    """`tenure/stats/1`: sites by state, effects by status, what waits; the age of the heartbeat in seconds."""
+    """`tenure/stats/1`: sites by state, effects by status, what waits, why safe mode holds; ages in seconds."""
     with reading(place.database) as tx:
         now = engine_now(tx)
         beat = last_beat(tx, "clock")
+        doubt = safety.why(tx)
         return {
             "schema": "tenure/stats/1",
             "sites": _sites(tx),
@@ -30,6 +31,7 @@ def stats(place: Workplace) -> Document:
             "events_unsent": event.count_unsent(tx),
             "dead_messages": len(dead.messages(tx)),
             "breaker": look(tx)[0],
+            "safe_mode": doubt,
             "clock_heartbeat_seconds": None if beat is None else round(beat.total_seconds(), 3),
         }
 
@@ -65,6 +67,7 @@ def text(found: Document) -> str:
         f"events    {found['events_unsent']:>9}  unsent",
         f"messages  {found['dead_messages']:>9}  dead",
         f"breaker   {found['breaker']:>9}",
+        f"safe mode {'off' if found['safe_mode'] is None else 'ON':>9}  {found['safe_mode'] or ''}".rstrip(),
         f"clock     {'silent' if beat is None else beat:>9}  s ago",
     ]
     return "\n".join([*sites, *effects, *timers, *rest])
@@ -79,6 +82,7 @@ def prometheus(found: Document) -> str:
         f"tenure_events_unsent {found['events_unsent']}",
         f"tenure_dead_messages {found['dead_messages']}",
         f"tenure_breaker_closed {int(found['breaker'] == 'closed')}",
+        f"tenure_safe_mode {int(found['safe_mode'] is not None)}",
     ]
     if found["clock_heartbeat_seconds"] is not None:
         lines.append(f"tenure_clock_heartbeat_seconds {found['clock_heartbeat_seconds']}")

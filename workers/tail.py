@@ -8,7 +8,7 @@ from workers.announce import STREAM
 from workers.workplace import Workplace
 
 
-def follow(place: Workplace, subject: str | None) -> Iterator[dict[str, Any]]:
+def follow(place: Workplace, site_id: str | None) -> Iterator[dict[str, Any]]:
     """Every event from now on, of one site or of all; it never ends by itself."""
     last: Any = "$"
     while True:
@@ -16,5 +16,5 @@ def follow(place: Workplace, subject: str | None) -> Iterator[dict[str, Any]]:
         for entry_id, fields in found[0][1] if found else ():
             last = entry_id
             body: dict[str, Any] = json.loads(fields[b"event"])
-            if subject in {None, body["subject"], body["data"].get("site_id")}:
+            if site_id in {None, body["data"].get("site_id")}:
                 yield body

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from workers import published, shown
+from workers import published, reports, shown
 from workers import send as sending
 from workers.tail import follow
 from workers.verbs.verb import REFUSED, as_json, out, with_place
@@ -67,7 +67,8 @@ def send(
 @with_place
 def tail(place: Workplace, *, subject: str | None, as_json: bool) -> None:
     """The events, live, until Ctrl-C."""
-    for body in follow(place, subject):
+    only = None if subject is None else reports.find(place, subject).id
+    for body in follow(place, only):
         click.echo(
             json.dumps({"schema": "tenure/event/1", **body}, ensure_ascii=False) if as_json else shown.event(body)
         )

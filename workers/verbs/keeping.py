@@ -36,6 +36,9 @@ def advance(place: Workplace, length: str, *, timeout: float, as_json: bool) -> 
     except ValueError as wrong:
         raise click.UsageError(str(wrong)) from None
     test_clock.advance(place, step, timeout)
+    doubt = safety.shown(place)["why"]
+    if doubt is not None:
+        click.echo(safety.warning(doubt), err=True)
     out({"schema": "tenure/clock/1", "now": test_clock.where(place)}, _now, as_json=as_json)
 
 

@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 
 import click
 
 import engine
 from engine.diagram import diagram as draw
 from workers import advance as test_clock
-from workers import reports, shown
+from workers import reports, safety, shown
 from workers import stats as numbers
-from workers.settings import load
 from workers.simulation import report
 from workers.verbs.verb import FAILED, Document, as_json, out, with_place
 from workers.workplace import Workplace
@@ -22,7 +22,7 @@ def site_group() -> None:
 
 
 @site_group.command("list")
-@click.option("--state", help="Only sites in this state.")
+@click.option("--state", type=click.Choice(engine.STATES), help="Only sites in this state.")
 @click.option("--account", help="Only sites of this account.")
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 100_000))
 @click.option("--after", metavar="CURSOR", help="`next` of the page before.")
@@ -32,7 +32,13 @@ def list_(
     place: Workplace, *, state: str | None, account: str | None, limit: int, after: str | None, as_json: bool
 ) -> None:
     """All sites, oldest first."""
-    out(reports.site_list(place, state=state, account=account, after=after, limit=limit), shown.sites, as_json=as_json)
+    try:
+        found = reports.site_list(place, state=state, account=account, after=after, limit=limit)
+    except reports.NotFoundError as wrong:
+        raise click.BadParameter(str(wrong), param_hint="--after") from None
+    out(found, shown.sites, as_json=as_json)
+    if found["next"]:
+        click.echo(f"these are {limit}, and there are more: --after {found['next']} shows the next", err=True)
 
 
 @site_group.command()
@@ -70,11 +76,20 @@ def why(place: Workplace, site: str, *, as_json: bool) -> None:
 @with_place
 def due(place: Workplace, *, within: str | None, subject: str | None, limit: int, as_json: bool) -> None:
     """What the engine will do next, before it does it."""
-    length = None if within is None else test_clock.duration(within)
+    length = None if within is None else _duration(within)
     found = reports.due(place, within=length, subject=subject, limit=limit)
     out(found, shown.due, as_json=as_json)
+    if found["safe_mode"]:
+        click.echo(safety.warning(found["safe_mode"]), err=True)
     if found["more"]:
         click.echo(f"these are the first {limit}: --limit shows more, --within and --site less", err=True)
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return test_clock.duration(text)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), param_hint="--within") from None
 
 
 @click.command()
@@ -93,10 +108,17 @@ def stats(place: Workplace, *, form: str) -> None:
 
 @click.command()
 @click.option("--site", "subject", help="Mark where this site stands.")
-def diagram(subject: str | None) -> None:
+@click.pass_context
+def diagram(context: click.Context, subject: str | None) -> None:
     """The states and moves as a Mermaid diagram."""
-    state = None if subject is None else reports.show(Workplace(load()), subject)["state"]
+    state = None if subject is None else context.invoke(_state_of, subject=subject)
     click.echo(draw(state), nl=False)
+
+
+@with_place
+def _state_of(place: Workplace, subject: str) -> str:
+    """Where a site stands; only this asks for a database."""
+    return str(reports.show(place, subject)["state"])
 
 
 @click.command()

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+from workers import logs
 from workers.dead import NoSuchDeadError
 from workers.failure import FAILURES, Failure, Late, Missing
 from workers.reports import NotFoundError
@@ -16,17 +17,22 @@ from workers.workplace import Workplace
 
 FAILED, REFUSED = 1, 3
 Document = dict[str, Any]
+Answer = TypeVar("Answer")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
-def with_place(verb: Callable[..., None]) -> Callable[..., None]:
+def with_place(verb: Callable[..., Answer]) -> Callable[..., Answer]:
     """Hand a command the workplace that the settings describe; expected failures become exit codes."""
 
     @wraps(verb)
-    def run(**options: Any) -> None:
+    def run(**options: Any) -> Answer:
         try:
-            verb(Workplace(load()), **options)
+            settings = load()
+            logs.configure(settings.log_format)  # what happens on the way goes to stderr: stdout is for data
+            return verb(Workplace(settings), **options)
+        except BrokenPipeError:
+            raise  # nobody reads any more: click ends without a word
         except (NotFoundError, NoSuchDeadError) as missing:
             raise Missing(str(missing)) from None
         except WaitOverError as over:
