@@ -101,7 +101,11 @@ def test_a_pipe_that_is_closed_ends_it_without_a_word(world):
         first, second = os.pipe()
         os.close(first)
         done = subprocess.run(
-            [TENURE, *words], stdout=second, stderr=subprocess.PIPE, env={**os.environ, **environ_of(world)}, check=False
+            [TENURE, *words],
+            stdout=second,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **environ_of(world)},
+            check=False,
         )
         os.close(second)
         assert done.stderr == b"", words
