@@ -28,12 +28,16 @@ class Breaker(SQLModel, table=True):
 
 
 class Warrant(SQLModel, table=True):
-    """One deletion that was authorized: of which site and generation, when, and on what evidence."""
+    """One deletion that was authorized: of which site and generation, when, and on what evidence.
+
+    `removed` is what its tries have removed so far, by store: `{"site": {"files", "bytes"}, …}`.
+    """
 
     site_id: str = Field(primary_key=True)
     generation: int
     authorized_at: datetime = Field(index=True)
     evidence: Any = Field(default=None, sa_column=Column(Json))
+    removed: Any = Field(default=None, sa_column=Column(Json))
 
 
 BREAKERS = Breaker.__table__  # type: ignore[attr-defined]

@@ -18,6 +18,7 @@ from models import (
     event,
     floor,
     money,
+    process,
     receipt,
     safety,
     site,
@@ -25,7 +26,23 @@ from models import (
 )
 from models.database import is_for_now, one_at_a_time, writing
 
-ROOMS = (backup, breaker, clock, counter, dead, deletion, effect, event, floor, money, receipt, safety, site, timer)
+ROOMS = (
+    backup,
+    breaker,
+    clock,
+    counter,
+    dead,
+    deletion,
+    effect,
+    event,
+    floor,
+    money,
+    process,
+    receipt,
+    safety,
+    site,
+    timer,
+)
 METADATA = SQLModel.metadata
 
 

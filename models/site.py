@@ -180,6 +180,12 @@ def _guarded(names: tuple[str, ...]) -> Executable:
     return guarded.values({name: bindparam(name) for name in names})
 
 
+def in_state(tx: Connection, state: str) -> list[engine.Site]:
+    """The sites in a state, oldest first."""
+    query = select(*_COLUMNS).where(SITES.c.state == state).order_by(SITES.c.id)
+    return [engine.site_of(row) for row in tx.execute(query)]
+
+
 def is_known(tx: Connection, site_id: str) -> bool:
     """Whether a site has this id, living or deleted."""
     return tx.execute(select(SITES.c.id).where(SITES.c.id == site_id)).one_or_none() is not None
@@ -194,4 +200,17 @@ def page(tx: Connection, *, state: str | None, account: str | None, after: str |
     return [engine.site_of(row) for row in tx.execute(query)]
 
 
-__all__ = ["FACTS", "SITES", "Site", "Text", "facts", "find", "find_all", "is_known", "page", "put_all", "ready_ids"]
+__all__ = [
+    "FACTS",
+    "SITES",
+    "Site",
+    "Text",
+    "facts",
+    "find",
+    "find_all",
+    "in_state",
+    "is_known",
+    "page",
+    "put_all",
+    "ready_ids",
+]

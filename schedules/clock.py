@@ -15,7 +15,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from models import safety, timer
 from models.clock import beat, engine_now, machine_now
 from models.database import checkpoint, reading, writing
-from workers import alive, announce, audit, logs, memory, modes, private, pulse, release, sound_redis
+from workers import alive, announce, audit, fleet, logs, memory, modes, private, pulse, release, sound_redis
 from workers.errors import AWAY
 from workers.logs import log
 from workers.safety import beat as raise_marks
@@ -65,6 +65,7 @@ class Clock:
         self.sweep = self._job(self.sweep_all, IntervalTrigger(seconds=1))
         self._job(self.beat, IntervalTrigger(seconds=5))
         self._job(self.audit, IntervalTrigger(seconds=10))
+        self._job(fleet.Reporter(place, HEARTBEAT).report, IntervalTrigger(seconds=fleet.REPORT_SECONDS))
         self._job(self.carry_over, IntervalTrigger(seconds=1))
         self._job(pulse.Pulse(place.settings.data_dir, "clock").beat, IntervalTrigger(seconds=pulse.BEAT_SECONDS))
 
@@ -139,6 +140,7 @@ def main() -> int:
         logs.configure(settings.log_format, role="clock")
         modes.close_where_alone(settings)
         place = Workplace(settings)
+        place.open_adapters()
         sound_redis.check(redis_url(settings))
         release.check(place.database, test_clock=settings.test_clock)
     except (SettingsError, ValueError) as wrong:

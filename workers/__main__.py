@@ -33,7 +33,11 @@ def main() -> int:
 
 
 def check(settings: Settings) -> None:
-    """Refuse a database and a Redis that would lose data. The connections end here: none is carried over a fork."""
+    """Refuse adapters that do not exist, and a database and a Redis that would lose data.
+
+    The connections end here: none is carried over a fork.
+    """
+    importlib.import_module("workers.workplace").Workplace(settings).open_adapters()
     importlib.import_module("workers.modes").close_where_alone(settings)
     importlib.import_module("workers.sound_redis").check(redis_url(settings))
     database = importlib.import_module("models.database").connect(settings.database_url)

@@ -8,7 +8,7 @@ from typing import Any
 import dramatiq
 from redis.exceptions import RedisError
 
-from workers import alive, announce, command, dead, effect, logs, memory, private, pulse
+from workers import alive, announce, command, dead, effect, fleet, logs, memory, private, pulse
 from workers.publisher import Publisher
 from workers.settings import load
 from workers.workplace import Workplace
@@ -46,6 +46,7 @@ def boot() -> None:
     place.broker.before_close = publisher.end
     Thread(target=_beat, args=(place, Event()), daemon=True, name="heartbeat").start()
     pulse.keep(settings.data_dir, "worker")
+    fleet.keep(place, "worker")
 
 
 def declare(place: Workplace) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 import engine
-from models import breaker, deletion, offer, timer
+from models import breaker, deletion, failing, offer, timer
 from models import site as sites
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
@@ -16,6 +16,7 @@ from models.moments import stamp
 from models.record import tell
 from workers import announce
 from workers.crash import reached
+from workers.failing_work import deletion_waits_for
 from workers.logs import log
 from workers.settings import Settings
 from workers.workplace import Workplace
@@ -73,13 +74,28 @@ def preview(place: Workplace) -> Document:
 
 
 def listing(place: Workplace) -> Document:
-    """`tenure/deletions/1` for all that will ever be deleted as things stand, with what holds each of them."""
+    """`tenure/deletions/1`: deletions under way, then all that will come as things stand, with what holds each."""
     with reading(place.database) as tx:
         now = engine_now(tx)
         state, why, budget = breaker.look(tx)
         due = timer.upcoming_deletions(tx)
-    rows = [_planned(place, at, site, now) for at, _, site in due]
+        begun = [_begun(tx, site) for site in sites.in_state(tx, "deleting")]
+    rows = [*begun, *(_planned(place, at, site, now) for at, _, site in due)]
     return {"schema": "tenure/deletions/1", "breaker": state, "why": why, "budget": budget, "sites": rows}
+
+
+def _begun(tx: Connection, site: engine.Site) -> Document:
+    """A deletion under way: what its last try left, if one failed."""
+    row = failing.deletion_of(tx, site.id)
+    left = deletion_waits_for(tx, site.id)
+    return {
+        "site": site.host,
+        "id": site.id,
+        "state": site.state,
+        "at": stamp(row.asked_at if row else site.deletes_at or site.created_at),
+        "deletes_at": stamp(site.deletes_at) if site.deletes_at else None,
+        "waits_for": [] if left is None else [left],
+    }
 
 
 def _planned(place: Workplace, at: datetime, site: engine.Site, now: datetime) -> Document:

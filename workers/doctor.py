@@ -14,12 +14,12 @@ from sqlalchemy.engine import make_url
 from models import breaker, clock, dead, effect, safety, schema, waiting
 from models.database import reading
 from models.moments import stamp
-from workers import alive, modes, offsets, private, pulse, sound_database, sound_redis
+from workers import alive, doctor_fleet, modes, offsets, private, pulse, sound_database, sound_redis
 from workers.broker import dispatch_by_redis_time
-from workers.errors import HELD, Permanent, Temporary
+from workers.errors import HELD
 from workers.finding import Finding, failure, warning, well
 from workers.readiness import asked, clock_heartbeat, worker_heartbeats
-from workers.settings import Settings
+from workers.settings import Settings, masked
 from workers.workplace import Workplace
 
 LATE = timedelta(minutes=5)
@@ -51,8 +51,19 @@ def examine_by(settings: Settings) -> list[Finding]:
         place.database.dispose()
 
 
+def settings_of(settings: Settings) -> dict[str, str]:
+    """Every setting, masked: as the running processes have them, else as this shell has."""
+    place = Workplace(settings)
+    try:
+        rows = doctor_fleet.running(place)
+    finally:
+        place.database.dispose()
+    told: dict[str, str] = rows[0].report["settings"] if rows else masked(settings)
+    return told
+
+
 def examine(place: Workplace) -> list[Finding]:
-    """Look at everything; a part that can't be reached is a finding too."""
+    """Look at everything, as the running processes have it; a part that can't be reached is a finding too."""
     looks: tuple[tuple[str, Callable[[Workplace], Iterator[Finding]]], ...] = (
         ("libraries", _libraries),
         ("database", _database),
@@ -77,14 +88,15 @@ def _libraries(_place: Workplace) -> Iterator[Finding]:
 
 
 def _database(place: Workplace) -> Iterator[Finding]:
+    settings = doctor_fleet.settings(place)
     with reading(place.database) as tx:
-        yield from sound_database.judge(tx, test_clock=place.settings.test_clock)
+        yield from sound_database.judge(tx, test_clock=settings.test_clock)
         current, unfit = str(schema.current(tx)), schema.unfit(tx)
         if unfit is not None:
             yield failure("schema", current, unfit)
             return
         yield well("schema", current)
-        yield _clock(tx, place.settings)
+        yield _clock(tx, settings)
         yield from _guards(tx)
         yield from _waiting(tx)
 
@@ -161,14 +173,8 @@ def _owner(pid: int) -> int:
 
 
 def _stores(place: Workplace) -> Iterator[Finding]:
-    for name in ("host", "vault", "downloads", "payments", "mailer"):
-        try:
-            getattr(place, name).writable()
-        except (Permanent, Temporary, OSError, ValueError) as wrong:
-            yield failure(name, "not writable", str(wrong))
-        else:
-            yield well(name, "writable")
-    for folder in sorted(_folders(place.settings)):
+    yield from doctor_fleet.judge(place)
+    for folder in sorted(_folders(doctor_fleet.settings(place))):
         yield _room(folder, shutil.disk_usage(folder).free)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row
 import engine
 from models import backup, money, timer
 from models.moments import stamp
+from workers.failing_work import faults
 
 Document = dict[str, Any]
 
@@ -34,8 +35,12 @@ def document(tx: Connection, site: engine.Site, now: datetime, policy: engine.Po
         "restore_points": _points(backup.backups_of(tx, site.id), now),
         "export": _export(backup.latest_export(tx, site.id), site),
         "invoices": [_invoice(row) for row in money.invoices_of(tx, site.id)],
-        "attention": engine.attention(site),
+        "attention": "; ".join(filter(None, [engine.attention(site), *map(_sentence, faults(tx, site))])) or None,
     }
+
+
+def _sentence(fault: Document) -> str:
+    return f"{fault['what']}; {fault['do']}"
 
 
 MOMENTS = (

@@ -3,7 +3,24 @@
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from workers.settings import mask
+from workers.settings import Settings, mask
+
+SCHEMES: dict[str, tuple[str, ...]] = {
+    "TENURE_HOST_URL": ("file",),
+    "TENURE_BACKUPS_URL": ("file",),
+    "TENURE_PAYMENTS_URL": ("ledger",),
+    "TENURE_MAIL_URL": ("file", "smtp", "smtps"),
+}
+"""The adapters that there are, by their settings: known without loading one, so that `tenure up` starts quickly."""
+
+
+def check_schemes(settings: Settings) -> None:
+    """Refuse an adapter that does not exist; raises ValueError with the setting, its value and those that exist."""
+    for setting, schemes in SCHEMES.items():
+        url = str(getattr(settings, setting.removeprefix("TENURE_").lower()))
+        if urlsplit(url).scheme not in schemes:
+            known = " or ".join(f"{scheme}:" for scheme in schemes)
+            raise ValueError(f"{setting}={mask(url)!r} names an adapter that does not exist: begin it with {known}")
 
 
 def folder_of(setting: str, url: str, data_dir: Path) -> Path:

@@ -15,6 +15,7 @@ from models.database import reading
 from models.moments import stamp
 from workers.document import document
 from workers.errors import Permanent, Temporary
+from workers.failing_work import deletion_waits_for
 from workers.workplace import Workplace
 
 Document = dict[str, Any]
@@ -69,11 +70,12 @@ def why(place: Workplace, subject: str) -> Document:
     """`tenure/why/1`: for every command what stops it, and the earliest moment at which time alone would free it."""
     with reading(place.database) as tx:
         site, now = find_site(tx, subject), engine_now(tx)
+        under_way = deletion_waits_for(tx, site.id) if site.state == "deleting" else None
     verdicts = [
         {
             "type": one.type,
             "possible": one.possible,
-            "because": one.because,
+            "because": under_way if one.type == "deletion" and under_way else one.because,
             "earliest": stamp(one.earliest) if one.earliest else None,
         }
         for one in explain(site, now, place.policy)

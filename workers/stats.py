@@ -6,12 +6,13 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 import engine
-from models import dead, event, safety, timer
+from models import dead, event, failing, safety, timer
 from models.breaker import look
 from models.clock import engine_now, last_beat
 from models.database import reading
 from models.effect import EFFECTS, HAS_GIVEN_UP, IS_UNFINISHED, UNFINISHED
 from models.site import SITES
+from workers.errors import HELD
 from workers.workplace import Workplace
 
 Document = dict[str, Any]
@@ -27,6 +28,7 @@ def stats(place: Workplace) -> Document:
             "schema": "tenure/stats/1",
             "sites": _sites(tx),
             "effects": _effects(tx),
+            "effects_failing": {one.kind: one.count for one in failing.by_kind(tx, HELD)},
             "timers": {"waiting": _timers(tx), "overdue": _timers(tx, until=now)},
             "events_unsent": event.count_unsent(tx),
             "dead_messages": len(dead.messages(tx)),
@@ -61,6 +63,7 @@ def text(found: Document) -> str:
     """One line for each number that is not nought, then the breaker and the clock."""
     sites = [f"sites     {count:>9}  {state}" for state, count in found["sites"].items() if count]
     effects = [f"effects   {count:>9}  {status}" for status, count in found["effects"].items() if count]
+    fail = [f"failing   {count:>9}  {kind}" for kind, count in found["effects_failing"].items()]
     timers = [f"timers    {count:>9}  {name}" for name, count in found["timers"].items()]
     beat = found["clock_heartbeat_seconds"]
     rest = [
@@ -70,13 +73,14 @@ def text(found: Document) -> str:
         f"safe mode {'off' if found['safe_mode'] is None else 'ON':>9}  {found['safe_mode'] or ''}".rstrip(),
         f"clock     {'silent' if beat is None else beat:>9}  s ago",
     ]
-    return "\n".join([*sites, *effects, *timers, *rest])
+    return "\n".join([*sites, *effects, *fail, *timers, *rest])
 
 
 def prometheus(found: Document) -> str:
     """The text format that Prometheus reads; gauges only."""
     lines = [f'tenure_sites{{state="{state}"}} {count}' for state, count in found["sites"].items()]
     lines += [f'tenure_effects{{status="{status}"}} {count}' for status, count in found["effects"].items()]
+    lines += [f'tenure_effects_failing{{kind="{kind}"}} {count}' for kind, count in found["effects_failing"].items()]
     lines += [f'tenure_timers{{status="{name}"}} {count}' for name, count in found["timers"].items()]
     lines += [
         f"tenure_events_unsent {found['events_unsent']}",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from workers import alive, modes, private, procfile, pulse, running, valkey
+from workers import alive, modes, place, private, procfile, pulse, running, valkey
 from workers.child import Child
 from workers.finding import must_be_safe
 from workers.logs import configure, log
@@ -49,6 +49,7 @@ def run(settings: Settings, *, procfile: Path | None = None, ready_line: Callabl
     private.begin()
     configure(log_format, role="up")
     try:
+        place.check_schemes(settings)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         modes.close_and_tell(settings)
         with only_one(settings.data_dir), Signals() as signals:

@@ -21,6 +21,9 @@ from workers.settings import Settings
 from workers.vault import Vault, open_vault
 from workers.wire import OnePiece
 
+ADAPTERS = ("host", "vault", "downloads", "payments", "mailer")
+"""The ways to the outside world, by their names in a workplace."""
+
 
 @dataclass(frozen=True)
 class Workplace:
@@ -75,6 +78,11 @@ class Workplace:
     def mailer(self) -> Mailer:
         """The way to customers."""
         return open_mailer(self.settings.mail_url, self.settings.data_dir)
+
+    def open_adapters(self) -> None:
+        """Refuse an address that no adapter understands, before any work needs it. Raises ValueError."""
+        for name in ADAPTERS:
+            getattr(self, name)
 
     @cached_property
     def policy(self) -> engine.Policy:

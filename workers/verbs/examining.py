@@ -8,7 +8,7 @@ import click
 
 from workers import probe as probes
 from workers.finding import Finding
-from workers.settings import Settings, SettingsError, load, masked
+from workers.settings import Settings, SettingsError, load
 
 FAILED = 1
 MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
@@ -23,7 +23,7 @@ def doctor(*, probe: str | None, as_json: bool) -> None:
     settings = _settings()
     document = probes.document(probe, _look(probe, settings))
     if probe is None:
-        document["settings"] = masked(settings)
+        document["settings"] = import_module("workers.doctor").settings_of(settings)
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False))
     else:

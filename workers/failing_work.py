@@ -1,0 +1,42 @@
+"""Work that fails and is tried again, as operators read it: of one site, and by the adapter that it needs."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+import engine
+from models import failing
+from models.moments import stamp
+from workers.errors import HELD
+
+Fault = dict[str, Any]
+
+ADAPTER_OF = {
+    **dict.fromkeys(("provision", "bring_online", "take_offline", "set_agent_limit"), "host"),
+    **dict.fromkeys(("back_up", "restore"), "vault"),
+    "export": "downloads",
+    "charge": "payments",
+    "mail": "mailer",
+    "delete": "stores",
+}
+"""Which adapter an effect needs most; a deletion needs all stores."""
+
+REMEDY = "it is tried again by itself; `tenure doctor` says what is out of reach"
+
+
+def faults(tx: Connection, site: engine.Site) -> list[Fault]:
+    """What fails now on a site, as `faults` of its document: code, since, what, do."""
+    return [_fault(row) for row in failing.of_site(tx, site.id, HELD)]
+
+
+def _fault(row: Any) -> Fault:
+    name = f"the letter {row.args['letter']}" if row.kind == "mail" else row.kind
+    times = "once" if row.attempt == 1 else f"{row.attempt} times"
+    what = f"the deletion is not done: {row.error}" if row.kind == "delete" else f"{name} failed {times}: {row.error}"
+    return {"code": "work.failing", "since": stamp(row.asked_at), "what": what, "do": REMEDY}
+
+
+def deletion_waits_for(tx: Connection, site_id: str) -> str | None:
+    """What a deletion that has begun says of its last try; None when it has not failed."""
+    row = failing.deletion_of(tx, site_id)
+    return None if row is None or row.error is None else str(row.error).removeprefix(HELD)
