@@ -1,12 +1,24 @@
-"""SQLite files of a site: made, counted, copied while they live, checked."""
+"""SQLite files of a site: made, counted, copied while they live, checked.
 
+Only a new site's own file is opened here. Whatever a customer could write is read by the processes of
+`customer_database`, each time with limits and a deadline.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pysqlite3.dbapi2 as sqlite
 
-from workers.errors import Permanent, Temporary
+from workers import customer_database
+from workers.content import DATABASE
+from workers.errors import Permanent
+from workers.held_database import FILE, Bounds, Held, Unusable, held, must_copy, restless
 
 MAGIC = b"SQLite format 3\0"
 SMALLEST = 512
@@ -14,15 +26,53 @@ SMALLEST = 512
 
 SIDECARS = ("-wal", "-shm", "-journal")
 PATIENCE_SECONDS = 10.0
-LOCKED = {sqlite.SQLITE_BUSY, sqlite.SQLITE_LOCKED}
-BROKEN = ("file is not a database", "database disk image is malformed")
-"""SQLite's own words for damage: the online backup raises the same error for everything and gives no code."""
+"""So long a copy waits for a lock that another program holds."""
+
+BRIEF_SECONDS = 0.1
+"""So long a question waits for one."""
+
+COUNT_SECONDS = 0.25
+"""A question takes a fraction of a millisecond."""
+
+COUNT_BYTES = 64 << 20
+"""A database that a dead help desk has left is copied for a question up to this size."""
+
+LONGEST_SECONDS = 3_600.0
+MOST_BYTES = 1 << 40
+"""The bounds of one act where the caller gives none."""
+
+CHECK_SECONDS = 60.0
+CHECKED_BYTES = 4 << 20
+"""A check may take a minute and a second for each 4 MiB; a sound database takes a tenth of that."""
+
+TRIES = 4
+PAUSE_SECONDS = 0.02
 
 HELPDESK = """
 CREATE TABLE agents (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, active INTEGER NOT NULL DEFAULT 1);
 CREATE TABLE tickets (id INTEGER PRIMARY KEY, requester TEXT NOT NULL, subject TEXT NOT NULL, open INTEGER NOT NULL);
 CREATE TABLE replies (id INTEGER PRIMARY KEY, ticket INTEGER NOT NULL REFERENCES tickets, author TEXT, body TEXT);
 """
+
+FAULTS = {
+    "locked": ("locked", "another program keeps it locked", "end that program, or let it close its transaction"),
+    "slow": ("slow", "it can't be read in time", "make `agents` a plain table, without costly indexes and columns"),
+    "died": ("odd", "reading it ended the process that read it", "restore the site from a backup"),
+    "too_much": ("odd", "reading it takes more memory than it may", "simplify its schema, or restore the site"),
+    "shape": ("odd", "it is not made as a site's", "make `agents` a table with a column `active`, or restore the site"),
+    "damaged": ("damaged", "it is damaged", "restore the site from a backup"),
+    "unfinished": ("unfinished", "a help desk died while it wrote", "start the help desk once: it puts it in order"),
+    "failed": ("failed", "it can't be read", "look at this database, or restore the site from a backup"),
+}
+"""By what a reading process says: the code, what is wrong, what helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a check found: `damage` in SQLite's words, or why it could not be `checked`; None for what is not so."""
+
+    damage: str | None = None
+    unchecked: str | None = None
 
 
 def make_helpdesk(path: Path, owner: str) -> None:
@@ -33,22 +83,77 @@ def make_helpdesk(path: Path, owner: str) -> None:
             database.execute("INSERT INTO agents (email) VALUES (?)", (owner,))
 
 
-def count_agents(path: Path) -> int:
-    """Count the active agents; raises `Temporary` when the database can't be asked."""
+def count_agents(folder: int, private: Path, seconds: float = COUNT_SECONDS) -> int:
+    """Count the active agents of the site whose folder is open.
+
+    `private` is a path on the same disk where nothing is. Raises `Unusable`, within twice these seconds.
+    """
+    about = {"verb": "count", "seconds": seconds, "wait": min(BRIEF_SECONDS, seconds)}
+    bounds = Bounds(COUNT_BYTES, time.monotonic() + seconds)
+    said = _ask_held(customer_database.QUICK, about, folder, DATABASE, private, bounds)
+    return int(_answered(said, DATABASE, "agents"))
+
+
+def copy_live(source: Path, target: Path) -> None:
+    """Copy the database at a path; see `copy_database`."""
+    folder = os.open(source.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        with closing(_connect(path)) as database:
-            return int(database.execute("SELECT count(*) FROM agents WHERE active").fetchone()[0])
-    except sqlite.Error as wrong:
-        raise Temporary(f"{path}: the agents can't be counted: {wrong}; look at this database") from wrong
+        copy_database(folder, source.name, target)
+    finally:
+        os.close(folder)
+
+
+def copy_database(
+    folder: int, name: str, target: Path, *, seconds: float = LONGEST_SECONDS, most_bytes: int = MOST_BYTES
+) -> None:
+    """Copy a database of an open folder as it is at one moment while others write to it.
+
+    `target` is a new file in a folder of ours on the same disk. Raises `Permanent` when the database is damaged or none
+    at all, else `Unusable`, which is `Temporary`: it is locked, takes too long, is larger than `most_bytes`.
+    """
+    about = {"verb": "copy", "target": str(target), "seconds": seconds, "most_bytes": most_bytes}
+    about |= {"wait": PATIENCE_SECONDS}
+    private = target.with_name(f"{target.name}.held")
+    bounds = Bounds(most_bytes, time.monotonic() + seconds)
+    said = _ask_held(customer_database.PATIENT, about, folder, name, private, bounds)
+    if said.get("wrong") == "damaged":
+        raise Permanent(f"{_shown(name)}: this database can't be copied: {_shown(said['error'])}")
+    _answered(said, name, "copied")
+
+
+def examine(path: Path, seconds: float = LONGEST_SECONDS) -> Health:
+    """Check a copy that nobody writes to, leaving nothing beside it: wholly, or quickly where that takes too long."""
+    seconds = min(seconds, CHECK_SECONDS + path.stat().st_size / CHECKED_BYTES)
+    whole = _check(path, "integrity_check", seconds)
+    if "faults" in whole:
+        return Health(damage=next(iter(whole["faults"]), None))
+    if whole["wrong"] == "damaged":
+        return Health(damage=str(whole["error"]))
+    quick = _check(path, "quick_check", seconds)
+    if quick.get("faults") or quick.get("wrong") == "damaged":
+        return Health(damage=str(next(iter(quick.get("faults", [])), quick.get("error"))))
+    extent = "its pages are whole, its indexes were not compared" if "faults" in quick else "it was not checked at all"
+    _, what, do = FAULTS[whole["wrong"]]
+    return Health(unchecked=f"the check was given up: {what}, {_shown(whole['error'])}; {extent}; {do}")
+
+
+def faults(path: Path) -> list[str]:
+    """What is wrong with a copy, one that can't be checked included; empty means whole."""
+    found = examine(path)
+    return [text for text in (found.damage, found.unchecked) if text is not None]
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file says of itself that it is a SQLite database."""
+    """Whether a regular file says of itself that it is a SQLite database; nothing else is opened."""
     try:
-        with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
+        descriptor = os.open(path, FILE)
     except OSError:
         return False
+    try:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return is_file and os.pread(descriptor, len(MAGIC), 0) == MAGIC
+    finally:
+        os.close(descriptor)
 
 
 def is_sidecar(path: Path) -> bool:
@@ -57,38 +162,45 @@ def is_sidecar(path: Path) -> bool:
     return any(name and is_database(path.with_name(name)) for name in names)
 
 
-def copy_live(source: Path, target: Path) -> None:
-    """Copy a database as it is at one moment while others write to it.
-
-    Raises `Temporary` when it stays locked, `Permanent` when it is damaged or no database at all.
-    """
-    try:
-        with closing(_connect(source)) as live, closing(sqlite.connect(target, isolation_level=None)) as copy:
-            copy.execute("PRAGMA journal_mode = OFF")
-            copy.execute("PRAGMA synchronous = OFF")
-            live.backup(copy, progress=_give_up_when_locked)
-    except sqlite.Error as wrong:
-        kind = Permanent if str(wrong) in BROKEN else Temporary
-        raise kind(f"{ascii(str(source))[1:-1]}: this database can't be copied: {wrong}") from wrong
+def _check(path: Path, how: str, seconds: float) -> dict[str, Any]:
+    asked = {"verb": "check", "how": how, "path": str(path.absolute()), "mode": "mode=ro&immutable=1", "wait": 0}
+    return customer_database.PATIENT.ask({**asked, "seconds": seconds}, still_seconds=seconds + 1)
 
 
-def _give_up_when_locked(status: int, _remaining: int, _total: int) -> None:
-    """Stop a copy that can't begin; the connection has waited already."""
-    if status in LOCKED:
-        raise Temporary(f"another program has kept the database locked for {PATIENCE_SECONDS:.0f} s; it is tried again")
+def _ask_held(
+    helpers: customer_database.Helpers, about: dict[str, Any], folder: int, name: str, private: Path, bounds: Bounds
+) -> dict[str, Any]:
+    """Ask about a database that is held; again when it was replaced meanwhile. Raises `Unusable`."""
+    for number in range(TRIES):
+        with held(folder, name, private) as database:
+            said = _ask_once(database, lambda asked: helpers.ask({**about, **asked}), bounds)
+            if said.get("wrong") != "unfinished" and database.is_current():
+                return said
+        time.sleep(PAUSE_SECONDS * number)
+    raise restless(name)
 
 
-def faults(path: Path) -> list[str]:
-    """Check a copy that nobody writes to, leaving nothing beside it; empty means whole."""
-    try:
-        with closing(_connect(path, "mode=ro&immutable=1")) as database:
-            rows = [str(row[0]) for row in database.execute("PRAGMA integrity_check(5)")]
-    except sqlite.Error as wrong:
-        return [str(wrong)]
-    return [] if rows == ["ok"] else rows
+def _ask_once(database: Held, ask: Callable[[dict[str, Any]], dict[str, Any]], bounds: Bounds) -> dict[str, Any]:
+    """Read it where it is; one that a dead help desk has left unfinished is put in order aside."""
+    if not must_copy(database):
+        asked = {"path": str(database.path.absolute()), "mode": "mode=ro"}
+        said = ask(asked)
+        for _ in range(TRIES):
+            if said.get("wrong") != "unfinished":
+                return said
+            if not database.is_unfinished():
+                database.drop_journal()
+            time.sleep(PAUSE_SECONDS)  # a help desk that lives begins its next transaction, or ends this one
+            said = ask(asked)
+    return ask({"path": str(database.copy(bounds).absolute()), "mode": "mode=rw", "most_bytes": bounds.most_bytes})
 
 
-def _connect(path: Path, how: str = "mode=rw") -> Any:
-    """Open an existing database; writing is needed to finish what a crashed writer left."""
-    uri = f"{path.absolute().as_uri()}?{how}"
-    return sqlite.connect(uri, uri=True, timeout=PATIENCE_SECONDS, isolation_level=None)
+def _answered(said: dict[str, Any], name: str, what: str) -> Any:
+    if what in said:
+        return said[what]
+    code, fault, do = FAULTS[said["wrong"]]
+    raise Unusable(f"database.{code}", f"{_shown(name)}: {fault} ({_shown(said['error'])})", do)
+
+
+def _shown(text: str) -> str:
+    return ascii(text)[1:-1][:200]

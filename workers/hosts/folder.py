@@ -20,10 +20,11 @@ from workers.crash import reached
 from workers.durable import check_writable, explained, is_there, make_folder, mode_of, remove, sync, sync_tree
 from workers.errors import Permanent, Temporary
 from workers.hosts import marker
+from workers.hosts.agent_counts import AgentCounts
 from workers.hosts.marker import Marker
 from workers.hosts.snapshot import FolderSnapshot
 from workers.hosts.swap import exchange
-from workers.sqlite_file import count_agents, make_helpdesk
+from workers.sqlite_file import make_helpdesk
 
 
 class FolderHost:
@@ -31,6 +32,7 @@ class FolderHost:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._agents = AgentCounts(root)
 
     def provision(self, site_id: str, *, hostname: str, email: str, agents: int, key: str) -> None:  # noqa: ARG002
         """Build a site aside and give it its name when it is whole; one that is there is left as it is."""
@@ -66,9 +68,9 @@ class FolderHost:
         self._change(site_id, agents=agents)
 
     def used_agents(self, site_id: str) -> int | None:
-        """Count the active agents; None when there is no site."""
-        live = self._live(site_id)
-        return count_agents(live / DATABASE) if live.is_dir() else None
+        """Count the active agents; None when there is no site. Raises `Unusable` when its database can't be read."""
+        with explained(self._root):
+            return self._agents.count(site_id, self._live(site_id))
 
     @contextmanager
     def snapshot(self, site_id: str) -> Iterator[Snapshot]:
