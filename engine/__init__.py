@@ -1,7 +1,7 @@
 """The law: one table of rules and the pure functions around it. No I/O, no clock, no log, no random."""
 
 from engine.authority import authorize_destruction
-from engine.command import CLOCK, EFFECTS, INTERNAL, LABELS, OPERATORS, PUBLIC, TIMERS, Command
+from engine.command import CLOCK, COUNTED, EFFECTS, INTERNAL, LABELS, OPERATORS, PUBLIC, TIMERS, Command
 from engine.decide import decide, with_live_facts
 from engine.decision import (
     Answered,
@@ -24,6 +24,7 @@ from engine.timers import timers
 
 __all__ = [
     "CLOCK",
+    "COUNTED",
     "EFFECTS",
     "INTERNAL",
     "LABELS",

@@ -5,7 +5,7 @@ from datetime import datetime
 from hashlib import blake2b
 
 from engine.case import Case, known
-from engine.conditions import added_cents, share_left
+from engine.conditions import added_cents, agreed_price, share_left
 from engine.decision import Charge, Closed, Invoice, Payment
 from engine.letters import mail_over_plan, mail_reduction_impossible
 from engine.periods import add_months, next_boundary, seconds_left
@@ -53,20 +53,21 @@ def settle_reduction(case: Case, period: Period) -> None:
     if site.planned_agents != site.next_agents:
         mail_reduction_impossible(case, period[1])
         return
-    case.change(plan_agents=site.next_agents, agents_allowed=site.next_agents, next_agents=None)
+    allowed = min(site.agents_allowed, site.next_agents)  # fewer than were planned may be more than were paid for
+    case.change(plan_agents=site.next_agents, agents_allowed=allowed, next_agents=None)
 
 
 def charge_period(case: Case, reason: str, period: Period, key: str) -> None:
-    """Bill a whole period of the plan, and owe it until it is paid."""
+    """Bill a whole period of the plan, and owe it until it is paid; of one that costs nothing nobody owes anything."""
     site = case.site
-    agents = known(site.plan_agents)
-    invoice = bill(case, "period", reason, period, agents=agents, price_cents=known(site.price_cents), numbered=True)
-    case.change(
-        period_start=period[0],
-        period_ends_at=period[1],
-        owed=Owed(invoice.id, invoice.amount_cents, agents, *period, attempts=1),
-    )
-    ask(case, invoice, reason, agents, f"{site.id}:{reason}:{key}")
+    agents, price = known(site.plan_agents), known(site.price_cents)
+    case.change(period_start=period[0], period_ends_at=period[1])
+    if price == 0:
+        case.change(owed=None, agents_allowed=agents)
+    else:
+        invoice = bill(case, "period", reason, period, agents=agents, price_cents=price, numbered=True)
+        case.change(owed=Owed(invoice.id, invoice.amount_cents, agents, *period, attempts=1))
+        ask(case, invoice, reason, agents, f"{site.id}:{reason}:{key}")
     if site.used_agents > agents:
         mail_over_plan(case)
 
@@ -86,19 +87,41 @@ def charge_owed(case: Case) -> None:
         agents=owed.agents,
         period_start=owed.period_start,
         period_end=owed.period_end,
+        currency=currency,
     )
     charge(case, paying, attempt)
 
 
 def charge_new_start(case: Case) -> None:
     """A period that begins when it is paid: nobody pays for days offline. Until then nothing changes."""
-    site, policy = case.site, case.policy
+    site = case.site
     agents = case.given("agents") or known(site.planned_agents)
-    price = policy.price_cents if site.price_cents is None else site.price_cents
     period = (case.now, add_months(case.now, 1))
-    invoice = bill(case, "period", "new_start", period, agents=agents, price_cents=price, numbered=False)
+    invoice = bill(case, "period", "new_start", period, agents=agents, price_cents=agreed_price(case), numbered=False)
     card = case.given("payment_method") or site.payment_method
     ask(case, invoice, "new_start", agents, f"{site.id}:new_start:{case.command.digest}", card=card)
+
+
+def start_for_nothing(case: Case) -> None:
+    """Coming back where nothing is owed: the period begins at once."""
+    currency = case.site.currency or case.policy.currency
+    start_period(case, case.given("agents"), price_cents=0, currency=currency)
+    case.change(next_agents=None, payment_method=case.given("payment_method"))
+
+
+def start_period(case: Case, agents: int, *, price_cents: int, currency: str) -> None:
+    """A period and an anchor of their own from now; a cancellation for the period's end moves to this one's."""
+    start, end = case.now, add_months(case.now, 1)
+    case.change(
+        anchor_at=start,
+        period_start=start,
+        period_ends_at=end,
+        cancels_at=end if case.site.cancels_at else None,
+        plan_agents=agents,
+        agents_allowed=agents,
+        price_cents=price_cents,
+        currency=currency,
+    )
 
 
 # Charge Now
@@ -177,6 +200,7 @@ def ask(case: Case, invoice: Invoice, reason: str, agents: int, payment_id: str,
         period_end=invoice.period_end,
         price_cents=invoice.unit_price_cents,
         payment_method=card,
+        currency=invoice.currency,
     )
     if invoice.kind == "period":
         case.notes.append(
@@ -189,8 +213,7 @@ def ask(case: Case, invoice: Invoice, reason: str, agents: int, payment_id: str,
 def charge(case: Case, paying: Paying, attempt: int) -> None:
     """Ask the card network once, with the card that holds now unless another is named."""
     site = case.site
-    card = paying.payment_method or site.payment_method
-    currency = site.currency or case.policy.currency
+    card, currency = paying.payment_method or site.payment_method, known(paying.currency)
     paying = replace(paying, cause=case.command.root, payment_method=card, generation=site.generation)
     case.change(paying=paying, charged_at=site.charged_at if paying.reason == "change_plan" else case.now)
     case.entries.append(Payment(paying.payment_id, paying.invoice_id, attempt, paying.amount_cents))
@@ -200,6 +223,7 @@ def charge(case: Case, paying: Paying, attempt: int) -> None:
         payment_id=paying.payment_id,
         invoice_id=paying.invoice_id,
         amount_cents=paying.amount_cents,
+        currency=currency,
         reason=paying.reason,
         payment_method=card,
     )

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from engine.command import Command
 from engine.decision import Charge, Effect, Entry, Event
 from engine.policy import Policy
-from engine.site import ABSENT, Site, with_facts
+from engine.site import ABSENT, Paying, Site, with_facts
 
 Fact = TypeVar("Fact")
 
@@ -80,6 +80,11 @@ class Case:
     def given(self, field: str) -> Any:
         """A field of the command's data, None when it was left out."""
         return self.command.data.get(field)
+
+
+def currency_of(case: Case, paying: Paying) -> str:
+    """The currency that was frozen when a payment was asked for; one of version 0.1 is in the site's."""
+    return paying.currency or case.site.currency or case.given("currency") or case.policy.currency
 
 
 def known(fact: Fact | None) -> Fact:

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from engine.case import Case, known
+from engine.billing import start_period
+from engine.case import Case, currency_of, known
 from engine.command import CLOCK
 from engine.decision import Answered, Closed
 from engine.ladder import needs_notice
@@ -14,7 +15,6 @@ from engine.letters import (
     mail_suspended_unpaid,
     mail_suspension_near,
 )
-from engine.periods import add_months
 from engine.site import Paying
 from engine.words import money
 
@@ -44,24 +44,18 @@ def book_new_start(case: Case) -> None:
 
 def grant_new_period(case: Case, paying: Paying) -> None:
     """From now, with what was agreed when it was asked for; a card named since then stays, and a reduction waits."""
-    site, start, end = case.site, case.now, add_months(case.now, 1)
+    site = case.site
     waits = site.state == "suspended" and site.next_agents != paying.agents
-    case.entries.append(Closed(paying.invoice_id, "paid", paying.reason, (start, end)))
+    start_period(case, paying.agents, price_cents=paying.price_cents, currency=currency_of(case, paying))
+    period = known(case.site.period_start), known(case.site.period_ends_at)
+    case.entries.append(Closed(paying.invoice_id, "paid", paying.reason, period))
     case.change(
-        anchor_at=start,
-        period_start=start,
-        period_ends_at=end,
-        cancels_at=None,
-        charged_at=start,
-        plan_agents=paying.agents,
+        charged_at=case.now,
         next_agents=site.next_agents if waits else None,
-        agents_allowed=paying.agents,
-        price_cents=paying.price_cents,
-        currency=site.currency or case.policy.currency,
         payment_method=site.payment_method if site.state == "suspended" else paying.payment_method,
     )
     if case.site.next_agents is not None:
-        mail_reduction_impossible(case, end)
+        mail_reduction_impossible(case, period[1])
 
 
 def book_late_payment(case: Case) -> None:
@@ -79,8 +73,8 @@ def book_late_payment(case: Case) -> None:
 
 
 def allow_paid_agents(case: Case) -> None:
-    """The plan's number holds from the first successful payment."""
-    case.change(agents_allowed=known(case.site.plan_agents))
+    """The number that is paid for holds from the first successful payment."""
+    case.change(agents_allowed=known(case.site.paying).agents)
 
 
 def raise_paid_agents(case: Case) -> None:
@@ -91,7 +85,8 @@ def raise_paid_agents(case: Case) -> None:
 
 def ask_for_refund(case: Case) -> None:
     """An operator decides: the money is on its way back, or the customer is."""
-    amount = money(case.given("amount_cents") or 0, case.site.currency or case.policy.currency)
+    paying = known(case.site.paying)
+    amount = money(paying.amount_cents, currency_of(case, paying))
     case.change(
         attention=f"{amount} {TO_BE_REFUNDED}: refund them at the payment provider, "
         "unless the customer came back to use them, then site.retry"

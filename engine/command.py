@@ -59,6 +59,9 @@ EFFECTS = (
 RESUMED = ("site.tell_again",)
 """What the engine asks of a site whose deletion became late, when an operator lets deletions go on."""
 
+COUNTED = frozenset({"site.subscribe", "site.change_plan", "site.pay", "site.resume", "site.renew"})
+"""What is judged on how many agents are in use: whoever asks it reads that number from the site just before."""
+
 PUBLIC = (*LABELS, *OPERATORS)
 INTERNAL = frozenset((*TIMERS, *EFFECTS, *RESUMED))
 

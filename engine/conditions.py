@@ -159,8 +159,12 @@ def fewer_agents(case: Case) -> bool:
 
 
 def too_little_to_charge(case: Case) -> bool:
-    """Added agents whose share of the period is under the smallest amount that is charged."""
-    return added_cents(case) < case.policy.min_charge_cents
+    """Added agents whose share of the period is under the smallest amount that is charged, or rounds to nothing."""
+    return added_cents(case) < max(case.policy.min_charge_cents, 1)
+
+
+def costs_nothing(case: Case) -> bool:
+    return agreed_price(case) == 0
 
 
 def same_contact(case: Case) -> bool:
@@ -239,7 +243,12 @@ def of_this_debt(case: Case) -> bool:
     return case.site.owed is not None and case.given("invoice_id") == case.site.owed.invoice_id
 
 
-# The arithmetic of Charge Now
+# The arithmetic of prices and of Charge Now
+
+
+def agreed_price(case: Case) -> int:
+    """For an agent and a month: what was agreed once, or else today's."""
+    return case.policy.price_cents if case.site.price_cents is None else case.site.price_cents
 
 
 def added_cents(case: Case) -> int:

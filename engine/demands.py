@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from engine.authority import authorize_destruction
-from engine.case import Case
+from engine.case import Case, currency_of
 from engine.conditions import at_period_end, by_operator
 from engine.decision import Refused
 from engine.timers import timers
@@ -96,7 +96,7 @@ def must_have_no_payment_pending(case: Case) -> bool:
     """One payment at a time."""
     paying = case.site.paying
     if paying is not None:
-        amount = money(paying.amount_cents, case.site.currency or case.policy.currency)
+        amount = money(paying.amount_cents, currency_of(case, paying))
         raise Refused(
             "payment.pending",
             f"a payment of {amount} ({paying.reason}) is under way for {named(case.site.host)}; "

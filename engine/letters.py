@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from engine.case import Case, known
+from engine.case import Case, currency_of, known
 from engine.decision import Closed
 from engine.ladder import suspends_at
 from engine.leaving import days_kept
@@ -143,7 +143,7 @@ def mail_charge_declined(case: Case, paying: Paying) -> None:
     case.mail(
         "charge_now_declined",
         amount_cents=paying.amount_cents,
-        currency=case.site.currency or case.policy.currency,
+        currency=currency_of(case, paying),
         declined_at=case.now,
         card_label=case.given("card_label"),
         decline_code=case.given("decline_code"),
@@ -177,6 +177,6 @@ def charged(case: Case, paying: Paying) -> dict[str, object]:
     return {
         "invoice": paying.invoice_id,
         "amount_cents": paying.amount_cents,
-        "currency": case.site.currency or case.policy.currency,
+        "currency": currency_of(case, paying),
         "reason": paying.reason,
     }

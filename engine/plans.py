@@ -4,18 +4,17 @@ from dataclasses import replace
 
 from engine.billing import charge_added_agents
 from engine.case import Case, known
-from engine.conditions import too_little_to_charge
+from engine.conditions import added_cents, agreed_price, too_little_to_charge
 from engine.words import agents_in_words, moment, money
 
 
 def choose_plan(case: Case) -> None:
     """The price is frozen at the first choice; coming back keeps the one agreed then."""
-    site, policy = case.site, case.policy
     case.change(
         plan_agents=case.given("agents"),
         payment_method=case.given("payment_method"),
-        price_cents=policy.price_cents if site.price_cents is None else site.price_cents,
-        currency=site.currency or policy.currency,
+        price_cents=agreed_price(case),
+        currency=case.site.currency or case.policy.currency,
         cancels_at=None,
     )
 
@@ -52,9 +51,9 @@ def withdraw_reduction(case: Case) -> None:
 
 def raise_agents(case: Case) -> None:
     """More agents whose share is too small to charge."""
-    agents, least = case.given("agents"), money(case.policy.min_charge_cents, case.site.currency or "")
+    agents, share = case.given("agents"), money(added_cents(case), known(case.site.currency))
     case.change(plan_agents=agents, agents_allowed=agents, next_agents=None)
-    case.notes.append(f"{agents_in_words(agents)} at once; a share under {least} is not charged")
+    case.notes.append(f"{agents_in_words(agents)} at once; their share of {share} is too small to be charged")
 
 
 def fit_agents(case: Case) -> None:

@@ -53,7 +53,10 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Paying:
-    """The one payment under way, with the card and the price it was asked for; `claimed` once a worker has taken it."""
+    """The one payment under way, with the card, price and currency it was asked for; `claimed` once a worker took it.
+
+    One that version 0.1 asked for has no currency.
+    """
 
     payment_id: str
     invoice_id: str
@@ -67,6 +70,7 @@ class Paying:
     payment_method: str | None = None
     price_cents: int = 0
     generation: int = 0
+    currency: str | None = None
 
 
 @dataclass(frozen=True)  # no slots: a dictionary is copied at once, and every move copies a site

@@ -153,7 +153,8 @@ class Journal:
         """Most commands change nothing that a timer looks at: then those of before are not derived."""
         same = change.before is not None and engine.UNTIMED.issuperset(facts)
         before = change.timers if same else engine.timers(change.before, self.policy)
-        return timer.Rewrite(change.after.id, change.after.generation, before, change.timers)
+        begins = "generation" in facts
+        return timer.Rewrite(change.after.id, change.after.generation, before, change.timers, begins)
 
 
 def _looks_back(decision: engine.Decision) -> bool:

@@ -166,10 +166,9 @@ def _answer(tx: Connection, answered: engine.Answered, now: datetime) -> None:
 
 
 def invoices_of(tx: Connection, site_id: str) -> list[Row[Any]]:
-    """A site's invoices, oldest first."""
-    return list(
-        tx.execute(select(INVOICES).where(INVOICES.c.site_id == site_id).order_by(INVOICES.c.issued_at, INVOICES.c.id))
-    )
+    """A site's invoices, oldest first; those of one moment by their number, the ones without it last."""
+    order = (INVOICES.c.issued_at, INVOICES.c.number.is_(None), INVOICES.c.number, INVOICES.c.id)
+    return list(tx.execute(select(INVOICES).where(INVOICES.c.site_id == site_id).order_by(*order)))
 
 
 def invoice(tx: Connection, invoice_id: str) -> Row[Any]:

@@ -97,12 +97,13 @@ def _due(now: datetime, limit: int, *columns: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """A site's timers by kind, as they were and as they are to be."""
+    """A site's timers by kind, as they were and as they are to be; `begins` tells that its generation is a new one."""
 
     site_id: str
     generation: int
     before: Mapping[str, datetime]
     after: Mapping[str, datetime]
+    begins: bool = False
 
 
 def rewrite_all(tx: Connection, rewrites: Iterable[Rewrite], now: datetime) -> None:
@@ -114,7 +115,7 @@ def rewrite_all(tx: Connection, rewrites: Iterable[Rewrite], now: datetime) -> N
         rows += [
             {"site_id": one.site_id, "kind": kind, "generation": one.generation, "due_at": at, "wakes_at": at}
             for kind, at in one.after.items()
-            if one.before.get(kind) != at or at <= now
+            if one.begins or one.before.get(kind) != at or at <= now
         ]
     if gone:
         execute_many(tx, _REMOVE, gone)

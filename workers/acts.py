@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import asdict
 
+from models import money
+from models.database import reading
 from workers.correspondence import mail
 from workers.destroying import delete
 from workers.logs import log
@@ -63,7 +65,9 @@ def charge(place: Workplace, work: Work) -> Report:
 
     At the first try only a database that was restored finds something.
     """
-    args = work.args
+    args = {**work.args, "currency": _currency(place, work)}
+    if args["amount_cents"] == 0:  # version 0.1 asked for those as well
+        return Report("site.charge_succeeded", args)
     known = place.payments.lookup(args["payment_id"])
     if known is not None and work.row.fence == 1:
         _tell_of_a_charge_before_its_time(work)
@@ -73,12 +77,22 @@ def charge(place: Workplace, work: Work) -> Report:
             site_id=work.site.id,
             invoice_id=args["invoice_id"],
             amount_cents=args["amount_cents"],
-            currency=work.site.currency or place.policy.currency,
+            currency=args["currency"],
             payment_method=args["payment_method"] or "",
             at=work.now,
         )
     )
     return _charged(outcome, args)
+
+
+def _currency(place: Workplace, work: Work) -> str:
+    """Frozen with the charge; one that version 0.1 asked for is in the site's, or in that of its invoice."""
+    agreed: str | None = work.args.get("currency") or work.site.currency
+    if agreed is not None:
+        return agreed
+    with reading(place.database) as tx:
+        billed: str = money.invoice(tx, work.args["invoice_id"]).currency
+    return billed
 
 
 def _tell_of_a_charge_before_its_time(work: Work) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import engine
 from models import site as sites
 from models.database import reading, writing
 from workers import announce, dead, narrate
@@ -17,7 +18,7 @@ from workers.logs import together
 from workers.sitting import Sitting, Verdict
 from workers.workplace import Workplace
 
-LIVE = frozenset({"site.subscribe", "site.change_plan", "site.show"})
+LIVE = engine.COUNTED | {"site.show"}
 """Commands that look at how many agents are in use in the site right now."""
 
 PATIENCE_SECONDS = 0.02

@@ -61,6 +61,7 @@ def _receipt(place: Workplace, args: Facts) -> Facts:
         "amount_cents": row.amount_cents,
         "agents": row.agents,
         "unit_price_cents": row.unit_price_cents,
+        "currency": row.currency,
         "period_start": row.period_start,
         "period_end": row.period_end,
         "arithmetic": _arithmetic(row),

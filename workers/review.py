@@ -52,6 +52,7 @@ def _fixed(envelope: Envelope, decision: engine.Decision) -> dict[str, Any]:
         "effects": [effect.kind for effect in decision.effects],
         "restores": next((effect.args["backup"] for effect in decision.effects if effect.kind == "restore"), None),
         "amount": decision.charge.amount_cents if decision.charge else None,
+        "currency": decision.charge.currency if decision.charge else None,
     }
 
 

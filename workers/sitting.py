@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -124,11 +125,17 @@ class Sitting:
         if envelope.review is None:
             return engine.decide(site, command, self.now, self.place.policy)
         secret = review_secret(self.tx)
-        quoted = quoted_at(envelope.review, secret, self.now, self.place.policy)
+        quoted = self._quoted_at(envelope, secret)
         decision = engine.decide(site, command._replace(quoted_at=quoted), self.now, self.place.policy)
         if decision.outcome != "refused":
             check(envelope.review, secret, envelope, decision)
         return decision
+
+    def _quoted_at(self, envelope: Envelope, secret: bytes) -> datetime | None:
+        """The moment of the review that comes with it: a dry run that carries one is a look at that review."""
+        if envelope.review is None:
+            return None
+        return quoted_at(envelope.review, secret, self.now, self.place.policy)
 
     def _keep(self, command: engine.Command, verdict: Verdict) -> Verdict:
         """Write down what was decided; the next command of this sitting finds it so."""
@@ -173,7 +180,8 @@ class Sitting:
         """What would happen; nothing was written, and the id is not used up."""
         if decision.outcome == "refused":
             return said
-        token = sign(review_secret(self.tx), envelope, decision, self.now)
+        secret = review_secret(self.tx)
+        token = sign(secret, envelope, decision, self._quoted_at(envelope, secret) or self.now)
         new = {"site_id": None} if decision.before is None else {}
         return {**said, **new, "outcome": "preview", "review": token, "notes": list(decision.notes)}
 

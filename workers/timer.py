@@ -50,7 +50,7 @@ class Stopped:
 class Round:
     """One transaction in which due timers are fired, oldest first."""
 
-    def __init__(self, tx: Connection, place: Workplace, now: datetime, used: dict[str, int]) -> None:
+    def __init__(self, tx: Connection, place: Workplace, now: datetime, used: dict[str, int | None]) -> None:
         self.tx = tx
         self.place = place
         self.now = now
@@ -71,6 +71,8 @@ class Round:
 
     def _one(self, due: Due) -> Fired | Stopped | None:
         site = self.sites[due.site.id]
+        if f"site.{due.kind}" in engine.COUNTED and site.id not in self.used:
+            return None  # it became due after the hosts were asked: the next round asks
         live = engine.with_live_facts(site, used_agents=self.used.get(site.id), claimed=site.id in self.claimed)
         if engine.timers(live, self.place.policy).get(due.kind) != due.due_at:
             self._correct(due, live)
@@ -206,12 +208,14 @@ def _narrate(one: Fired | Stopped) -> None:
         narrate.held(one.due.site, one.due.kind, one.why, one.due.due_at, one.again)
 
 
-def _used_agents(place: Workplace, limit: int) -> dict[str, int]:
-    """How many agents are in use where a renewal may lower the plan; asked outside the transaction."""
+def _used_agents(place: Workplace, limit: int) -> dict[str, int | None]:
+    """How many agents are in use where a renewal may lower the plan; asked outside the transaction.
+
+    None where the host can't tell: then what was last known holds.
+    """
     with reading(place.database) as tx:
         due = timer.sites_due(tx, "renew", engine_now(tx), limit)
-    found = {site_id: _asked(place, site_id) for site_id in due}
-    return {site_id: used for site_id, used in found.items() if used is not None}
+    return {site_id: _asked(place, site_id) for site_id in due}
 
 
 def _asked(place: Workplace, site_id: str) -> int | None:

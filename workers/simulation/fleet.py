@@ -21,7 +21,6 @@ DURATIONS = {
     "delete": timedelta(minutes=1),
     "mail": timedelta(seconds=1),
 }
-LOOKED_AT = frozenset({"site.renew", "site.subscribe", "site.change_plan", "site.cancel", "site.resume"})
 SLOW_SHARE = 0.03
 """How many effects take days and not minutes."""
 
@@ -182,12 +181,14 @@ class Fleet:
         return decision
 
     def _looked_at(self, site_id: str, command: engine.Command) -> engine.Site | None:
-        """The site as the world has it now: how many agents are in use, and whether a worker has taken the charge."""
+        """What production looks at before it decides: the agents in use, and whether a worker has taken the charge."""
         site = self.sites.get(site_id)
-        if site is None or command.type not in LOOKED_AT:
+        if site is None or command.source == "effect":
             return site
-        used = self.random.randint(1, site.agents_allowed + 2) if self.random.random() < 0.3 else site.used_agents
-        return engine.with_live_facts(site, used_agents=used, claimed=self.random.random() < 0.5)
+        counted = command.type in engine.COUNTED and self.random.random() < 0.3
+        used = self.random.randint(1, site.agents_allowed + 2) if counted else None
+        claimed = site.paying is not None and (site.paying.claimed or self.random.random() < 0.5)
+        return engine.with_live_facts(site, used_agents=used, claimed=claimed)
 
     def _duration(self, effect: engine.Effect) -> timedelta:
         """Mostly quick; now and then a store, a mail server or a card network is away for days."""

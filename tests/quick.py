@@ -1,0 +1,65 @@
+"""A world for long lives in little time: real engine and database, an outside that remembers and fails when told."""
+
+from pathlib import Path
+from typing import Any
+
+from tests.model.light import LightWorld, Remembers
+from workers.errors import Permanent
+from workers.payment import Charge, Outcome
+
+
+class Obedient(Remembers):
+    """Every adapter at once: so many agents are in use, and what `broken` names is refused for good."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.agents = 1
+        self.broken: dict[str, str] = {}
+        self.mails: list[Any] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_args, **_named: self._must_work(name)
+
+    def _must_work(self, name: str) -> None:
+        if name in self.broken:
+            raise Permanent(self.broken[name])
+
+    def used_agents(self, _site_id: str) -> int:
+        return self.agents
+
+    def charge(self, charge: Charge) -> Outcome:
+        self._must_work("charge")
+        return super().charge(charge)
+
+    def build(self, *args: Any) -> Any:
+        self._must_work("build")
+        return super().build(*args)
+
+    def verify(self, *args: Any) -> Any:
+        self._must_work("verify")
+        return super().verify(*args)
+
+    def send(self, mail: Any) -> None:
+        """An address that `broken` names is refused; the rest is remembered."""
+        self._must_work("send")
+        self._must_work(mail.to)
+        self.mails.append(mail)
+
+    def subjects(self) -> list[str]:
+        return [mail.subject for mail in self.mails]
+
+
+class QuickWorld(LightWorld):
+    """A light world whose outside obeys the test."""
+
+    outside: Obedient
+
+    def __init__(self, data_dir: Path, redis_url: str, **settings: str) -> None:
+        super().__init__(data_dir, redis_url, **settings)
+        self.outside = Obedient()
+        for part in ("host", "vault", "downloads", "payments", "mailer"):
+            self.place.__dict__[part] = self.outside
+
+    def charged(self) -> list[tuple[int, str]]:
+        """Every amount that the card network accepted, with its currency."""
+        return [(charge.amount_cents, charge.currency) for charge in self.outside.charges.values()]
