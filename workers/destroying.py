@@ -13,7 +13,7 @@ from models.database import reading
 from models.moments import stamp
 from workers.correspondence import about
 from workers.crash import reached
-from workers.errors import Held, Permanent, Temporary
+from workers.errors import Held, Mounted, Permanent, Temporary
 from workers.forgetting import forget_address, forget_others
 from workers.letters import letter
 from workers.logs import log
@@ -23,7 +23,17 @@ from workers.workplace import Workplace
 
 
 def delete(place: Workplace, work: Work) -> Report:
-    """Authorize before each step, remove, then ask every store whether anything is left: only nothing counts."""
+    """Authorize before each step, remove, then ask every store whether anything is left: only nothing counts.
+
+    What is mounted in a store is an operator's: the deletion waits until it is unmounted, and never gives up.
+    """
+    try:
+        return _delete(place, work)
+    except Mounted as mount:
+        raise Held(f"the deletion waits: {mount}") from mount
+
+
+def _delete(place: Workplace, work: Work) -> Report:
     site, removed = work.site, {}
     _authorize(place, work)
     reached("delete.authorized")

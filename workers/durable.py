@@ -1,10 +1,13 @@
 """Files that a power cut leaves old or new and never half, and removals that count what they take."""
 
 import contextlib
+import ctypes
 import os
 import secrets
+import stat
 from collections.abc import Iterator
-from errno import EDQUOT, ENOSPC
+from contextlib import closing
+from errno import EACCES, EDQUOT, ENOSPC, EPERM
 from pathlib import Path
 
 import pysqlite3.dbapi2 as sqlite
@@ -12,8 +15,13 @@ import pysqlite3.dbapi2 as sqlite
 from workers.content import Removed
 from workers.crash import reached
 from workers.errors import Temporary
+from workers.removal import remove_at
+from workers.site_tree import open_file, open_top, opened
+from workers.site_walk import Found, walk
+from workers.sorted_names import NameLists
 
-OURS = 0o700
+MANY = 1_000
+"""Things whose own syncs take longer than that of the disk."""
 
 
 @contextlib.contextmanager
@@ -31,7 +39,9 @@ def explained(place: Path) -> Iterator[None]:
 def _remedy(wrong: Exception) -> str:
     if getattr(wrong, "errno", None) in {ENOSPC, EDQUOT} or getattr(wrong, "sqlite_errorcode", 0) == sqlite.SQLITE_FULL:
         return "free space on this disk"
-    if isinstance(wrong, PermissionError):
+    if getattr(wrong, "errno", None) == EPERM:
+        return "let the user that runs Tenure change it (whose is it? is it immutable: chattr -i)"
+    if getattr(wrong, "errno", None) == EACCES:
         return "let the user that runs Tenure read and write it"
     return "look at this disk; it is tried again"
 
@@ -61,12 +71,42 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Wait until everything in a folder is on the disk."""
-    for current in _folders(folder):
-        for item in _items(current):
-            if item.is_file(follow_symlinks=False):
-                sync(Path(item.path))
-        sync(current)
+    """Wait until everything in a folder is on the disk: file by file, or all of the disk when there are many."""
+    with (
+        opened(open_top(folder)) as top,
+        closing(NameLists(folder.parent)) as lists,
+        closing(walk(top, lists)) as found,
+    ):
+        for number, one in enumerate(found):
+            if number == MANY or not _is_synced(one):
+                _sync_disk(top)
+                return
+        os.fsync(top)
+
+
+def _is_synced(found: Found) -> bool:
+    """Wait for one thing; False if it can't be opened, by its rights or its place."""
+    if found.fault or found.status is None:
+        return False
+    if found.own >= 0:
+        os.fsync(found.own)
+    elif stat.S_ISREG(found.status.st_mode):
+        try:
+            file = open_file(found.name, found.folder, found.status)
+        except PermissionError:
+            return False
+        with opened(file):
+            os.fsync(file)
+    return True
+
+
+def _sync_disk(folder: int) -> None:
+    """Wait for the whole disk that an open folder is on."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "syncfs"):
+        os.sync()
+    elif library.syncfs(folder):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def mode_of(path: Path) -> int | None:
@@ -95,55 +135,16 @@ def make_folder(folder: Path) -> None:
 
 
 def remove(path: Path) -> Removed:
-    """Remove a file, a link (never what it points to) or a whole folder, and count; nothing there is nothing taken."""
-    if path.is_dir() and not path.is_symlink():
-        return _remove_folder(path)
+    """Remove a file, a link (never what it points to) or a whole folder, and count; nothing there is nothing taken.
+
+    The folder that holds it must be ours alone; what is in it may be a customer's (`workers/removal.py`).
+    """
     try:
-        size = path.lstat().st_size
-        path.unlink()
-    except FileNotFoundError:
+        parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
         return Removed()
-    return Removed(1, size)
-
-
-def _remove_folder(folder: Path) -> Removed:
-    """Empty every folder, then take the folders away from below; read-only ones are opened first."""
-    taken, folders = Removed(), []
-    _open_up(folder)
-    for current in _folders(folder):
-        folders.append(current)
-        taken = sum((_taken(item) for item in _items(current)), taken)
-    for current in reversed(folders):
-        current.rmdir()
-    return taken
-
-
-def _taken(item: "os.DirEntry[str]") -> Removed:
-    if item.is_dir(follow_symlinks=False):
-        _open_up(Path(item.path))
-        return Removed()
-    size = item.stat(follow_symlinks=False).st_size
-    Path(item.path).unlink()
-    return Removed(1, size)
-
-
-def _open_up(folder: Path) -> None:
-    if folder.lstat().st_mode & OURS != OURS:
-        folder.chmod(OURS)
-
-
-def _folders(folder: Path) -> Iterator[Path]:
-    """Walk through a folder and all below it, each before what it holds; however deep, without recursion."""
-    waiting = [folder]
-    while waiting:
-        current = waiting.pop()
-        yield current
-        waiting += [Path(item.path) for item in _items(current) if item.is_dir(follow_symlinks=False)]
-
-
-def _items(folder: Path) -> "list[os.DirEntry[str]]":
-    with os.scandir(folder) as found:
-        return list(found)
+    with opened(parent):
+        return remove_at(parent, path.name, path)
 
 
 def check_writable(folder: Path) -> None:

@@ -27,5 +27,9 @@ class Held(Temporary):
     """A guard stops it for now: that is no fault, so it is asked again and never given up."""
 
 
+class Mounted(Temporary):
+    """Something is mounted in what is to be taken away: that is the operator's, and waits until it is unmounted."""
+
+
 class Unknown(Exception):  # noqa: N818 - see above
     """Nobody knows whether it was done: look it up with the same key, never do it blindly again."""

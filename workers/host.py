@@ -14,7 +14,8 @@ __all__ = ["Entry", "Host", "Removed", "Snapshot", "open_host"]
 class Host(Protocol):
     """Every call may be made twice with the same key, and then equals one.
 
-    Raises `Permanent` and `Temporary`; one call at a time is made for a site.
+    Raises `Permanent`, `Temporary`, and `Mounted` where an operator's mount would be taken away; one call at a time is
+    made for a site.
     """
 
     def provision(self, site_id: str, *, hostname: str, email: str, agents: int, key: str) -> None:
@@ -43,6 +44,9 @@ class Host(Protocol):
 
     def is_replaced(self, site_id: str, *, key: str) -> bool:
         """Whether `replace` has swapped with this key already, and nothing else since."""
+
+    def tidy(self, site_id: str) -> None:
+        """Finish the clean-up after a `replace`: nothing of the content before is left, nor of what was prepared."""
 
     def remove(self, site_id: str, *, key: str) -> Removed:
         """Take a site away for ever, only if its own marker says that it is this one."""

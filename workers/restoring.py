@@ -4,6 +4,8 @@ Killed at any step the site is the old or the restored one, whole, and the next 
 the swap is kept as a backup that is restored by its id.
 """
 
+from pathlib import Path
+
 import engine
 from models import backup
 from models import effect as effects
@@ -21,10 +23,13 @@ from workers.workplace import Workplace
 
 def restore(place: Workplace, work: Work) -> Report:
     """Put a backup's content in the place of the live one; never plan, dates, invoices or address."""
-    if not place.host.is_replaced(work.site.id, key=work.row.id):
+    if place.host.is_replaced(work.site.id, key=work.row.id):
+        place.host.tidy(work.site.id)
+    else:
         _must_be_possible(work.site)
+        into = place.host.beside(work.site.id)
         _keep_what_is_there(place, work)
-        _swap_in(place, work)
+        _swap_in(place, work, into)
     _entitle(place, work)
     return Report("site.restored", work.args)
 
@@ -59,10 +64,9 @@ def _keep_what_is_there(place: Workplace, work: Work) -> None:
     reached("restore.kept")
 
 
-def _swap_in(place: Workplace, work: Work) -> None:
+def _swap_in(place: Workplace, work: Work, into: Path) -> None:
     site_id = work.site.id
-    into = place.host.beside(site_id)
-    left_out = place.vault.extract(site_id, work.args["backup"], into)
+    left_out = _unpacked(place, work, into)
     reached("restore.unpacked")
     with writing(place.database) as tx:
         _must_be_possible(sites.find(tx, site_id))
@@ -71,6 +75,15 @@ def _swap_in(place: Workplace, work: Work) -> None:
     if left_out:
         error = f"links that lead out of the site were not made again: {', '.join(left_out)}"
         log.warning("alarm", site=work.site.host, site_id=site_id, effect_id=work.row.id, error=error)
+
+
+def _unpacked(place: Workplace, work: Work, into: Path) -> list[str]:
+    """Unpack beside the live site. Of a backup that can't be unpacked nothing stays there: it is not tried again."""
+    try:
+        return place.vault.extract(work.site.id, work.args["backup"], into)
+    except Permanent:
+        place.host.tidy(work.site.id)
+        raise
 
 
 def _must_be_ours(ours: bool) -> None:

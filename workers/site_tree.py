@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+HAS_HANDLES = hasattr(os, "O_PATH")
+HANDLE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC if HAS_HANDLES else FOLDER
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 OPENAT2 = 437
@@ -93,6 +95,24 @@ def open_file(name: str, at: int, seen: Status) -> int:
 def is_same(one: Status, other: Status) -> bool:
     """Whether two looks saw one object."""
     return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+
+
+def open_handle(name: str, at: int) -> int:
+    """Open a folder to look at it and to change its rights, not to read it: it may be closed to us.
+
+    Raises what `open_folder` raises.
+    """
+    return _open_name(name, HANDLE, at)
+
+
+def open_up(name: str, at: int) -> None:
+    """Give ourselves all rights to a folder of ours in an open folder, whatever they are; raises OSError."""
+    with opened(open_handle(name, at)) as handle:
+        mode = stat.S_IMODE(os.fstat(handle).st_mode) | stat.S_IRWXU
+        if HAS_HANDLES:
+            Path(f"/proc/self/fd/{handle}").chmod(mode)  # the only name by which such a descriptor can be changed
+        else:
+            os.fchmod(handle, mode)
 
 
 def open_below(top: int, names: Sequence[str]) -> int:

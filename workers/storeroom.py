@@ -106,9 +106,10 @@ class Storeroom:
         return place.with_name(f".{item_id}.{secrets.token_hex(4)}.{word}")
 
     def _clear(self, place: Path) -> Removed:
-        """Remove what a try that was killed left beside an item."""
-        left = place.parent.glob(f".{place.name.removesuffix(self.suffix)}.*")
-        return sum((remove(path) for path in sorted(left)), Removed())
+        """Remove what a try that was killed left beside an item; a glob would take what it can't read for empty."""
+        begins = f".{place.name.removesuffix(self.suffix)}."
+        found = sorted(place.parent.iterdir()) if is_there(place.parent) else []
+        return sum((remove(path) for path in found if path.name.startswith(begins)), Removed())
 
     def _tidy(self, folder: Path) -> None:
         """Remove a site's folder when nothing is in it any more."""

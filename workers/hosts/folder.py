@@ -24,6 +24,7 @@ from workers.hosts.agent_counts import AgentCounts
 from workers.hosts.marker import Marker
 from workers.hosts.snapshot import FolderSnapshot
 from workers.hosts.swap import exchange
+from workers.removal import must_hold_no_mounts
 from workers.sqlite_file import make_helpdesk
 
 
@@ -86,7 +87,7 @@ class FolderHost:
     def beside(self, site_id: str) -> Path:
         """Say where to put the content that `replace` is to swap in: nothing is there yet."""
         with explained(self._root):
-            self._live(site_id)
+            must_hold_no_mounts(self._live(site_id))  # it is to be removed when the new content stands in its place
             remove(self._beside(site_id, "restore"))
             return self._beside(site_id, "restore")
 
@@ -100,6 +101,7 @@ class FolderHost:
             mark = marker.read(live, site_id)
             restore = self._beside(site_id, "restore")
             if mark.replaced != key:
+                must_hold_no_mounts(live)
                 self._take(folder, restore)
                 remove(restore / marker.NAME)
                 marker.write(restore, replace(mark, replaced=key))
@@ -108,19 +110,30 @@ class FolderHost:
                 self._swap(site_id, restore, live)
                 reached("restore.swapped")
             remove(folder)
-            remove(restore)
-            remove(self._beside(site_id, "before"))
+            self.tidy(site_id)
             reached("restore.replaced")
+
+    def tidy(self, site_id: str) -> None:
+        """Remove the content that `replace` has swapped out, and what was prepared for it."""
+        with explained(self._root):
+            if is_there(self._live(site_id)):
+                remove(self._beside(site_id, "restore"))
+                remove(self._beside(site_id, "before"))
 
     def is_replaced(self, site_id: str, *, key: str) -> bool:
         """Whether the last content that was swapped in came with this key."""
         return marker.read(self._live(site_id), site_id).replaced == key
 
     def remove(self, site_id: str, *, key: str) -> Removed:  # noqa: ARG002
-        """Take a site away, only if its marker says that it is this one; raises `Permanent` if not."""
+        """Take a site away, only if its marker says that it is this one; raises `Permanent` if not.
+
+        Raises `Mounted` when something is mounted in it: then nothing has been touched.
+        """
         with explained(self._root):
             live = self._live(site_id)
             gone = self._beside(site_id, "gone")
+            for path in (live, *self._leftovers(site_id)):
+                must_hold_no_mounts(path)
             removed = self._remove_leftovers(site_id)
             if is_there(live):
                 marker.read(live, site_id)
@@ -128,7 +141,7 @@ class FolderHost:
                 sync(self._root)
                 reached("delete.set_aside")
                 removed += remove(gone)
-            if removed.files:
+            if is_there(self._root):
                 sync(self._root)
             return removed
 
