@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from engine.alarms import alarm
 from engine.billing import start_period
 from engine.case import Case, currency_of, known
 from engine.command import CLOCK
@@ -91,7 +92,7 @@ def ask_for_refund(case: Case) -> None:
         attention=f"{amount} {TO_BE_REFUNDED}: refund them at the payment provider, "
         "unless the customer came back to use them, then site.retry"
     )
-    case.tell("alarm.raised", alarm="refund.due", error=case.site.attention)
+    case.tell("alarm.raised", **alarm("refund.due", known(case.site.attention)))
 
 
 # It was declined

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 import engine
+from engine.alarms import alarm
 from models import breaker, deletion, failing, offer, timer
 from models import site as sites
 from models.clock import engine_now, machine_now
@@ -49,8 +50,12 @@ def stopped(tx: Connection, place: Workplace, now: datetime) -> tuple[str, datet
 
 def _trip(tx: Connection, why: str, now: datetime) -> None:
     breaker.turn(tx, "tripped", why, now)
-    tell(tx, "alarm.raised", {"alarm": "deletions.tripped", "error": why}, now, host="*", site_id=None, cause=None)
-    log.error("tripped", error=f"{why}; nothing is deleted until `tenure deletion resume --confirm N`")
+    tell(tx, "alarm.raised", alarm("deletions.tripped", why), now, host="*", site_id=None, cause=None)
+    log.error(
+        "tripped",
+        code="deletions.tripped",
+        error=f"{why}; nothing is deleted until `tenure deletion resume --confirm N`",
+    )
 
 
 def preview(place: Workplace) -> Document:

@@ -68,7 +68,8 @@ def alarms(decision: engine.Decision) -> None:
     for event in decision.events:
         if event.type == "alarm.raised" and decision.site is not None:
             site = decision.site
-            log.warning("alarm", site=site.host, site_id=site.id, code=event.data["alarm"], error=event.data["error"])
+            error = f"{event.data['what']}; {event.data['do']}"
+            log.warning("alarm", site=site.host, site_id=site.id, code=event.data["code"], error=error)
 
 
 def held(site: engine.Site, kind: str, why: str, due: Any, again: Any) -> None:

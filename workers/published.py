@@ -3,6 +3,7 @@
 from typing import Any
 
 import engine
+from engine.alarms import ALARMS
 from engine.command import LABELS
 from workers.announce import STREAM
 from workers.envelope import Attributes
@@ -24,7 +25,7 @@ CODES = (
 
 
 def contract() -> Document:
-    """`tenure/contract/1`: the queue, JSON Schemas of envelope and data, states, events, refusal codes."""
+    """`tenure/contract/1`: the queue, JSON Schemas of envelope and data, states, events, refusal codes, alarms."""
     return {
         "schema": "tenure/contract/1",
         "queue": {"name": "lifecycle", "actor": "command", "key": "dramatiq:lifecycle"},
@@ -34,6 +35,7 @@ def contract() -> Document:
         "states": list(engine.STATES),
         "events": list(EVENTS),
         "codes": list(CODES),
+        "alarms": dict(ALARMS),
     }
 
 
@@ -43,9 +45,9 @@ def _command(name: str) -> Document:
 
 
 def text(found: Document) -> str:
-    """The commands with their fields, then states, events and codes."""
+    """The commands with their fields, then states, events, codes and alarms."""
     lines = [f"{name:<22} {_fields(command['data'])}" for name, command in found["commands"].items()]
-    lists = [f"{title}: {', '.join(found[title])}" for title in ("states", "events", "codes")]
+    lists = [f"{title}: {', '.join(found[title])}" for title in ("states", "events", "codes", "alarms")]
     return "\n".join([*lines, "", *lists])
 
 

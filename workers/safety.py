@@ -17,6 +17,7 @@ from typing import Any
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, Row
 
+from engine.alarms import alarm
 from models import breaker, safety
 from models import site as sites
 from models.clock import engine_now, machine_now
@@ -136,7 +137,7 @@ def _enter(tx: Connection, why: str, at: datetime) -> None:
     """Safe mode; operators are told once."""
     if safety.enter(tx, why, at):
         _alarm(tx, "safe_mode", why)
-        log.error("alarm", error=f"safe mode: {why}; no timer fires. {LEAVE}")
+        log.error("alarm", code="safe_mode", error=f"safe mode: {why}; no timer fires. {LEAVE}")
 
 
 def _hold_deletions(tx: Connection, wall: datetime, silence: timedelta) -> None:
@@ -153,8 +154,8 @@ def _hold_deletions(tx: Connection, wall: datetime, silence: timedelta) -> None:
     log.error("paused", error=f"{why}: deletions wait for `tenure safe-mode leave` or `tenure deletion resume`")
 
 
-def _alarm(tx: Connection, alarm: str, why: str) -> None:
-    tell(tx, "alarm.raised", {"alarm": alarm, "error": why}, engine_now(tx), host="*", site_id=None, cause=None)
+def _alarm(tx: Connection, code: str, why: str) -> None:
+    tell(tx, "alarm.raised", alarm(code, why), engine_now(tx), host="*", site_id=None, cause=None)
 
 
 def beat(place: Workplace) -> None:

@@ -1,0 +1,20 @@
+"""Alarms: what operators are told at once. The list is closed; each code has one remedy (contract, section 7)."""
+
+from typing import Any
+
+ALARMS = {
+    "refund.due": "refund it at the payment provider, then record that; leave it if the customer came back to use it",
+    "restore_point.missing": "look at what gave up on the site (`tenure dead list`) and let the night be tried again",
+    "safe_mode": "look at the clocks and the database, then `tenure safe-mode leave`",
+    "silence": "look at `tenure deletion preview`, then `tenure safe-mode leave` or `tenure deletion resume`",
+    "deletions.tripped": "look at `tenure deletion preview`, then `tenure deletion resume --confirm N`",
+    "work.stuck": "look at the site and at the process that does it; end that process if it does not move again",
+}
+
+
+def alarm(code: str, what: str, **more: Any) -> dict[str, Any]:
+    """The data of `alarm.raised`: code, what happened, what to do; `alarm` and `error` are their names of version 0.1.
+
+    Raises KeyError for a code that is not in the list.
+    """
+    return {"code": code, "what": what, "do": ALARMS[code], "alarm": code, "error": what, **more}
