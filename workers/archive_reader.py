@@ -5,13 +5,12 @@ or second copy of a name can come out of an archive, whatever stands in it.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import zstandard
 
@@ -22,15 +21,17 @@ from workers.archive import (
     FRAME,
     LONGEST_LINE,
     MANIFEST_MAGIC,
-    SCHEMA,
     TRAILER_SIZE,
     Record,
+    Title,
     Totals,
     read_record,
+    read_title,
     read_trailer,
 )
 from workers.content import Stored
 from workers.errors import Permanent
+from workers.progress import moved
 
 WIDEST_WINDOW = 1 << 27
 
@@ -40,6 +41,7 @@ class Archive:
     """A backup whose digest was right and which says that it is the one asked for."""
 
     path: Path
+    title: Title
     totals: Totals
     stored: Stored
 
@@ -64,28 +66,29 @@ class Archive:
 
 def open_archive(path: Path, site_id: str, backup_id: str) -> Archive:
     """Read all bytes of a backup against its digest, and look whose it is; raises `Permanent`."""
-    totals, stored = _check_digest(path)
-    said = read_title(path)
-    if said.get("site") != site_id:
-        raise Permanent(f"it is of another site: {ascii(said.get('site'))[:80]}, not {site_id}")
-    if said.get("backup") != backup_id:
-        raise Permanent(f"it is another backup: {ascii(said.get('backup'))[:80]}, not {backup_id}")
-    return Archive(path, totals, stored)
+    totals, size, digest = _check_digest(path)
+    said = title_of(path)
+    if said.site != site_id:
+        raise Permanent(f"it is of another site: {ascii(said.site)[:80]}, not {site_id}")
+    if said.backup != backup_id:
+        raise Permanent(f"it is another backup: {ascii(said.backup)[:80]}, not {backup_id}")
+    return Archive(path, said, totals, Stored(size, digest, totals.files, said.lacks))
 
 
-def _check_digest(path: Path) -> tuple[Totals, Stored]:
+def _check_digest(path: Path) -> tuple[Totals, int, str]:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         digest, left = hashlib.sha256(), size - DIGEST
         while left > 0 and (chunk := file.read(min(CHUNK, left))):
             digest.update(chunk)
             left -= len(chunk)
+            moved(len(chunk))
         said = file.read()
     totals = _read_end(path)
     if said != digest.digest():
         raise Permanent("its bytes are not those that were written: it is damaged")
     digest.update(said)
-    return totals, Stored(size, digest.hexdigest(), totals.files)
+    return totals, size, digest.hexdigest()
 
 
 def _read_end(path: Path) -> Totals:
@@ -98,16 +101,10 @@ def _read_end(path: Path) -> Totals:
     return totals
 
 
-def read_title(path: Path) -> dict[str, Any]:
+def title_of(path: Path) -> Title:
     """Read what a backup says about itself, without proof; raises `Permanent` when it says nothing."""
     with _opened_manifest(path, _read_end(path).manifest) as lines:
-        try:
-            said = json.loads(_next_line(lines))
-        except (ValueError, RecursionError):
-            said = None
-    if not isinstance(said, dict) or said.get("schema") != SCHEMA:
-        raise Permanent("its manifest does not say what it is of")
-    return said
+        return read_title(_next_line(lines))
 
 
 @contextmanager

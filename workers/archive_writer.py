@@ -1,11 +1,9 @@
 """Write a backup: one pass over the site, in memory that does not grow with it."""
 
+import base64
 import hashlib
-import os
-import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -17,9 +15,9 @@ from workers.archive import (
     CONTENT,
     END,
     FRAME,
-    LARGEST,
     MANIFEST_MAGIC,
     MEMBERS,
+    UNKNOWN,
     Record,
     Totals,
     header,
@@ -28,15 +26,19 @@ from workers.archive import (
     trailer,
     write_record,
 )
-from workers.content import Entry, Snapshot, Stored
-from workers.errors import Temporary
+from workers.content import NOTHING_LACKS, Content, Entry, Lacks, LeftOutError, Named, Snapshot, Stored
 
 LEVEL = 3
+SMALL = 4 << 20
+"""Up to so many bytes a file is read before its header is written, so that it may change at any moment."""
+
+READINGS = 3
+"""So often a larger file is read that becomes shorter meanwhile."""
 
 
 @dataclass(slots=True)
 class Sink:
-    """A file that knows the digest and the size of what went into it."""
+    """A file that knows the digest and the size of what went into it, and can take back the end of it."""
 
     file: IO[bytes]
     digest: Any = field(default_factory=hashlib.sha256)
@@ -48,101 +50,185 @@ class Sink:
         self.size += len(chunk)
         return self.file.write(chunk)
 
+    def mark(self) -> tuple[int, Any]:
+        """Remember what has been written so far."""
+        return self.size, self.digest.copy()
+
+    def rewind(self, mark: tuple[int, Any]) -> None:
+        """Take back what was written since the mark."""
+        self.size, self.digest = mark[0], mark[1].copy()
+        self.file.seek(self.size)
+        self.file.truncate()
+
+
+class Frames:
+    """Compresses into a sink; at a mark a new frame begins, so that what follows can be taken back."""
+
+    def __init__(self, sink: "Sink | IO[bytes]") -> None:
+        self._sink = sink
+        self._begin()
+
+    def write(self, chunk: bytes) -> None:
+        """Compress it."""
+        self._writer.write(chunk)
+
+    def end(self) -> None:
+        """End the frame."""
+        self._writer.flush(zstandard.FLUSH_FRAME)
+
+    def mark(self) -> tuple[int, Any]:
+        """End the frame and begin another."""
+        self.end()
+        self._begin()
+        return self._sink.mark()  # type: ignore[union-attr]
+
+    def rewind(self, mark: tuple[int, Any]) -> None:
+        """Take back everything since the mark."""
+        self._begin()
+        self._sink.rewind(mark)  # type: ignore[union-attr]
+
+    def _begin(self) -> None:
+        compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
+        self._writer = compressor.stream_writer(self._sink, closefd=False)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has been written so far."""
+
+    entries: int = 0
+    files: int = 0
+    bytes: int = 0
+    lacks: Lacks = NOTHING_LACKS
+
+    def leave_out(self, path: str, reason: str) -> None:
+        """Name content that is missing."""
+        self.lacks = Lacks(self.lacks.out.plus(path, reason), self.lacks.remake)
+
+    def note(self, entry: Entry) -> None:
+        """Name what a restore will not make again."""
+        reasons = (entry.nature,) if entry.kind == "special" else entry.unrestorable
+        remake: Named = self.lacks.remake
+        for reason in reasons:
+            remake = remake.plus(entry.path, reason)
+        if reasons:
+            self.lacks = Lacks(self.lacks.out, remake)
+
 
 def write_archive(file: IO[bytes], snapshot: Snapshot, backup_id: str, beside: Path) -> Stored:
-    """Write a site into an open file; `beside` is a folder for the growing manifest. Raises `Temporary`."""
-    sink = Sink(file)
+    """Write a site into an empty open file; `beside` is a folder for the growing manifest. Raises `Temporary`."""
+    sink, tally = Sink(file), Tally()
     with tempfile.TemporaryFile(dir=beside) as draft:
-        with _compressed(draft) as manifest, _compressed(sink) as members:
-            manifest.write(title(snapshot.site_id, backup_id))
-            entries, files, size = _write_members(snapshot, manifest, members)
-        totals = Totals(sink.size, entries, files, size)
-        _copy_manifest(draft, sink)
+        manifest, members = Frames(draft), Frames(sink)
+        for entry in snapshot:
+            _write_entry(entry, manifest, members, tally)
+        members.write(END)
+        members.end()
+        manifest.end()
+        totals = Totals(sink.size, tally.entries, tally.files, tally.bytes)
+        first = title(snapshot.site_id, backup_id, snapshot.home, tally.lacks)
+        _copy_manifest(zstandard.ZstdCompressor(level=LEVEL).compress(first), draft, sink)
     sink.write(trailer(totals))
     sink.write(sink.digest.digest())
-    return Stored(sink.size, sink.digest.hexdigest(), files)
+    return Stored(sink.size, sink.digest.hexdigest(), tally.files, tally.lacks)
 
 
-@contextmanager
-def _compressed(sink: "IO[bytes] | Sink") -> Iterator[Any]:
-    """Compress into a sink, and end the frame only if all went well."""
-    writer = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).stream_writer(sink, closefd=False)  # type: ignore[arg-type]
-    yield writer
-    writer.flush(zstandard.FLUSH_FRAME)
+def _write_entry(entry: Entry, manifest: Frames, members: Frames, tally: Tally) -> None:
+    """Write one entry to both, or name it among what is missing."""
+    if entry.kind == "absent":
+        tally.leave_out(entry.path, entry.nature)
+        return
+    try:
+        record = _write_member(entry, members)
+    except LeftOutError as reason:
+        tally.leave_out(entry.path, str(reason))
+        return
+    manifest.write(write_record(record))
+    tally.entries += 1
+    tally.files += record.kind in CONTENT
+    tally.bytes += record.size
+    tally.note(entry)
 
 
-def _write_members(snapshot: Snapshot, manifest: Any, members: Any) -> tuple[int, int, int]:
-    """Write every entry to both; count entries, files and their bytes."""
-    entries = files = size = 0
-    for entry in snapshot:
-        record = _write_entry(entry, members)
-        if record is None:
-            continue
-        manifest.write(write_record(record))
-        entries += 1
-        files += record.kind in CONTENT
-        size += record.size
-    members.write(END)
-    return entries, files, size
-
-
-def _write_entry(entry: Entry, members: Any) -> Record | None:
-    if entry.kind in CONTENT:
-        return _write_file(entry, members)
-    record = Record(entry.path, entry.kind, entry.mode, target=entry.target)
+def _write_member(entry: Entry, members: Frames) -> Record:
+    if entry.content is not None:
+        return _write_file(entry, entry.content, members)
+    record = record_of(entry)
     if entry.kind in MEMBERS:
         members.write(header(record))
     return record
 
 
-def _write_file(entry: Entry, members: Any) -> Record | None:
-    """Write one file as long as it was when it was opened; None if it is gone.
+def record_of(entry: Entry, size: int = 0, sha256: str = "") -> Record:
+    """Make the manifest's line of an entry."""
+    seconds, nanos = divmod(entry.modified_ns, 10**9) if entry.modified_ns is not None else (0, UNKNOWN)
+    return Record(
+        entry.path,
+        entry.kind,
+        entry.mode,
+        size,
+        seconds,
+        sha256,
+        entry.target,
+        nanos,
+        UNKNOWN if entry.uid is None else entry.uid,
+        UNKNOWN if entry.gid is None else entry.gid,
+        entry.in_site,
+        entry.nature,
+        tuple((name, base64.b64encode(value).decode("ascii")) for name, value in entry.attributes),
+    )
 
-    A small one is read before its size is written, so that it may change at any moment.
-    """
+
+def _write_file(entry: Entry, content: Content, members: Frames) -> Record:
+    """Write one file as long as it was when it was opened; raises `LeftOutError`, and then nothing of it is written."""
+    if content.size <= SMALL:
+        return _write_small(entry, content, members)
+    mark = members.mark()
     try:
-        source = open_source(entry.source)
-    except FileNotFoundError:
-        return None
-    with source:
-        status, first, digest = os.fstat(source.fileno()), source.read(CHUNK), hashlib.sha256()
-        size = len(first) if len(first) < CHUNK else status.st_size
-        modified = min(max(int(status.st_mtime), 0), LARGEST - 1)
-        record = Record(entry.path, entry.kind, entry.mode, size, modified)
-        members.write(header(record))
-        for chunk in _exactly(size, first, source):
-            digest.update(chunk)
-            members.write(chunk)
-        members.write(padding(size))
-    return Record(entry.path, entry.kind, entry.mode, size, modified, digest.hexdigest())
+        for _ in range(READINGS):
+            record = _write_large(entry, content, members)
+            if record is not None:
+                return record
+            members.rewind(mark)
+            content.again()
+    except LeftOutError:
+        members.rewind(mark)
+        raise
+    raise LeftOutError("it became shorter each time that it was read")
 
 
-def _exactly(size: int, first: bytes, source: IO[bytes]) -> Iterator[bytes]:
-    """Read as many bytes as were promised, never more of a file that grows."""
-    left, chunk = size, first
-    while left:
-        if not chunk:
-            raise Temporary(f"{source.name} became shorter while it was read; it is tried again")
-        yield chunk[:left]
-        left -= len(chunk[:left])
-        chunk = source.read(min(CHUNK, left)) if left else b""
+def _write_small(entry: Entry, content: Content, members: Frames) -> Record:
+    whole = b"".join(_chunks(content))
+    record = record_of(entry, len(whole), hashlib.sha256(whole).hexdigest())
+    members.write(header(record))
+    members.write(whole + padding(len(whole)))
+    return record
 
 
-def open_source(path: Path) -> IO[bytes]:
-    """Open a plain file, and nothing that has taken its name since it was seen."""
-    try:
-        source = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb", buffering=0)
-    except IsADirectoryError as wrong:
-        raise FileNotFoundError(wrong.errno, wrong.strerror, str(path)) from wrong
-    if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
-        return source
-    source.close()
-    raise Temporary(f"{path} is no longer a plain file; it is tried again")
+def _write_large(entry: Entry, content: Content, members: Frames) -> Record | None:
+    """Write a file while it is read; None if it ended too early."""
+    digest, size, left = hashlib.sha256(), content.size, content.size
+    members.write(header(record_of(entry, size)))
+    for chunk in _chunks(content):
+        digest.update(chunk)
+        members.write(chunk)
+        left -= len(chunk)
+    members.write(padding(size))
+    return None if left else record_of(entry, size, digest.hexdigest())
 
 
-def _copy_manifest(draft: IO[bytes], sink: Sink) -> None:
+def _chunks(content: Content) -> Iterator[bytes]:
+    """Read as many bytes as there were at the opening, never more of a file that grows."""
+    left = content.size
+    while left and (chunk := content.read(min(CHUNK, left))):
+        left -= len(chunk)
+        yield chunk
+
+
+def _copy_manifest(first: bytes, draft: IO[bytes], sink: Sink) -> None:
     """Put the finished manifest behind the members, in a frame that other programs step over."""
-    sink.write(FRAME.pack(MANIFEST_MAGIC, draft.tell()))
+    sink.write(FRAME.pack(MANIFEST_MAGIC, len(first) + draft.tell()))
+    sink.write(first)
     draft.seek(0)
     while chunk := draft.read(CHUNK):
         sink.write(chunk)

@@ -3,31 +3,63 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
 from workers.errors import Permanent
 
-Kind = Literal["file", "database", "folder", "symlink", "special"]
+Kind = Literal["file", "database", "folder", "symlink", "special", "absent"]
 DATABASE = "helpdesk.db"
 """The one database that every site has."""
 
 SITE_ID = re.compile(r"site_[0-9a-z][0-9a-z_-]{0,79}")
 ITEM_ID = re.compile(r"[0-9a-z][0-9a-z_-]{0,99}")
+MOST_NAMED = 50
+"""Things that a list of what is missing names; the others are counted."""
+
+LONGEST_REASON = 200
+LONGEST_SHOWN = 120
+
+
+class LeftOutError(Exception):
+    """The content of an entry can't be had, for a reason that a new try would meet again: it says which."""
+
+
+class Content(Protocol):
+    """The bytes of one file or database, read once, from the start, before the next entry is asked for."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it had when it was opened."""
+
+    def read(self, size: int) -> bytes:
+        """Read at most so many bytes; empty at the end. Raises `LeftOutError`, OSError."""
+
+    def again(self) -> None:
+        """Begin at the first byte again; raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing in a site. `path` is relative, with `/`; undecodable bytes are surrogates, as Python reads names.
 
-    A `database` is a SQLite file whose `source` is a whole copy; a `special` (socket, pipe, device) has no content.
+    `content` is of a file and of a `database` (a SQLite file, as a whole copy). `target` is of a symlink, and told from
+    the site's folder if `in_site`. `nature` says what a `special` is. An `absent` entry could not be read, and `nature`
+    says why. `modified_ns` counts from 1970, may be negative, and is None where it is not known, like owner and group.
+    `unrestorable` says in words what a restore will not set again.
     """
 
     path: str
     kind: Kind
-    mode: int
-    source: Path
+    mode: int = 0
+    content: Content | None = None
     target: str = ""
+    in_site: bool = False
+    nature: str = ""
+    modified_ns: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    attributes: tuple[tuple[str, bytes], ...] = ()
+    unrestorable: tuple[str, ...] = ()
 
 
 class Snapshot(Protocol):
@@ -36,6 +68,10 @@ class Snapshot(Protocol):
     @property
     def site_id(self) -> str:
         """Whose content this is."""
+
+    @property
+    def home(self) -> str:
+        """The absolute path of the site's folder, which links in it may name; "" if it has none."""
 
     def __iter__(self) -> Iterator[Entry]:
         """Walk through the site; raises `Temporary`."""
@@ -53,12 +89,53 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """So many things, the first of them named with a reason, in ASCII."""
+
+    count: int = 0
+    names: tuple[str, ...] = ()
+
+    def plus(self, path: str, reason: str) -> "Named":
+        """Count one more, and name it while there is room."""
+        if self.count >= MOST_NAMED:
+            return Named(self.count + 1, self.names)
+        return Named(self.count + 1, (*self.names, f"{shortened(path)}: {reason[:LONGEST_REASON]}"))
+
+    def __str__(self) -> str:
+        more = self.count - len(self.names)
+        return "; ".join([*self.names, *([f"and {more} more"] if more else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Lacks:
+    """What a copy of a site lacks: content that was left `out`, and what a restore can't `remake`, like pipes."""
+
+    out: Named = Named()
+    remake: Named = Named()
+
+    @property
+    def partial(self) -> bool:
+        """Whether content is missing."""
+        return self.out.count > 0
+
+
+NOTHING_LACKS = Lacks()
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
-    """A whole archive: its size in bytes, its SHA-256 in hex, the number of files in it."""
+    """A whole archive: its size in bytes, its SHA-256 in hex, the number of files in it, what it lacks."""
 
     bytes: int
     sha256: str
     files: int
+    lacks: Lacks = NOTHING_LACKS
+
+
+def shortened(path: str) -> str:
+    """Show a path of a customer's to people: ASCII, without control characters, the middle of a long one left out."""
+    shown = ascii(path)[1:-1]
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:60]}...{shown[-50:]}"
 
 
 def checked_site(site_id: str) -> str:

@@ -5,27 +5,30 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from workers.content import Removed, Snapshot
+from workers.content import NOTHING_LACKS, Lacks, Removed, Snapshot
 from workers.crash import reached
 from workers.durable import explained
 from workers.errors import Permanent, Temporary
+from workers.site_limits import DEFAULT_LIMITS, SiteLimits
 from workers.storeroom import Storeroom
 from workers.zipped import check_zip, owner_of, write_zip
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """Where a download is: an absolute `file://` URL, its size in bytes and its SHA-256 in hex."""
+    """Where a download is: an absolute `file://` URL, its size in bytes, its SHA-256 in hex; and what it lacks."""
 
     url: str
     bytes: int
     sha256: str
+    lacks: Lacks = NOTHING_LACKS
 
 
 class Downloads:
     """Zips `exports/<site id>/<export id>.zip` in the data folder."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, limits: SiteLimits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
         self._room = Storeroom(data_dir / "exports", ".zip", owner_of)
 
     def build(self, site_id: str, export_id: str, snapshot: Snapshot) -> Download:
@@ -35,12 +38,13 @@ class Downloads:
         """
         if snapshot.site_id != site_id:
             raise Permanent(f"this is the content of {snapshot.site_id}, not of {site_id}: nothing was built")
-        if not self._is_right(site_id, export_id):
+        lacks = self._right(site_id, export_id)
+        if lacks is None:
             with self._room.adding(site_id, export_id) as file:
-                write_zip(file, snapshot, export_id)
-            self._check_new(site_id, export_id)
+                write_zip(file, snapshot, export_id, self._room.place(site_id, export_id).parent)
+            lacks = self._check_new(site_id, export_id)
             reached("export.read_back")
-        return self._found(site_id, export_id)
+        return self._found(site_id, export_id, lacks)
 
     def remove(self, site_id: str, export_id: str) -> Removed:
         """Take one download away."""
@@ -58,29 +62,30 @@ class Downloads:
         """Raise `Temporary`, with the remedy, if downloads can't be written."""
         self._room.writable()
 
-    def _is_right(self, site_id: str, export_id: str) -> bool:
+    def _right(self, site_id: str, export_id: str) -> Lacks | None:
+        """Say what a download lacks that is there and right; None if there is none."""
         if not self._room.place(site_id, export_id).is_file():
-            return False
+            return None
         try:
-            self._check(site_id, export_id)
+            return self._check(site_id, export_id)
         except (Permanent, Temporary):
-            return False
-        return True
+            return None
 
-    def _check_new(self, site_id: str, export_id: str) -> None:
+    def _check_new(self, site_id: str, export_id: str) -> Lacks:
         """Read a download back; one that is not right is taken away again."""
         try:
-            self._check(site_id, export_id)
+            return self._check(site_id, export_id)
         except (Permanent, Temporary):
             self._room.remove(site_id, export_id)
             raise
 
-    def _check(self, site_id: str, export_id: str) -> None:
+    def _check(self, site_id: str, export_id: str) -> Lacks:
+        place, check = self._room.place(site_id, export_id), self._limits.deadline("reading the download back")
         with self._room.scratch(site_id, export_id) as scratch:
-            check_zip(self._room.place(site_id, export_id), site_id, export_id, scratch)
+            return check_zip(place, site_id, export_id, scratch, check)
 
-    def _found(self, site_id: str, export_id: str) -> Download:
+    def _found(self, site_id: str, export_id: str, lacks: Lacks) -> Download:
         place = self._room.place(site_id, export_id)
         with explained(place), place.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return Download(place.absolute().as_uri(), os.fstat(file.fileno()).st_size, digest)
+            return Download(place.absolute().as_uri(), os.fstat(file.fileno()).st_size, digest, lacks)

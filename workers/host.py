@@ -7,6 +7,7 @@ from typing import Protocol
 from workers.content import Entry, Removed, Snapshot
 from workers.hosts.folder import FolderHost
 from workers.place import folder_of
+from workers.site_limits import DEFAULT_LIMITS, SiteLimits
 
 __all__ = ["Entry", "Host", "Removed", "Snapshot", "open_host"]
 
@@ -39,6 +40,9 @@ class Host(Protocol):
     def beside(self, site_id: str) -> Path:
         """Say where `replace` wants its content: a path where nothing is, beside the live site."""
 
+    def home(self, site_id: str) -> str:
+        """Say which absolute path the content has once it is live, for links that name it; "" if none is known."""
+
     def replace(self, site_id: str, folder: Path, *, key: str) -> None:
         """Swap in new content atomically: never plan, limit, online or name. The folder is used up."""
 
@@ -58,6 +62,6 @@ class Host(Protocol):
         """Raise with the remedy if sites can't be written."""
 
 
-def open_host(url: str, data_dir: Path) -> Host:
+def open_host(url: str, data_dir: Path, limits: SiteLimits = DEFAULT_LIMITS) -> Host:
     """Choose by the URL's scheme; raises `ValueError` that names the setting, its value and the remedy."""
-    return FolderHost(folder_of("TENURE_HOST_URL", url, data_dir) / "sites")
+    return FolderHost(folder_of("TENURE_HOST_URL", url, data_dir) / "sites", limits)

@@ -80,7 +80,7 @@ def _swap_in(place: Workplace, work: Work, into: Path) -> None:
 def _unpacked(place: Workplace, work: Work, into: Path) -> list[str]:
     """Unpack beside the live site. Of a backup that can't be unpacked nothing stays there: it is not tried again."""
     try:
-        return place.vault.extract(work.site.id, work.args["backup"], into)
+        return place.vault.extract(work.site.id, work.args["backup"], into, place.host.home(work.site.id))
     except Permanent:
         place.host.tidy(work.site.id)
         raise

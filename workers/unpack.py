@@ -1,135 +1,189 @@
 """Unpack a backup into a folder of its own: nothing is written outside of it, and no bytes that were not saved.
 
-Files and folders come first. Links are made last, so nothing is ever written through one, and only those stay whose
-target lies in the site. Hard links came as files. Modes are kept without set-user-id and the like.
+Everything is made by descriptors, so nothing is ever written through a link and paths may be longer than PATH_MAX.
+Links that lead out of the site are taken away again once the whole tree is there, and named. Hard links came as files.
+Owners, times and the like: see `file_details`.
 """
 
-import hashlib
 import os
-import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from workers.archive import BLOCK, CHUNK, CONTENT, END, Key, Record, header, padding, path_fault
-from workers.archive_reader import Archive, Stream
+from workers.archive import CHUNK, CONTENT, Record
+from workers.archive_members import Member, in_order, members_of
+from workers.archive_reader import Archive
+from workers.content import shortened
 from workers.errors import Permanent
+from workers.file_details import FOLDERS, PERMISSIONS, set_attributes, set_owner
+from workers.progress import moved
+from workers.restored_links import SiteLinks
+from workers.site_tree import FOLDER, open_folder, open_top, opened
+from workers.site_walk import MOST_OPEN
+from workers.sorted_names import unhurried
 
-PERMISSIONS = 0o777
 ZEROS = bytes(CHUNK)
+MOST_NAMED = 1000
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(slots=True)
-class Unpacked:
-    """What came out: the databases to check, the links that were not made again because they lead out of the site."""
+def unpack(archive: Archive, into: Path, home: str = "", check: Callable[[], None] = unhurried) -> list[str]:
+    """Unpack into a folder that is empty or not there yet; returns what was not made again.
 
-    databases: list[Path] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-
-
-def keep(_record: Record, _file: Path) -> None:
-    """Leave a file where it was unpacked."""
-
-
-def drop_files(record: Record, file: Path) -> None:
-    """Remove a file again once it is known to be right; databases stay to be opened.
-
-    A check then never needs more of the disk than its largest file, and most files never reach it.
-    """
-    if record.kind == "file":
-        file.unlink()
-
-
-def unpack(archive: Archive, into: Path, then: Callable[[Record, Path], None] = keep) -> Unpacked:
-    """Unpack into a folder that is empty or not there yet; `then` gets each file when its bytes have been checked.
-
-    Raises `Permanent` at the first thing that is not right.
+    `home` is the absolute path that the folder will have: absolute links into the site name it. Links that lead out are
+    named by their path alone. Raises `Permanent` at the first thing that is not right, what `check` raises, OSError.
     """
     into.mkdir(parents=True, exist_ok=True)
     if next(into.iterdir(), None) is not None:
         raise Permanent(f"{into} is not empty: nothing was unpacked")
-    result, closed, has_links = Unpacked(), [], False
-    with archive.members() as members:
-        for record in _in_order(archive):
-            target = into / record.path
-            _unpack_one(record, target, members)
-            if record.kind in CONTENT:
-                then(record, target)
-            has_links |= record.kind == "symlink"
-            if record.kind == "database":
-                result.databases.append(target)
-            if record.kind == "folder" and record.mode & PERMISSIONS != PERMISSIONS & 0o755:
-                closed.append(record)
-        _finish(members)
-    if has_links:
-        result.left_out += _link(archive, into)
-    for record in reversed(closed):
-        (into / record.path).chmod(record.mode & PERMISSIONS)
-    return result
+    with opened(open_top(into)) as top:
+        unpacking = _Unpacking(top, SiteLinks(top, home or archive.title.home))
+        with closing(_Folders(top, unpacking.leave_as_it_is)) as folders:
+            for member in members_of(archive, check):
+                unpacking.make(member, folders)
+        with closing(_Folders(top, unpacking.leave_as_it_is)) as folders:
+            for record in in_order(archive):
+                check()
+                moved()
+                unpacking.make_link(record, folders)
+        with closing(_Folders(top, unpacking.finish_folder)) as folders:
+            for record in in_order(archive):
+                check()
+                moved()
+                unpacking.finish(record, folders)
+            folders.leave_all()
+    return unpacking.left_out
 
 
-def _in_order(archive: Archive) -> Iterator[Record]:
-    """Let records through whose paths rise, each in a folder that was there before: none can come twice."""
-    last: Key = ()
-    folders: list[Key] = [()]
-    for record in archive.records():
-        key = record.key
-        if key <= last:
-            raise Permanent(f"{_shown(record.path)} stands twice in the archive, or in the wrong place")
-        while folders[-1] != key[: len(folders[-1])]:
-            folders.pop()
-        if folders[-1] != key[:-1]:
-            raise Permanent(f"{_shown(record.path)} lies in a folder that the archive does not have")
+class _Folders:
+    """The folders from the top to the entry that is at hand, the innermost ones open. `leave` gets each at its end."""
+
+    def __init__(self, top: int, leave: Callable[[Record, int], None]) -> None:
+        self._top = top
+        self._leave = leave
+        self._records: list[Record] = []
+        self._open: list[int] = [os.dup(top)]
+
+    def holding(self, record: Record) -> int:
+        """Leave the folders that end before this entry; returns the open folder that holds it."""
+        depth = record.path.count("/")
+        while len(self._records) > depth:
+            self._leave_one()
+        return self._open[-1]
+
+    def enter(self, record: Record, name: str) -> None:
+        """Go into a folder."""
+        self._open.append(open_folder(name, self._open[-1]))
+        self._records.append(record)
+        if len(self._open) > MOST_OPEN:
+            os.close(self._open.pop(1))
+
+    def leave_all(self) -> None:
+        """Go back to the top."""
+        while self._records:
+            self._leave_one()
+
+    def close(self) -> None:
+        """Close what is open, wherever that is."""
+        while self._open:
+            os.close(self._open.pop())
+
+    def _leave_one(self) -> None:
+        if len(self._open) == 2 and len(self._records) > 1:  # noqa: PLR2004 - the top, and the one to leave
+            self._open.insert(1, os.open("..", FOLDER, dir_fd=self._open[-1]))
+        with opened(self._open.pop()) as folder:
+            self._leave(self._records.pop(), folder)
+
+
+class _Unpacking:
+    """Makes what an archive holds, then gives each entry what it had beside its bytes."""
+
+    def __init__(self, top: int, links: SiteLinks) -> None:
+        self._top = top
+        self._links = links
+        self.left_out: list[str] = []
+
+    def make(self, member: Member, folders: _Folders) -> None:
+        """Make a file or a folder; folders can be written by us alone until they are finished."""
+        record, at = member.record, folders.holding(member.record)
+        name = record.key[-1]
         if record.kind == "folder":
-            folders.append(key)
-        last = key
-        yield record
+            os.mkdir(name, mode=0o700, dir_fd=at)
+            folders.enter(record, name)
+        elif record.kind in CONTENT:
+            with closing(_create(name, at)) as file:
+                write_chunks(file, member.chunks(), record.size)
+                self._finish_file(record, file.fileno())
+
+    def make_link(self, record: Record, folders: _Folders) -> None:
+        """Make a link, when everything in the archive is known to be right."""
+        if record.kind == "folder":
+            folders.holding(record)
+            folders.enter(record, record.key[-1])
+        elif record.kind == "symlink":
+            os.symlink(self._links.text(record), record.key[-1], dir_fd=folders.holding(record))
+
+    def leave_as_it_is(self, record: Record, folder: int) -> None:
+        """Leave a folder whose content may still change."""
+
+    def finish(self, record: Record, folders: _Folders) -> None:
+        """Finish a link now that all of them are there; go into a folder, whose turn comes after its content."""
+        at, name = folders.holding(record), record.key[-1]
+        if record.kind == "folder":
+            folders.enter(record, name)
+        elif record.kind == "special":
+            self._name(f"{shortened(record.path)}: {record.nature or 'a special file'}")
+        elif record.kind == "symlink" and self._links.leads_out(record):
+            os.unlink(name, dir_fd=at)
+            self._name(record.path)
+        elif record.kind == "symlink":
+            _finish_link(record, name, at)
+
+    def finish_folder(self, record: Record, folder: int) -> None:
+        """Give a folder its owner, attributes, mode and time, in the order in which none undoes another."""
+        self._describe(record, folder)
+        os.fchmod(folder, record.mode & FOLDERS)
+        if record.modified_ns is not None:
+            os.utime(folder, ns=(record.modified_ns, record.modified_ns))
+
+    def _finish_file(self, record: Record, file: int) -> None:
+        self._describe(record, file)
+        os.fchmod(file, record.mode & PERMISSIONS)
+        if record.modified_ns is not None:
+            os.utime(file, ns=(record.modified_ns, record.modified_ns))
+
+    def _describe(self, record: Record, descriptor: int) -> None:
+        set_owner(descriptor, record.uid, record.gid)
+        for name in set_attributes(descriptor, record.extended) if record.attributes else ():
+            self._name(f"{shortened(record.path)}: its attribute {shortened(name)}, which this disk does not take")
+
+    def _name(self, what: str) -> None:
+        """Name what was left out, while there is room."""
+        if len(self.left_out) < MOST_NAMED:
+            self.left_out.append(what)
 
 
-def _unpack_one(record: Record, target: Path, members: Stream) -> None:
-    if record.kind == "folder":
-        _expect(record, members)
-        target.mkdir(mode=0o755)
-        target.chmod(0o755)
-    elif record.kind in CONTENT:
-        _expect(record, members)
-        _unpack_file(record, target, members)
+def _finish_link(record: Record, name: str, at: int) -> None:
+    if record.uid >= 0 and record.gid >= 0 and os.geteuid() == 0:
+        os.chown(name, record.uid, record.gid, dir_fd=at, follow_symlinks=False)
+    if record.modified_ns is not None:
+        os.utime(name, ns=(record.modified_ns, record.modified_ns), dir_fd=at, follow_symlinks=False)
 
 
-def _expect(record: Record, members: Stream) -> None:
-    """Read a member's header, which must be the very one that the manifest's entry makes."""
-    expected = header(record)
-    found = members.read(len(expected))
-    if found != expected:
-        raise Permanent(_stranger(found[:BLOCK], record))
-
-
-def _unpack_file(record: Record, target: Path, members: Stream) -> None:
-    """Write the bytes of one file, holes as holes; its mode and time come last."""
-    digest = hashlib.sha256()
-    with closing(_create(target)) as file:
-        for start in range(0, record.size, CHUNK):
-            chunk = members.read(min(CHUNK, record.size - start))
-            digest.update(chunk)
-            if chunk == ZEROS:
-                file.seek(CHUNK, os.SEEK_CUR)
-            else:
-                _write_all(file, chunk)
-        file.truncate(record.size)
-        os.utime(file.fileno(), (record.modified, record.modified))
-        os.fchmod(file.fileno(), record.mode & PERMISSIONS)
-    if digest.hexdigest() != record.sha256:
-        raise Permanent(f"{_shown(record.path)} does not have the bytes that were saved")
-    if any(members.read(len(padding(record.size)))):
-        raise Permanent(f"{_shown(record.path)} is bigger than the manifest says")
-
-
-def _create(target: Path) -> IO[bytes]:
+def _create(name: str, at: int) -> IO[bytes]:
     """Open a file that was not there before."""
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    return os.fdopen(descriptor, "wb", buffering=0)
+    return os.fdopen(os.open(name, NEW_FILE, 0o600, dir_fd=at), "wb", buffering=0)
+
+
+def write_chunks(file: IO[bytes], chunks: Iterator[bytes], size: int) -> None:
+    """Write the bytes of one file, holes as holes."""
+    for chunk in chunks:
+        if chunk == ZEROS:
+            file.seek(CHUNK, os.SEEK_CUR)
+        else:
+            _write_all(file, chunk)
+    file.truncate(size)
 
 
 def _write_all(file: IO[bytes], chunk: bytes) -> None:
@@ -137,67 +191,3 @@ def _write_all(file: IO[bytes], chunk: bytes) -> None:
     left = memoryview(chunk)
     while left:
         left = left[file.write(left) :]
-
-
-def _finish(members: Stream) -> None:
-    """Expect the end of the tar and nothing after it."""
-    end = members.read(len(END))
-    if end != END:
-        raise Permanent(_stranger(end[:BLOCK]))
-    if members.rest(1):
-        raise Permanent("there is more in the archive than its manifest says")
-
-
-def _stranger(block: bytes, record: Record | None = None) -> str:
-    """Say what a member is that should not be there; it is refused whatever this finds out."""
-    if not any(block):
-        return "the archive ends before its manifest does: it is cut short"
-    try:
-        found = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except tarfile.HeaderError:
-        return "there is something in the archive that is no member: it is damaged"
-    return f"{_shown(found.name)} {_strangeness(found, record)}"
-
-
-def _strangeness(found: tarfile.TarInfo, record: Record | None) -> str:
-    if found.issym() or found.islnk():
-        return "is a link, which no archive of ours has as a member"
-    if found.isdev():
-        return "is a device, which no archive of ours has"
-    fault = path_fault(found.name.rstrip("/") or "/")
-    if fault:
-        return fault
-    if record is None:
-        return "is one more member than the manifest has, or stands twice"
-    if found.name == record.path and found.size != record.size:
-        return f"has {found.size} bytes, and {record.size} in the manifest"
-    return f"stands where the manifest has {_shown(record.path)}"
-
-
-def _link(archive: Archive, into: Path) -> list[str]:
-    """Make the symbolic links again; those that lead out of the site, by whatever way, are taken away and named."""
-    links, root = [], Path(os.path.realpath(into))
-    for record in archive.records():
-        if record.kind == "symlink":
-            (into / record.path).symlink_to(record.target)
-            links.append(record.path)
-    outside = [path for path in links if _leads_out(into / path, path.count("/"), root)]
-    for path in outside:
-        (into / path).unlink()
-    return outside
-
-
-def _leads_out(link: Path, depth: int, root: Path) -> bool:
-    """Whether a link in so many folders is absolute, leaves the site on its way, or ends outside."""
-    target = Path(os.readlink(link))  # noqa: PTH115 - `readlink()` of a path tidies the text
-    if target.is_absolute():
-        return True
-    for part in target.parts:
-        depth += -1 if part == ".." else 1
-        if depth < 0:
-            return True
-    return not Path(os.path.realpath(link)).is_relative_to(root)
-
-
-def _shown(path: Any) -> str:
-    return ascii(path)[:120]

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from workers.content import Removed, Snapshot, Stored
 from workers.place import folder_of
+from workers.site_limits import DEFAULT_LIMITS, SiteLimits
 from workers.vaults.folder import FolderVault
 
 __all__ = ["Removed", "Snapshot", "Stored", "Vault", "open_vault"]
@@ -19,8 +20,8 @@ class Vault(Protocol):
     def verify(self, site_id: str, backup_id: str) -> Stored:
         """Read a backup back from the store: every byte, unpacked, its databases opened and checked."""
 
-    def extract(self, site_id: str, backup_id: str, into: Path) -> list[str]:
-        """Unpack a backup into a new folder; returns the links that were left out because they lead out of the site."""
+    def extract(self, site_id: str, backup_id: str, into: Path, home: str = "") -> list[str]:
+        """Unpack a backup into a new folder that will be `home`; returns what was not made again."""
 
     def remove(self, site_id: str, backup_id: str) -> Removed:
         """Take one backup away."""
@@ -35,6 +36,6 @@ class Vault(Protocol):
         """Raise with the remedy if backups can't be written."""
 
 
-def open_vault(url: str, data_dir: Path) -> Vault:
+def open_vault(url: str, data_dir: Path, limits: SiteLimits = DEFAULT_LIMITS) -> Vault:
     """Choose by the URL's scheme; raises `ValueError` that names the setting, its value and the remedy."""
-    return FolderVault(folder_of("TENURE_BACKUPS_URL", url, data_dir) / "backups")
+    return FolderVault(folder_of("TENURE_BACKUPS_URL", url, data_dir) / "backups", limits)

@@ -1,161 +1,224 @@
 """The download's format: a plain zip that anyone can open, with a list of what is in it.
 
-The last member, `tenure-manifest.jsonl`, has a line of JSON for the download and one for each entry, links included: a
-zip has no links that every program understands. Names that are no UTF-8 have `%` and the byte's number instead.
+The last member, `tenure-manifest.jsonl`, has a line of JSON for the download, which says what is missing, and one for
+each entry, links included: a zip has no links that every program understands. Names that could harm, or that are no
+UTF-8, are stored under others (see `zip_names`); their lines have the `original`, with `%` and a byte's number for what
+is no UTF-8.
 """
 
 import hashlib
 import json
 import os
-import re
-import time
-import zipfile
+import struct
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 from workers.archive import CHUNK, CONTENT
-from workers.archive_writer import open_source
-from workers.content import Entry, Snapshot
+from workers.archive_writer import READINGS, Tally
+from workers.content import Content, Entry, Lacks, LeftOutError, Named, Snapshot
 from workers.errors import Permanent, Temporary
+from workers.sorted_names import unhurried
 from workers.sqlite_file import faults
+from workers.zip_names import SafeNames, plain
+from workers.zip_reader import DamagedZipError, Listed, read_ending, read_list, read_local, read_member
+from workers.zip_writer import ZipWriter
 
 SCHEMA = "tenure/download/1"
 MANIFEST = "tenure-manifest.jsonl"
-LEVEL = 3
-EARLIEST, LATEST = 315532800, 4354819198
-"""A zip can't say a moment before 1980 or after 2107; Unix seconds."""
-
-LARGE = 1 << 30
-"""From 1 GiB on a member is written with 64-bit sizes, for it may grow past 2 GiB when packed; bytes."""
+LONGEST_LINE = 1 << 19
 
 Said = dict[str, Any]
 
 
-def write_zip(file: IO[bytes], snapshot: Snapshot, export_id: str) -> None:
-    """Write a site into an open file, in one pass; raises `Temporary`."""
+def write_zip(file: IO[bytes], snapshot: Snapshot, export_id: str, beside: Path) -> None:
+    """Write a site into an empty open file, in one pass; `beside` is a folder for growing lists. Raises `Temporary`."""
     said: Said = {"schema": SCHEMA, "site": snapshot.site_id, "export": export_id}
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as members:
-        members.comment = json.dumps(said).encode("ascii")
-        lines = [said, *filter(None, (_write_entry(entry, members) for entry in snapshot))]
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        members.writestr(_unused(MANIFEST, members), text)
+    with closing(ZipWriter(file, beside)) as members, TemporaryFile(dir=beside) as lines:
+        writing = _Writing(members, lines)
+        for entry in snapshot:
+            writing.write(entry)
+        at = members.tell()
+        members.add_file(MANIFEST, 0o644, 0, _manifest(said | _listed(writing.tally.lacks), lines), lines.tell())
+        members.finish(json.dumps(said | {"manifest": at}).encode("ascii"))
 
 
-def _write_entry(entry: Entry, members: zipfile.ZipFile) -> Said | None:
-    """Write one entry; None for a file that is gone."""
-    name = _unused(_plain(entry.path), members)
-    line: Said = {"path": name, "kind": entry.kind, "mode": entry.mode}
-    if entry.kind in CONTENT:
-        return _write_file(entry, line, members)
-    if entry.kind == "folder":
-        members.writestr(_member(f"{name}/", entry.mode | 0o40000, EARLIEST), b"")
-    return line | ({"target": _plain(entry.target)} if entry.target else {})
+def _listed(lacks: Lacks) -> Said:
+    """Say what is missing, as the first line does."""
+    return {
+        "left_out": {"count": lacks.out.count, "names": list(lacks.out.names)},
+        "not_restorable": {"count": lacks.remake.count, "names": list(lacks.remake.names)},
+    }
 
 
-def _write_file(entry: Entry, line: Said, members: zipfile.ZipFile) -> Said | None:
-    """Write a file's bytes as they come, however the file changes meanwhile, and say what they were."""
-    try:
-        source = open_source(entry.source)
-    except FileNotFoundError:
-        return None
-    digest, size = hashlib.sha256(), 0
-    with source:
-        status = os.fstat(source.fileno())
-        info = _member(line["path"], entry.mode | 0o100000, int(status.st_mtime))
-        with members.open(info, "w", force_zip64=status.st_size >= LARGE) as member:
-            while size < status.st_size and (chunk := source.read(min(CHUNK, status.st_size - size))):
-                digest.update(chunk)
-                size += member.write(chunk)
-    return line | {"size": size, "sha256": digest.hexdigest()}
+def _manifest(said: Said, lines: IO[bytes]) -> Iterator[bytes]:
+    yield _line(said)
+    lines.seek(0)
+    while chunk := lines.read(CHUNK):
+        yield chunk
 
 
-def _member(name: str, mode: int, modified: int) -> zipfile.ZipInfo:
-    moment = time.gmtime(min(max(modified, EARLIEST), LATEST))
-    info = zipfile.ZipInfo(name, moment[:6])
-    info.compress_type = zipfile.ZIP_DEFLATED
-    info.external_attr = (mode & 0xFFFF) << 16 | (0x10 if name.endswith("/") else 0)
-    return info
+def _line(said: Said) -> bytes:
+    return json.dumps(said).encode("ascii") + b"\n"
 
 
-def _plain(path: str) -> str:
-    """Spell a name in UTF-8: a byte that is none becomes `%` and its number."""
-    return re.sub("[\udc80-\udcff]", _percent, path)
+class _Writing:
+    """Writes entries into a zip, and their lines into a file."""
+
+    def __init__(self, members: ZipWriter, lines: IO[bytes]) -> None:
+        self._members = members
+        self._lines = lines
+        self._names = SafeNames()
+        self._names.reserve(MANIFEST)
+        self.tally = Tally()
+
+    def write(self, entry: Entry) -> None:
+        """Write one entry, or name it among what is missing."""
+        if entry.kind == "absent":
+            self.tally.leave_out(entry.path, entry.nature)
+            return
+        try:
+            line = self._written(entry)
+        except LeftOutError as reason:
+            self.tally.leave_out(entry.path, str(reason))
+            return
+        self._lines.write(_line(line))
+        self.tally.note(entry)
+
+    def _written(self, entry: Entry) -> Said:
+        original = plain(entry.path)
+        if entry.content is None and entry.kind != "folder":
+            about = {"target": plain(entry.target)} if entry.target else {"nature": entry.nature}
+            return {"path": original, "kind": entry.kind, "mode": entry.mode} | about
+        stored = self._names.stored(entry.path)
+        renamed = {} if stored == original else {"original": original}
+        line: Said = {"path": stored, **renamed, "kind": entry.kind, "mode": entry.mode}
+        if entry.content is not None:
+            return line | self._file(stored, entry, entry.content)
+        self._members.add_folder(stored, entry.mode, _seconds(entry))
+        self._names.enter(stored)
+        return line
+
+    def _file(self, stored: str, entry: Entry, content: Content) -> Said:
+        """Write a file as long as it was when it was opened; raises `LeftOutError`."""
+        for _ in range(READINGS):
+            reading = _Reading(content)
+            try:
+                self._members.add_file(stored, entry.mode, _seconds(entry), reading.chunks(), content.size)
+            except _ShorterError:
+                content.again()
+                continue
+            return {"size": reading.size, "sha256": reading.digest.hexdigest()}
+        raise LeftOutError("it became shorter each time that it was read")
 
 
-def _percent(found: re.Match[str]) -> str:
-    return f"%{ord(found[0]) - 0xDC00:02X}"
+class _ShorterError(Exception):
+    """A file ended before the bytes that it had at its opening."""
 
 
-def _unused(name: str, members: zipfile.ZipFile) -> str:
-    """Keep names apart that have become the same."""
-    while name in members.NameToInfo or f"{name}/" in members.NameToInfo:
-        name += "~"
-    return name
+class _Reading:
+    """One reading of a file, with its digest."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def chunks(self) -> Iterator[bytes]:
+        """Read as many bytes as there were at the opening."""
+        promised = self._content.size
+        while self.size < promised:
+            chunk = self._content.read(min(CHUNK, promised - self.size))
+            if not chunk:
+                raise _ShorterError
+            self.digest.update(chunk)
+            self.size += len(chunk)
+            yield chunk
 
 
-def check_zip(path: Path, site_id: str, export_id: str, scratch: Path) -> None:
-    """Read every member against its CRC and its SHA-256, and open the databases in `scratch`.
+def _seconds(entry: Entry) -> int:
+    return (entry.modified_ns or 0) // 10**9
 
-    Raises `Temporary` when the zip is not what was written, `Permanent` when a database of the site is damaged.
+
+def check_zip(path: Path, site_id: str, export_id: str, scratch: Path, check: Callable[[], None] = unhurried) -> Lacks:
+    """Read every member against its CRC and its SHA-256, and open the databases in `scratch`; says what it lacks.
+
+    `check` is called before each member. Raises `Temporary` when the zip is not what was written, `Permanent` when a
+    database of the site is damaged, what `check` raises.
     """
-    with _opened(path) as members:
-        said, *lines = read_lines(members)
-        if said != {"schema": SCHEMA, "site": site_id, "export": export_id}:
+    scratch.mkdir()
+    with _opened(path) as files:
+        ending = read_ending(files[0])
+        listed = read_list(files[0], ending)
+        manifest = read_local(files[1], json.loads(ending.comment)["manifest"])
+        lines = _lines_of(files[1], manifest)
+        said = next(lines)
+        if [said["schema"], said["site"], said["export"]] != [SCHEMA, site_id, export_id]:
             raise Temporary(f"{path} is another download than {export_id} of {site_id}; it is built again")
-        scratch.mkdir()
-        names = [line["path"] + ("/" if line["kind"] == "folder" else "") for line in lines if _is_member(line)]
-        if names != members.namelist()[:-1]:
+        for line in filter(_is_member, lines):
+            check()
+            _check_member(files[2], next(listed), line, scratch / DRAFT)
+        if [next(listed), next(listed, None)] != [manifest, None] or manifest.name != MANIFEST:
             raise Temporary(f"{path} does not have the members that were written; it is built again")
-        for line in filter(_has_content, lines):
-            _check_member(members, line, scratch / DRAFT)
+        return Lacks(_named(said["left_out"]), _named(said["not_restorable"]))
 
 
 DRAFT = "checked.db"
 
 
-def _is_member(line: Said) -> bool:
-    return line["kind"] == "folder" or _has_content(line)
-
-
-def _has_content(line: Said) -> bool:
-    return line["kind"] in CONTENT
-
-
-def _check_member(members: zipfile.ZipFile, line: Said, draft: Path) -> None:
-    digest, is_database = hashlib.sha256(), line["kind"] == "database"
-    with members.open(line["path"]) as member, (draft if is_database else Path(os.devnull)).open("wb") as copy:
-        while chunk := member.read(CHUNK):
-            digest.update(chunk)
-            copy.write(chunk)
-    if digest.hexdigest() != line["sha256"]:
-        raise Temporary(f"{line['path']!a} does not have the bytes that were written; it is built again")
-    if is_database and (wrong := faults(draft)):
-        raise Permanent(f"the database {line['path']!a} is damaged: {wrong[0]}; restore the site or waive the export")
-
-
 @contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a zip; whatever makes no sense in it is `Temporary`, for it is built again."""
+def _opened(path: Path) -> Iterator[list[IO[bytes]]]:
+    """Open a zip at three places; whatever makes no sense in it is `Temporary`, for it is built again."""
     try:
-        with zipfile.ZipFile(path) as members:
-            yield members
-    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, EOFError, NotImplementedError) as wrong:
+        with path.open("rb") as listing, path.open("rb") as lines, path.open("rb") as members:
+            yield [listing, lines, members]
+    except (zlib.error, ValueError, KeyError, TypeError, StopIteration, struct.error, RecursionError) as wrong:
         raise Temporary(f"{path} is damaged: {wrong}; it is built again") from wrong
 
 
-def read_lines(members: zipfile.ZipFile) -> list[Said]:
-    """Read the list that is the last member."""
-    return [json.loads(line) for line in members.read(members.namelist()[-1]).splitlines()]
+def _named(said: Said) -> Named:
+    return Named(int(said["count"]), tuple(map(str, said["names"])))
+
+
+def _is_member(line: Said) -> bool:
+    return line["kind"] == "folder" or line["kind"] in CONTENT
+
+
+def _lines_of(file: IO[bytes], manifest: Listed) -> Iterator[Said]:
+    """Read the manifest's lines as they come."""
+    waiting = b""
+    for chunk in read_member(file, manifest):
+        *whole, waiting = (waiting + chunk).split(b"\n")
+        yield from map(json.loads, whole)
+        if len(waiting) > LONGEST_LINE:
+            raise DamagedZipError("a line of its manifest is too long")
+    if waiting:
+        raise DamagedZipError("its manifest has a line without an end")
+
+
+def _check_member(file: IO[bytes], listed: Listed, line: Said, draft: Path) -> None:
+    name = line["path"] + ("/" if line["kind"] == "folder" else "")
+    if listed.name != name:
+        raise DamagedZipError(f"{listed.name[:80]!a} stands where the manifest has {name[:80]!a}")
+    digest, is_database = hashlib.sha256(), line["kind"] == "database"
+    with (draft if is_database else Path(os.devnull)).open("wb") as copy:
+        for chunk in read_member(file, listed):
+            digest.update(chunk)
+            copy.write(chunk)
+    if line["kind"] in CONTENT and digest.hexdigest() != line["sha256"]:
+        raise DamagedZipError(f"{name[:80]!a} does not have the bytes that were written")
+    if is_database and (wrong := faults(draft)):
+        raise Permanent(f"the database {name[:80]!a} is damaged: {wrong[0]}; restore the site or waive the export")
 
 
 def owner_of(path: Path) -> str | None:
     """Read from a zip whose it says it is; None when it says nothing that can be read."""
     try:
-        with zipfile.ZipFile(path) as members:
-            site = json.loads(members.comment)["site"]
-    except (zipfile.BadZipFile, ValueError, KeyError, TypeError):
+        with path.open("rb") as file:
+            site = json.loads(read_ending(file).comment)["site"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return site if isinstance(site, str) else None

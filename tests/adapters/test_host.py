@@ -218,7 +218,7 @@ class TestALiveSite:
             raise RuntimeError
         assert stores.host.remains(SITE) == [f"sites/{SITE}"]
 
-    def test_a_database_is_copied_with_what_only_its_log_knows_and_the_log_is_not_copied(self, stores):
+    def test_a_database_is_copied_with_what_only_its_log_knows_and_the_log_is_not_copied(self, stores, tmp_path):
         stores.site()
         with closing(sqlite.connect(stores.live() / "helpdesk.db")) as writer:
             writer.execute("PRAGMA journal_mode = WAL")
@@ -226,10 +226,11 @@ class TestALiveSite:
                 writer.execute("INSERT INTO agents (email) VALUES ('second@acme.example')")
             assert (stores.live() / "helpdesk.db-wal").stat().st_size
             with stores.host.snapshot(SITE) as snapshot:
-                entries = {entry.path: entry for entry in snapshot}
-                with closing(sqlite.connect(entries["helpdesk.db"].source)) as copy:
-                    assert copy.execute("SELECT count(*) FROM agents").fetchone() == (2,)
-        assert set(entries) == {"attachments", "helpdesk.db"}
+                content = {entry.path: entry.content and entry.content.read(1 << 20) for entry in snapshot}
+        (tmp_path / "copy.db").write_bytes(content["helpdesk.db"])
+        with closing(sqlite.connect(tmp_path / "copy.db")) as copy:
+            assert copy.execute("SELECT count(*) FROM agents").fetchone() == (2,)
+        assert set(content) == {"attachments", "helpdesk.db"}
 
     def test_a_file_named_like_a_log_of_no_database_is_content(self, stores):
         stores.site()
@@ -243,7 +244,7 @@ class TestALiveSite:
         with stores.host.snapshot(SITE) as snapshot:
             assert {entry.path: entry.kind for entry in snapshot}["attachments/old.db"] == "file"
 
-    def test_a_live_database_that_only_its_own_program_can_check_is_kept_with_what_its_log_has(self, stores):
+    def test_a_live_database_that_only_its_own_program_can_check_is_kept_with_what_its_log_has(self, stores, tmp_path):
         stores.site()
         path = stores.live() / "attachments" / "app.db"
         with closing(sqlite.connect(path)) as app:
@@ -253,10 +254,15 @@ class TestALiveSite:
             with app:
                 app.execute("INSERT INTO words VALUES ('last')")
             with stores.host.snapshot(SITE) as snapshot:
-                (entry,) = [entry for entry in snapshot if entry.path == "attachments/app.db"]
-                with closing(sqlite.connect(entry.source)) as copy:
-                    assert copy.execute("SELECT word FROM words NOT INDEXED").fetchall() == [("last",)]
-            assert entry.kind == "file"
+                ((kind, content),) = [
+                    (entry.kind, entry.content.read(1 << 20))
+                    for entry in snapshot
+                    if entry.path == "attachments/app.db"
+                ]
+        (tmp_path / "copy.db").write_bytes(content)
+        with closing(sqlite.connect(tmp_path / "copy.db")) as copy:
+            assert copy.execute("SELECT word FROM words NOT INDEXED").fetchall() == [("last",)]
+        assert kind == "file"
 
     def test_a_site_without_its_database_is_not_backed_up_as_if_it_were_whole(self, stores):
         stores.site()

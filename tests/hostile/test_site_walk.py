@@ -36,7 +36,8 @@ def open_descriptors():
 @pytest.fixture
 def site(tmp_path):
     (tmp_path / "site").mkdir()
-    return tmp_path / "site"
+    yield tmp_path / "site"
+    trees.remove(tmp_path / "site")
 
 
 @pytest.mark.usefixtures("kernel")

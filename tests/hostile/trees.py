@@ -20,6 +20,11 @@ def deep(folder, levels, name="d", bottom=b"at the bottom"):
     os.close(here)
 
 
+def remove(folder):
+    """Remove what was made: pytest's own removal gives up in deep folders."""
+    subprocess.run(["rm", "-rf", "--one-file-system", folder], check=True)
+
+
 def flat(folder, count):
     """Make so many empty entries in one folder: hard links of one file, which costs no inodes."""
     folder.mkdir()

@@ -25,14 +25,16 @@ from workers.hosts.marker import Marker
 from workers.hosts.snapshot import FolderSnapshot
 from workers.hosts.swap import exchange
 from workers.removal import must_hold_no_mounts
+from workers.site_limits import DEFAULT_LIMITS, Allowance, SiteLimits
 from workers.sqlite_file import make_helpdesk
 
 
 class FolderHost:
     """Sites as folders under one root; one thing at a time is done to a site, other sites go on."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, limits: SiteLimits = DEFAULT_LIMITS) -> None:
         self._root = root
+        self._limits = limits
         self._agents = AgentCounts(root)
 
     def provision(self, site_id: str, *, hostname: str, email: str, agents: int, key: str) -> None:  # noqa: ARG002
@@ -80,7 +82,7 @@ class FolderHost:
         marker.read(live, site_id)
         with self._scratch(site_id) as scratch:
             with explained(live):
-                snapshot = FolderSnapshot(site_id, live, scratch)
+                snapshot = FolderSnapshot(site_id, live, scratch, Allowance(self._limits))
             reached("snapshot.taken")
             yield snapshot
 
@@ -90,6 +92,10 @@ class FolderHost:
             must_hold_no_mounts(self._live(site_id))  # it is to be removed when the new content stands in its place
             remove(self._beside(site_id, "restore"))
             return self._beside(site_id, "restore")
+
+    def home(self, site_id: str) -> str:
+        """Say where the live content stands."""
+        return str((self._root / checked_site(site_id)).absolute())
 
     def replace(self, site_id: str, folder: Path, *, key: str) -> None:
         """Swap in new content; online or not, the limit and the name stay as they are now.

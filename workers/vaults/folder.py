@@ -4,21 +4,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from workers.archive_reader import Archive, open_archive, read_title
+from workers.archive_members import Member, members_of
+from workers.archive_reader import Archive, open_archive, title_of
 from workers.archive_writer import write_archive
 from workers.content import Removed, Snapshot, Stored
 from workers.durable import explained
 from workers.errors import Permanent
+from workers.site_limits import DEFAULT_LIMITS, SiteLimits
 from workers.sqlite_file import faults
 from workers.storeroom import Storeroom
-from workers.unpack import drop_files, unpack
+from workers.unpack import unpack, write_chunks
 
 
 class FolderVault:
     """Archives `<site id>/<backup id>.tar.zst` under one root."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, limits: SiteLimits = DEFAULT_LIMITS) -> None:
         self._room = Storeroom(root, ".tar.zst", owner_of)
+        self._limits = limits
 
     def save(self, site_id: str, backup_id: str, snapshot: Snapshot) -> Stored:
         """Write a backup; a whole one of this id is kept, a damaged one is written again."""
@@ -32,19 +35,21 @@ class FolderVault:
             return write_archive(file, snapshot, backup_id, place.parent)
 
     def verify(self, site_id: str, backup_id: str) -> Stored:
-        """Read a backup back from the disk: every byte, unpacked, its databases opened and checked."""
+        """Read a backup back from the disk: every byte against its manifest, its databases opened and checked."""
         with _named(site_id, backup_id), self._room.scratch(site_id, backup_id) as scratch:
             archive = self._open(site_id, backup_id)
-            for database in unpack(archive, scratch, drop_files).databases:
-                if wrong := faults(database):
-                    name = ascii(str(database.relative_to(scratch)))[1:-1]
-                    raise Permanent(f"the database {name} is damaged: {wrong[0]}")
+            scratch.mkdir()
+            for member in members_of(archive, self._limits.deadline("reading it back")):
+                _check(member, scratch / DRAFT)
             return archive.stored
 
-    def extract(self, site_id: str, backup_id: str, into: Path) -> list[str]:
-        """Unpack a backup into a new folder; returns the links that were left out because they lead out of the site."""
+    def extract(self, site_id: str, backup_id: str, into: Path, home: str = "") -> list[str]:
+        """Unpack a backup into a new folder that will be `home`; returns what was not made again.
+
+        Links that lead out of the site are named by their path alone.
+        """
         with _named(site_id, backup_id), explained(into):
-            return unpack(self._open(site_id, backup_id), into).left_out
+            return unpack(self._open(site_id, backup_id), into, home, self._limits.deadline("unpacking it"))
 
     def remove(self, site_id: str, backup_id: str) -> Removed:
         """Take one backup away."""
@@ -69,6 +74,22 @@ class FolderVault:
         return open_archive(place, site_id, backup_id)
 
 
+DRAFT = "checked.db"
+
+
+def _check(member: Member, draft: Path) -> None:
+    """Read one entry to its end; a database is opened as well."""
+    if member.record.kind == "database":
+        with draft.open("wb", buffering=0) as file:
+            write_chunks(file, member.chunks(), member.record.size)
+        if wrong := faults(draft):
+            raise Permanent(f"the database {ascii(member.record.path)[1:-1]} is damaged: {wrong[0]}")
+        draft.unlink()
+    elif member.record.kind == "file":
+        for _ in member.chunks():
+            pass
+
+
 @contextmanager
 def _named(site_id: str, backup_id: str) -> Iterator[None]:
     """Say of which backup something is wrong."""
@@ -88,7 +109,6 @@ def _whole(place: Path, site_id: str, backup_id: str) -> Stored | None:
 def owner_of(path: Path) -> str | None:
     """Read from an archive whose it says it is; None when it says nothing that can be read."""
     try:
-        site = read_title(path).get("site")
+        return title_of(path).site
     except Permanent:
         return None
-    return site if isinstance(site, str) else None
