@@ -12,6 +12,9 @@ from models.site import SITES
 from models.timer import IS_DELETION, TIMERS
 from models.upsert import insert_once, upsert
 
+STORES = ("site", "exports", "backups")
+"""Where a site's data stands, in the order in which it is removed."""
+
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SHARE_FROM = 20
 """The share of the fleet counts from so many living sites."""
@@ -117,6 +120,22 @@ def write_warrant(tx: Connection, site_id: str, generation: int, now: datetime, 
 def warrant(tx: Connection, site_id: str) -> Row[Any] | None:
     """A site's warrant."""
     return tx.execute(select(WARRANTS).where(WARRANTS.c.site_id == site_id)).one_or_none()
+
+
+def removed_of(tx: Connection, site_id: str) -> dict[str, Any]:
+    """What all tries of a deletion have removed so far: files and bytes by store."""
+    known = tx.execute(select(WARRANTS.c.removed).where(WARRANTS.c.site_id == site_id)).scalar_one_or_none() or {}
+    return {store: known.get(store, {"files": 0, "bytes": 0}) for store in STORES}
+
+
+def note_removed(tx: Connection, site_id: str, store: str, files: int, size: int) -> None:
+    """Add what one try has removed from a store; `size` in bytes."""
+    if not files and not size:
+        return
+    known = removed_of(tx, site_id)
+    one = known[store]
+    known[store] = {"files": one["files"] + files, "bytes": one["bytes"] + size}
+    tx.execute(WARRANTS.update().where(WARRANTS.c.site_id == site_id).values(removed=known))
 
 
 def free_again_at(tx: Connection, caps: Caps, now: datetime) -> datetime | None:

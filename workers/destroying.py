@@ -1,7 +1,8 @@
 """The deletion itself: authorized before each step, proved by the stores, and then forgotten."""
 
-from dataclasses import asdict
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 import engine
 from engine.words import masked
@@ -9,8 +10,9 @@ from models import breaker, safety
 from models import effect as effects
 from models import site as sites
 from models.clock import engine_now
-from models.database import reading
+from models.database import reading, writing
 from models.moments import stamp
+from workers.content import Removed
 from workers.correspondence import about
 from workers.crash import reached
 from workers.errors import Held, Mounted, Permanent, Temporary
@@ -34,16 +36,16 @@ def delete(place: Workplace, work: Work) -> Report:
 
 
 def _delete(place: Workplace, work: Work) -> Report:
-    site, removed = work.site, {}
+    site = work.site
     _authorize(place, work)
     reached("delete.authorized")
-    removed["site"] = asdict(place.host.remove(site.id, key=work.row.id))
+    _remove(place, work, "site", partial(place.host.remove, site.id, key=work.row.id))
     reached("delete.site_removed")
     _authorize(place, work)
-    removed["exports"] = asdict(place.downloads.remove_all(site.id))
+    _remove(place, work, "exports", partial(place.downloads.remove_all, site.id))
     reached("delete.exports_removed")
     _authorize(place, work)
-    removed["backups"] = asdict(place.vault.remove_all(site.id))
+    _remove(place, work, "backups", partial(place.vault.remove_all, site.id))
     reached("delete.all_removed")
     left = [*place.host.remains(site.id), *place.downloads.remains(site.id), *place.vault.remains(site.id)]
     if left:
@@ -53,7 +55,32 @@ def _delete(place: Workplace, work: Work) -> Report:
     _say_deleted(place, work)
     reached("delete.said")
     forget_address(place, site.id)
-    return Report("site.site_deleted", {"removed": removed})
+    with reading(place.database) as tx:
+        removed = breaker.removed_of(tx, site.id)
+    return Report("site.site_deleted", {"removed": removed, "tries": work.row.attempt})
+
+
+def _remove(place: Workplace, work: Work, store: str, remove: Callable[[], Removed]) -> None:
+    """Remove from one store, and write down at once what went: the receipt counts every try, also one that fails."""
+    removed = Removed()
+    try:
+        removed = remove()
+    except Exception as wrong:
+        removed = _removed_before(wrong)
+        raise
+    finally:
+        with writing(place.database) as tx:
+            breaker.note_removed(tx, work.site.id, store, removed.files, removed.bytes)
+
+
+def _removed_before(wrong: BaseException | None) -> Removed:
+    """What a removal took before it failed, as the error or its cause knows."""
+    while wrong is not None:
+        known = getattr(wrong, "removed", None)
+        if isinstance(known, Removed):
+            return known
+        wrong = wrong.__cause__
+    return Removed()
 
 
 def _authorize(place: Workplace, work: Work) -> None:
@@ -114,6 +141,7 @@ def receipt_of(site: engine.Site, data: Facts, backups: int, now: datetime) -> F
         "site_id": site.id,
         "generation": site.generation,
         "removed": data["removed"],
+        "tries": data.get("tries", 1),
         "backups": backups,
         **evidence_of(site),
         "deleted_at": stamp(now),

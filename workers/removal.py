@@ -95,10 +95,14 @@ class _Removal:
             self.top = _enter(name, parent)
         except OSError as wrong:
             raise self.explained(wrong, ()) from wrong
-        with opened(self.top):
-            while not self._is_gone(parent, name):
-                while self._sweep(self.top, ()):
-                    self._look_at_the_clock()
+        try:
+            with opened(self.top):
+                while not self._is_gone(parent, name):
+                    while self._sweep(self.top, ()):
+                        self._look_at_the_clock()
+        except Exception as wrong:
+            wrong.removed = self.taken  # type: ignore[attr-defined]  # what went before it counts in the receipt
+            raise
         return self.taken
 
     def _is_gone(self, parent: int, name: str) -> bool:

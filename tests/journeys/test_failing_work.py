@@ -1,5 +1,8 @@
 """Work that fails and is tried again is seen long before it gives up."""
 
+import errno
+import os
+
 import pytest
 
 from workers import deletion, doctor_fleet, reports, stats
@@ -88,3 +91,46 @@ def test_a_deletion_that_gave_up_still_says_why(world):
     world.advance(days=14)
     (row,) = deletion.listing(world.place)["sites"]
     assert row["waits_for"] == ["its marker names another site"]
+
+
+def test_the_receipt_of_an_interrupted_deletion_counts_every_try(world):
+    world.start_trial()
+    attachments = world.site_folder() / "attachments"
+    for number in range(5):
+        (attachments / f"{number}.txt").write_text("x" * 100)
+    world.send("cancel")
+    failing(world, "vault", "remove_all", times=2)
+    world.advance(days=14)
+    tried(world, 3)
+    found = deletion.receipt(world.place, "acme.example.com")
+    assert found["tries"] == 3
+    assert found["removed"]["site"]["files"] >= 6
+    assert found["removed"]["site"]["bytes"] >= 500
+    assert found["removed"]["backups"]["files"] >= 1
+
+
+@pytest.mark.parametrize("kept", [0, 3])
+def test_what_went_before_a_removal_failed_stands_in_the_receipt(world, monkeypatch, kept):
+    world.start_trial()
+    attachments = world.site_folder() / "attachments"
+    for number in range(5):
+        (attachments / f"{number}.txt").write_text("x" * 100)
+    world.send("cancel")
+    whole = world.site_folder()
+    before = sum(1 for path in whole.rglob("*") if path.is_file())
+    unlink, left = os.unlink, [kept]
+
+    def fails_after(name, **where):
+        if str(name).endswith(".txt"):
+            if left[0] == 0:
+                left[0] = -1
+                raise OSError(errno.EIO, "Input/output error")
+            left[0] -= 1
+        unlink(name, **where)
+
+    monkeypatch.setattr("workers.removal.os.unlink", fails_after)
+    world.advance(days=14)
+    monkeypatch.undo()
+    tried(world, 2)
+    found = deletion.receipt(world.place, "acme.example.com")
+    assert (found["tries"], found["removed"]["site"]["files"]) == (2, before)
