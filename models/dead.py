@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, delete, select, true
 from sqlmodel import Field, SQLModel
 from uuid_utils import uuid7
 
@@ -11,13 +11,18 @@ from models.upsert import insert_once
 
 
 class Dead(SQLModel, table=True):
-    """One message that was put aside; `body` is its text with what is not text escaped. `at` is machine time."""
+    """One message that was put aside; `body` is its text with what is not text escaped. `at` is machine time.
+
+    What is `readable` is a command that could not be done; the rest is what nobody can read. `bytes` are the message's.
+    """
 
     id: str = Field(primary_key=True)
     queue: str
     reason: str
     body: str
     at: datetime
+    readable: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
+    bytes: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 DEAD = Dead.__table__  # type: ignore[attr-defined]

@@ -3,13 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Row, and_, exists, func, or_, select, text, update
+from sqlalchemy import Column, Connection, Index, Row, and_, exists, func, or_, select, text, true, update
 from sqlmodel import Field, SQLModel
 
 import engine
 from models.among import among
 from models.columns import Big, Json, with_moments
-from models.upsert import insert_once
 
 LANES = {
     "provision": "access",
@@ -38,19 +37,30 @@ BELIEVABLE = timedelta(minutes=15)
 
 
 _OPEN = text("status in ('pending', 'running')")
+_ADMITTED = text("status in ('pending', 'running') and admitted")
+_WAITING = text("status in ('pending', 'running') and not admitted")
 _GAVE_UP = text("status = 'gave_up'")
 
 
 class Effect(SQLModel, table=True):
     """One thing to do; `fence` rises with every claim, and only the last claim may settle.
 
-    `asked_at` and `settled_at` are engine time; leases, retries and announcements are machine time.
+    `asked_at` and `settled_at` are engine time; leases, retries and announcements are machine time, and so is
+    `waits_since`: since when it could have been done. `admitted` ones have a place in the queue (`models/admission`).
     """
 
     __table_args__ = (
         Index("ix_effect_unfinished", "seq", sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index("ix_effect_gave_up", "seq", sqlite_where=_GAVE_UP, postgresql_where=_GAVE_UP),
         Index("ix_effect_site", "site_id", "seq"),
+        Index("ix_effect_lane", "site_id", "lane", "seq", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index("ix_effect_admitted", "site_id", "lane", sqlite_where=_ADMITTED, postgresql_where=_ADMITTED),
+        Index(
+            "ix_effect_waiting",
+            *("site_id", "lane", "retry_at", "seq"),
+            sqlite_where=_WAITING,
+            postgresql_where=_WAITING,
+        ),
         Index("ix_effect_cause", "cause_source", "cause_id"),
     )
 
@@ -69,6 +79,8 @@ class Effect(SQLModel, table=True):
     leased_until: datetime | None = None
     retry_at: datetime | None = None
     announced_at: datetime
+    admitted: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
+    waits_since: datetime | None = None
     cause_source: str
     cause_id: str
     correlation_id: str | None = None
@@ -77,6 +89,8 @@ class Effect(SQLModel, table=True):
 
 EFFECTS = with_moments(Effect.__table__)  # type: ignore[attr-defined]
 IS_UNFINISHED: Any = text("effect.status in ('pending', 'running')")
+IS_ADMITTED: Any = text("effect.status in ('pending', 'running') and effect.admitted")
+IS_WAITING: Any = text("effect.status in ('pending', 'running') and not effect.admitted")
 HAS_GIVEN_UP: Any = text("effect.status = 'gave_up'")
 """In the words of their indexes: a database that is asked in others reads every effect there ever was."""
 
@@ -108,18 +122,13 @@ def rows_of(
             "fence": 0,
             "asked_at": now,
             "announced_at": machine_now,
+            "waits_since": machine_now,
             "cause_source": cause_source,
             "cause_id": cause_id,
             "correlation_id": command.correlation_id,
         }
         for effect in effects
     ]
-
-
-def add_all(tx: Connection, rows: list[dict[str, Any]]) -> None:
-    """Write effects; their ids are derived, so a second time adds nothing."""
-    if rows:
-        insert_once(tx, EFFECTS, ("id",), rows)
 
 
 def claim(tx: Connection, effect_id: str, machine_now: datetime, lease: timedelta) -> Row[Any] | None:
@@ -133,6 +142,7 @@ def claim(tx: Connection, effect_id: str, machine_now: datetime, lease: timedelt
             fence=EFFECTS.c.fence + 1,
             leased_until=machine_now + lease,
             retry_at=None,
+            admitted=True,
         )
     )
     return tx.execute(guarded.returning(*EFFECTS.c)).one_or_none()
@@ -152,17 +162,17 @@ def to_come(moment: Any, machine_now: datetime) -> Any:
 
 def is_blocked() -> Any:
     """An older unfinished effect of the same site stands before it in its lane, or in the lane of access for data."""
-    older = EFFECTS.alias("older")
-    same_lane = or_(older.c.lane == EFFECTS.c.lane, and_(EFFECTS.c.lane == "data", older.c.lane == "access"))
-    return exists(
-        select(older.c.seq).where(
-            older.c.site_id == EFFECTS.c.site_id,
-            older.c.seq < EFFECTS.c.seq,
-            older.c.status.in_(UNFINISHED),
-            EFFECTS.c.lane != "mail",
-            same_lane,
-        )
-    ).correlate(EFFECTS)
+    behind_access = and_(EFFECTS.c.lane == "data", _has_older("older_access", "access"))
+    return and_(EFFECTS.c.lane != "mail", or_(_has_older("older", EFFECTS.c.lane), behind_access))
+
+
+def _has_older(name: str, lane: Any) -> Any:
+    """In the words of its index: however many letters a site has, only those of the lane are looked at."""
+    older = EFFECTS.alias(name)
+    is_open = text(f"{name}.status in ('pending', 'running')")
+    same_site = older.c.site_id == EFFECTS.c.site_id
+    before = select(older.c.seq).where(same_site, older.c.lane == lane, older.c.seq < EFFECTS.c.seq, is_open)
+    return exists(before).correlate(EFFECTS)
 
 
 def extend_lease(tx: Connection, effect_id: str, fence: int, leased_until: datetime) -> bool:
@@ -180,9 +190,19 @@ def settle(tx: Connection, effect_id: str, fence: int, status: str, now: datetim
 def put_off(
     tx: Connection, effect_id: str, fence: int, retry_at: datetime, error: str, *, counted: bool = True
 ) -> bool:
-    """Give a claim back for a later try; one that only a guard has stopped is not counted."""
+    """Give a claim back for a later try; one that only a guard has stopped is not counted.
+
+    A letter gives its place to another meanwhile; in a lane with an order the others wait behind it.
+    """
     guarded = update(EFFECTS).where(EFFECTS.c.id == effect_id, EFFECTS.c.fence == fence, EFFECTS.c.status == "running")
-    values = {"status": "pending", "retry_at": retry_at, "leased_until": None, "error": error}
+    values = {
+        "status": "pending",
+        "retry_at": retry_at,
+        "leased_until": None,
+        "error": error,
+        "admitted": EFFECTS.c.lane != "mail",
+        "waits_since": retry_at,
+    }
     uncounted = {} if counted else {"attempt": EFFECTS.c.attempt - 1}
     return tx.execute(guarded.values(values | uncounted)).rowcount == 1
 
@@ -225,7 +245,16 @@ def is_one_at_a_time(kind: str, args: Any) -> bool:
     return kind in ONE_AT_A_TIME and (kind != "back_up" or args.get("purpose") == "on_demand")
 
 
-AGAIN = {"status": "pending", "attempt": 0, "retry_at": None, "error": None, "settled_at": None}
+AGAIN = {
+    "status": "pending",
+    "attempt": 0,
+    "retry_at": None,
+    "error": None,
+    "settled_at": None,
+    "admitted": False,
+    "waits_since": None,
+}
+"""It waits for a place like a new one."""
 
 
 def revive(tx: Connection, site_id: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from uuid_utils import uuid7
 
 import engine
-from models import effect, event, money, receipt, site, timer
+from models import admission, effect, event, money, receipt, site, timer
 from models.clock import machine_now
 from models.columns import Ready, to_json
 from models.moments import stamp
@@ -35,6 +35,7 @@ class Journal:
 
     A site is written once, from what was read to what was decided last; everything else in the order of its decisions.
     Nothing is in the database before `write`; whoever asks the database about a site of the journal writes first.
+    `woken` has, once it is written, the effects whose wake-ups are to be sent after the commit.
     """
 
     def __init__(self, tx: Connection, now: datetime, policy: engine.Policy) -> None:
@@ -45,6 +46,7 @@ class Journal:
         self.changes: dict[str, Change] = {}
         self.money: list[tuple[str, engine.Invoice | engine.Payment]] = []
         self.effects: list[Row] = []
+        self.woken: list[admission.Woken] = []
         self.receipts: list[Row] = []
         self.events: list[Row] = []
 
@@ -59,8 +61,10 @@ class Journal:
         self._book(after.id, decision)
         if decision.voids:
             effect.void(self.tx, decision.voids, after.id, self.now)
+            self.woken += admission.give_on(self.tx, after.id, effect.LANES["charge"], machine_now())
         if decision.revives:
             effect.revive(self.tx, after.id)
+            self.woken += admission.admit(self.tx, after.id, sorted({*effect.LANES.values()}), machine_now())
         self.effects += effect.rows_of(after, command, decision.effects, self.now, machine_now())
 
     def answered(self, command: engine.Command, decision: engine.Decision, digest: str, answer: Ready | None) -> None:
@@ -126,7 +130,7 @@ class Journal:
             site.put_all(self.tx, [(change.before, change.after, facts) for change, facts in changes])
             timer.rewrite_all(self.tx, [self._timers(change, facts) for change, facts in changes], self.now)
         money.add_all(self.tx, self.money, self.now)
-        effect.add_all(self.tx, self.effects)
+        self.woken += admission.add_all(self.tx, self.effects)
         receipt.add_all(self.tx, self.receipts)
         event.add(self.tx, self.events)
         self.changes, self.money, self.effects, self.receipts, self.events = {}, [], [], [], []

@@ -1,40 +1,42 @@
-"""What is offered to the workers: effects that could be claimed now, when room was made for them and by the sweep."""
+"""What the sweep offers to the workers: effects that could be claimed now and nobody was told of; sites in turn."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, func, or_, update
 
-from models.effect import EFFECTS, IS_UNFINISHED, LANES, is_blocked, is_ready, to_come
-
-
-def next_of_site(tx: Connection, site_id: str, machine_now: datetime) -> list[Row[Any]]:
-    """A site's effects that could be claimed now: what an effect that was settled has made room for."""
-    query = select(EFFECTS.c.id, EFFECTS.c.kind).where(EFFECTS.c.site_id == site_id, EFFECTS.c.status == "pending")
-    return list(tx.execute(query.where(is_ready(machine_now), ~is_blocked()).order_by(EFFECTS.c.seq)))
+from models import admission
+from models.effect import EFFECTS, IS_UNFINISHED, LANES, is_blocked, is_ready, queue_of, to_come
 
 
-def overdue(
-    tx: Connection, machine_now: datetime, unheard: timedelta, limit: int, kinds: tuple[str, ...] = tuple(LANES)
-) -> list[Row[Any]]:
-    """Effects to be offered again; they are marked as announced now, so that the next sweep leaves them alone."""
-    query = select(EFFECTS.c.id, EFFECTS.c.kind, EFFECTS.c.status).where(_is_overdue(machine_now, unheard))
-    rows = list(tx.execute(query.where(EFFECTS.c.kind.in_(kinds)).order_by(EFFECTS.c.seq).limit(limit)))
-    tx.execute(update(EFFECTS).where(EFFECTS.c.id.in_([row.id for row in rows])).values(announced_at=machine_now))
-    return rows
+def overdue(tx: Connection, machine_now: datetime, heard: Mapping[str, datetime | None], limit: int) -> list[Row[Any]]:
+    """Effects to be offered again; they are marked as announced now, so that the next sweep leaves them alone.
+
+    `heard` says by queue since when a wake-up may still lie there: what was announced earlier is lost. None: nothing.
+    """
+    again = [row for queue, since in heard.items() for row in _lost(tx, machine_now, queue, since, limit)]
+    known = [row for row in again if row.turn <= row.places]
+    admission.surplus(tx, [row.seq for row in again if row.turn > row.places])
+    new = list(tx.execute(admission.waiting_with_room(machine_now, limit)))
+    admission.mark(tx, [row.seq for row in (*known, *new)], machine_now)
+    return [*known, *new]
 
 
-def is_anything_overdue(tx: Connection, machine_now: datetime, unheard: timedelta) -> bool:
-    """Whether a sweep would find something; asked first, because most find nothing."""
-    return bool(tx.execute(select(exists(select(EFFECTS.c.seq).where(_is_overdue(machine_now, unheard))))).scalar_one())
+def is_anything_overdue(tx: Connection, machine_now: datetime, heard: Mapping[str, datetime | None]) -> bool:
+    """Whether a sweep would find something; asked first, because most find nothing, and nobody waits for who reads."""
+    lost = (_lost(tx, machine_now, queue, since, 1) for queue, since in heard.items())
+    return any(lost) or bool(tx.execute(admission.waiting_with_room(machine_now, 1)).first())
 
 
-def _is_overdue(machine_now: datetime, unheard: timedelta) -> Any:
-    """It could be claimed now, and was not announced since it can be, or nobody answered; nothing stands before it."""
+def _lost(tx: Connection, machine_now: datetime, queue: str, since: datetime | None, limit: int) -> list[Row[Any]]:
+    """It could be claimed now, and was not announced since it can be, or its wake-up is gone; nothing is before it."""
     ready_since = func.coalesce(EFFECTS.c.retry_at, EFFECTS.c.leased_until)
     unasked = EFFECTS.c.announced_at < ready_since
-    unanswered = ~to_come(EFFECTS.c.announced_at, machine_now - unheard)
-    return and_(IS_UNFINISHED, is_ready(machine_now), or_(unasked, unanswered), ~is_blocked())
+    unheard = unasked if since is None else or_(unasked, ~to_come(EFFECTS.c.announced_at, since))
+    of_queue = EFFECTS.c.kind.in_([kind for kind in LANES if queue_of(kind) == queue])
+    which = and_(of_queue, is_ready(machine_now), unheard, ~is_blocked())
+    return list(tx.execute(admission.announced(which, limit)))
 
 
 def ask_again(tx: Connection, kind: str, machine_now: datetime) -> None:

@@ -6,17 +6,22 @@ from typing import Any
 from sqlalchemy import Connection
 
 import engine
+from models.admission import Woken
 from models.columns import Ready, to_json
 from models.journal import Journal
 
 
 def record(
     tx: Connection, command: engine.Command, decision: engine.Decision, now: datetime, policy: engine.Policy
-) -> None:
-    """Write all that a decision changes. The caller writes the receipt, for only it knows the answer's form."""
+) -> list[Woken]:
+    """Write all that a decision changes; the effects whose wake-ups are to be sent after the commit.
+
+    The caller writes the receipt, for only it knows the answer's form.
+    """
     journal = Journal(tx, now, policy)
     journal.record(command, decision)
     journal.write()
+    return journal.woken
 
 
 def write_receipt(

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from models import effect, event, offer
+from models import effect, event
 from models.clock import engine_now, machine_now
 from models.database import reading, writing, writing_lightly
 from workers.crash import reached
@@ -74,17 +74,6 @@ def effects(place: Workplace, wanted: Iterable[Wanted]) -> None:
             reached("announce.sent")
     except RedisError as lost:
         log.warning("failed", error=f"effects were not announced, the sweep will do it: {lost}")
-
-
-def next_of_site(place: Workplace, site_id: str) -> None:
-    """Offer what an effect that was settled has made room for."""
-    try:
-        with reading(place.database) as tx:
-            rows = offer.next_of_site(tx, site_id, machine_now())
-    except SQLAlchemyError as lost:
-        log.warning("failed", site_id=site_id, error=f"what comes next was not announced, the sweep will do it: {lost}")
-        return
-    effects(place, rows)
 
 
 def soon(place: Workplace) -> None:

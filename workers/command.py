@@ -103,18 +103,15 @@ def _judge(place: Workplace, envelopes: list[Envelope]) -> list[Verdict]:
         sitting.journal.write()
         reached("command.judged")
     reached("command.committed")
-    decisions = [verdict.decision for verdict in verdicts if verdict.decision is not None]
-    announce.effects(place, [effect for decision in decisions for effect in decision.effects])
-    for decision in decisions:
-        if decision.revives and decision.site is not None:
-            announce.next_of_site(place, decision.site.id)
+    announce.effects(place, sitting.journal.woken)
     reached("command.announced")
     announce.soon(place)
     reached("command.answered")
     with together():
         narrate.commands((verdict.envelope, verdict.said) for verdict in verdicts)
-        for decision in decisions:
-            narrate.alarms(decision)
+        for verdict in verdicts:
+            if verdict.decision is not None:
+                narrate.alarms(verdict.decision)
     return verdicts
 
 

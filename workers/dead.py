@@ -9,7 +9,7 @@ from dramatiq.common import q_name
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from models import dead, effect
+from models import admission, dead, effect
 from models import site as sites
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
@@ -95,12 +95,13 @@ def retry(place: Workplace, dead_id: str) -> None:
         _enqueue_again(place, dead_id)
         return
     with writing(place.database) as tx:
-        row = effect.revive_one(tx, dead_id)
+        now, row = machine_now(), effect.revive_one(tx, dead_id)
         if row is None:
             raise NoSuchDeadError(f"nothing that gave up has the id {dead_id!r}; `tenure dead list` shows all")
+        woken = admission.admit(tx, row.site_id, (row.lane,), now)
         reached("dead.reviving")
     reached("dead.revived")
-    announce.effects(place, [row])
+    announce.effects(place, woken)
 
 
 def _enqueue_again(place: Workplace, dead_id: str) -> None:

@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 
 import engine
 from engine.words import masked
-from models import backup, deletion
+from models import admission, backup, deletion
 from models import effect as effects
 from models import site as sites
+from models.admission import Woken
 from models.clock import engine_now, machine_now
 from models.database import reading
 from models.record import record, tell, write_receipt
@@ -46,13 +47,13 @@ def run(place: Workplace, effect_id: str) -> None:
         with keeping(place, work.row):
             report = _act(place, work)
         reached("effect.acted", work.row.kind)
-        ours, decisions = _done(place, work, report)
+        ours, woken = _done(place, work, report)
     except Exception as wrong:  # noqa: BLE001 - whatever it is, it is tried so often and then shown to operators
         _not_done(place, work, wrong, started)
         return
     word, lost = ("done", None) if ours else ("rescued", "another worker has taken it over")
     narrate.effect(word, work.row, work.site, _ms(started), error=lost)
-    _after(place, work, decisions, ours=ours)
+    _after(place, work, woken, ours=ours)
 
 
 def _act(place: Workplace, work: Work) -> Report:
@@ -76,24 +77,33 @@ def _claim_of_site(place: Workplace, known: Any, tx: Connection, site: engine.Si
         raise LookupError(f"effect {known.id} belongs to site {known.site_id}, which is not there")
     now = engine_now(tx)
     row = effects.claim(tx, known.id, machine_now(), place.lease)
+    if row is None:
+        admission.step_back(tx, known.id)
     reached("effect.claiming", known.kind)
     return None if row is None else Work(row, site, now)
 
 
-def _done(place: Workplace, work: Work, report: Report) -> tuple[bool, list[engine.Decision]]:
+def _done(place: Workplace, work: Work, report: Report) -> tuple[bool, list[Woken]]:
     """Settle what was done; a claim that was taken over meanwhile is the other one's to settle."""
     return alone_with(place, work.site.id, partial(_settle, place, work, report))
 
 
 def _settle(
     place: Workplace, work: Work, report: Report, tx: Connection, _site: engine.Site | None
-) -> tuple[bool, list[engine.Decision]]:
-    """A commit whose reply was lost is found settled by this claim: the sweep announces what followed from it."""
+) -> tuple[bool, list[Woken]]:
+    """A commit whose reply was lost is found settled by this claim: the sweep announces what followed from it.
+
+    The place goes to those that waited for it before the report's own effects are written: they are older.
+    """
     now = engine_now(tx)
     ours = effects.settle(tx, work.row.id, work.row.fence, "done", now)
-    decisions = _report(tx, place, work, report, now) if ours else []
+    woken = _give_on(tx, work) + _report(tx, place, work, report, now) if ours else []
     reached("effect.settling", work.row.kind)
-    return ours or _was_settled(tx, work), decisions
+    return ours or _was_settled(tx, work), woken
+
+
+def _give_on(tx: Connection, work: Work) -> list[Woken]:
+    return admission.give_on(tx, work.site.id, work.row.lane, machine_now())
 
 
 def _was_settled(tx: Connection, work: Work) -> bool:
@@ -101,8 +111,8 @@ def _was_settled(tx: Connection, work: Work) -> bool:
     return row is not None and row.status == "done" and row.fence == work.row.fence
 
 
-def _report(tx: Connection, place: Workplace, work: Work, report: Report, now: datetime) -> list[engine.Decision]:
-    """What follows from a done effect: rows, the law's command, events."""
+def _report(tx: Connection, place: Workplace, work: Work, report: Report, now: datetime) -> list[Woken]:
+    """What follows from a done effect: rows, the law's command, events; the effects that are to be announced."""
     if report.backup is not None:
         backup.note_backup(tx, {**report.backup, "verified_at": now})
         if report.backup["purpose"] == "nightly":
@@ -126,12 +136,10 @@ def _report(tx: Connection, place: Workplace, work: Work, report: Report, now: d
         _tell(tx, work, *report.event, now)
     if report.command is None:
         return []
-    return [apply(tx, place, work, report.command, report.data, now)]
+    return apply(tx, place, work, report.command, report.data, now)
 
 
-def apply(
-    tx: Connection, place: Workplace, work: Work, kind: str, data: dict[str, Any], now: datetime
-) -> engine.Decision:
+def apply(tx: Connection, place: Workplace, work: Work, kind: str, data: dict[str, Any], now: datetime) -> list[Woken]:
     """Let the law judge what an effect reports, in the transaction that settles it."""
     site = sites.find(tx, work.site.id)
     command = engine.Command(
@@ -144,7 +152,7 @@ def apply(
         host=work.site.host,
     )
     decision = engine.decide(site, command, now, place.policy)
-    record(tx, command, decision, now, place.policy)
+    woken = record(tx, command, decision, now, place.policy)
     write_receipt(tx, command, decision, now, "", answer(command, decision, subject=work.site.host))
     if decision.outcome == "applied" and kind == "site.site_deleted":
         _close_the_ledger(tx, work, data, now)
@@ -152,7 +160,7 @@ def apply(
         _tell(tx, work, event.type, dict(event.data), now)
     narrate.move(command, decision)
     narrate.alarms(decision)
-    return decision
+    return woken
 
 
 def _close_the_ledger(tx: Connection, work: Work, data: dict[str, Any], now: datetime) -> None:
@@ -168,13 +176,13 @@ def _not_done(place: Workplace, work: Work, wrong: Exception, started: float) ->
     held, error = isinstance(wrong, Held), _sentence(wrong)
     gives_up = isinstance(wrong, Permanent) or (work.row.attempt >= MOST_ATTEMPTS and not held)
     again = None if gives_up else machine_now() + (LONGEST_BACKOFF if held else backoff(work.row.attempt))
-    ours, decisions = alone_with(place, work.site.id, partial(_give_back, place, work, error, again, held))
+    ours, woken = alone_with(place, work.site.id, partial(_give_back, place, work, error, again, held))
     reached("effect.gave_up" if gives_up else "effect.put_off")
     word = "gave_up" if gives_up else "held" if held else "failed"
     narrate.effect(word, work.row, work.site, _ms(started), error=error, again=again)
     if not isinstance(wrong, KNOWN):
         log.error("alarm", effect=work.row.kind, effect_id=work.row.id, error=error, exc_info=wrong)
-    _after(place, work, decisions, ours=ours)
+    _after(place, work, woken, ours=ours)
 
 
 def _give_back(
@@ -185,24 +193,25 @@ def _give_back(
     held: bool,
     tx: Connection,
     _site: engine.Site | None,
-) -> tuple[bool, list[engine.Decision]]:
+) -> tuple[bool, list[Woken]]:
     """Write down that a try failed: for a later one at `again`, or None for good."""
-    now, decisions = engine_now(tx), []
+    now, woken = engine_now(tx), []
     if again is None:
         ours = effects.settle(tx, work.row.id, work.row.fence, "gave_up", now, error)
-        decisions = _give_up(tx, place, work, error, now) if ours else []
+        woken = _give_on(tx, work) + _give_up(tx, place, work, error, now) if ours else []
     else:
         ours = effects.put_off(tx, work.row.id, work.row.fence, again, error, counted=not held)
+        woken = _give_on(tx, work) if ours else []
         if ours and not held:
             _tell(tx, work, "effect.failed", _failure(work, error), now)
     reached("effect.giving_up" if again is None else "effect.putting_off")
-    return ours, decisions
+    return ours, woken
 
 
-def _give_up(tx: Connection, place: Workplace, work: Work, error: str, now: datetime) -> list[engine.Decision]:
+def _give_up(tx: Connection, place: Workplace, work: Work, error: str, now: datetime) -> list[Woken]:
     _tell(tx, work, "effect.gave_up", _failure(work, error), now)
     kind = "site.provision_failed" if work.row.kind == "provision" else "site.gave_up"
-    return [apply(tx, place, work, kind, _what(work, error), now)]
+    return apply(tx, place, work, kind, _what(work, error), now)
 
 
 def _what(work: Work, error: str) -> dict[str, Any]:
@@ -242,14 +251,12 @@ def _tell(tx: Connection, work: Work, kind: str, data: dict[str, Any], now: date
     )
 
 
-def _after(place: Workplace, work: Work, decisions: list[engine.Decision], *, ours: bool) -> None:
+def _after(place: Workplace, work: Work, woken: list[Woken], *, ours: bool) -> None:
     """Wake whoever has work now: new effects, those that waited behind this one, the stream."""
     reached("effect.settled", work.row.kind)
     if not ours:
         make_good(place, work)
-    for decision in decisions:
-        announce.effects(place, decision.effects)
-    announce.next_of_site(place, work.site.id)
+    announce.effects(place, woken)
     reached("effect.announced", work.row.kind)
     announce.soon(place)
 

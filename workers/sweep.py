@@ -1,12 +1,12 @@
 """The sweeps: every row with work left is offered again until the database says that it is done."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
-from models import effect, event, offer
+from models import event, offer
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
-from workers import announce, safety
+from workers import announce, queues, safety
+from workers.broker import COMMANDS
 from workers.crash import reached
 from workers.logs import log
 from workers.workplace import Workplace
@@ -15,9 +15,6 @@ UNHEARD = timedelta(seconds=10)
 BATCH = 1000
 KEPT = timedelta(days=90)
 """Events, in engine time."""
-
-LONG = 500
-"""While so many messages wait in a queue its wake-ups are among them, and none is added."""
 
 
 def sweep(place: Workplace) -> None:
@@ -43,12 +40,12 @@ def _forget_events(place: Workplace, now: datetime) -> None:
 
 def offer_effects(place: Workplace) -> None:
     """Effects whose retry has come, whose lease ran out, or whose wake-up nobody heard."""
+    heard = _heard(place)
     with reading(place.database) as tx:
-        if not offer.is_anything_overdue(tx, machine_now(), UNHEARD):
+        if not offer.is_anything_overdue(tx, machine_now(), heard):
             return
-    kinds = tuple(kind for kind in effect.LANES if _has_room(place, effect.queue_of(kind)))
     with writing(place.database) as tx:
-        rows = offer.overdue(tx, machine_now(), UNHEARD, BATCH, kinds)
+        rows = offer.overdue(tx, machine_now(), heard, BATCH)
         reached("sweep.marking")
     reached("sweep.marked")
     for row in rows:
@@ -57,6 +54,15 @@ def offer_effects(place: Workplace) -> None:
     announce.effects(place, rows)
 
 
-def _has_room(place: Workplace, queue: str) -> bool:
-    waiting: Any = place.redis.llen(f"dramatiq:{queue}")
-    return int(waiting) < LONG
+def _heard(place: Workplace) -> dict[str, datetime | None]:
+    """By queue, since when a wake-up may still lie there: none is older than the one at its head.
+
+    An empty queue has lost what was announced 10 s ago and nobody took. Of a head without a moment nobody knows: it is
+    another's, and a worker takes it away soon.
+    """
+    now = machine_now()
+    return {
+        queue: None if line.count and line.since is None else min(line.since or now, now) - UNHEARD
+        for queue, line in queues.look(place.redis).items()
+        if queue != COMMANDS
+    }

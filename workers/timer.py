@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 import engine
 from models import backup, timer
+from models.admission import Woken
 from models.breaker import write_warrant
 from models.clock import engine_now
 from models.database import reading, writing
@@ -146,12 +147,13 @@ def _fire(place: Workplace, limit: int) -> int:
         dues = timer.claim_due(tx, now, limit) if may_fire else []
         lost = timer.put_off_orphans(tx, now, now + place.policy.held_retry) if may_fire and not dues else []
         reached("timer.claimed")
-        told = Round(tx, place, now, used).fire(dues)
+        a_round = Round(tx, place, now, used)
+        told = a_round.fire(dues)
         reached("timer.fired")
     reached("timer.committed")
     for site_id in lost:
         log.error("alarm", site_id=site_id, error="a timer is due and its site is not there; it is asked in an hour")
-    _announce(place, told)
+    _announce(place, told, a_round.journal.woken)
     return len(dues)
 
 
@@ -188,10 +190,9 @@ def _sentence(wrong: Exception) -> str:
     return f"{type(wrong).__name__}: {next(iter(str(wrong).splitlines()), '')}"
 
 
-def _announce(place: Workplace, told: list[Fired | Stopped]) -> None:
+def _announce(place: Workplace, told: list[Fired | Stopped], woken: list[Woken]) -> None:
     """After the commit: what moved is told and its effects are offered."""
-    fired = [one for one in told if isinstance(one, Fired)]
-    announce.effects(place, [effect for one in fired for effect in one.decision.effects])
+    announce.effects(place, woken)
     reached("timer.announced")
     if told:
         announce.events(place)

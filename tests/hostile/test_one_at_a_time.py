@@ -88,9 +88,9 @@ def test_an_export_of_an_earlier_life_is_not_the_one_that_is_asked_for(trial):
 
 
 def test_what_gave_up_is_under_way_again_once_it_is_retried(trial, monkeypatch):
-    monkeypatch.setattr("workers.effect.MOST_ATTEMPTS", 0)
-    trial.send("export")
-    monkeypatch.undo()
+    with monkeypatch.context() as broken:
+        broken.setattr("workers.effect.MOST_ATTEMPTS", 0)
+        trial.send("export")
     assert trial.show()["attention"]
 
     said = at_once(trial, "retry", "export")

@@ -1,0 +1,144 @@
+"""Who has a place in the queue: a site has few in each lane, so that its thousandth letter keeps no neighbour waiting.
+
+An effect that is admitted has a wake-up of its own. The others of its site and lane wait in the database, and whoever
+settles an effect gives its place to the next. So there is about one wake-up for each effect, whatever the lane.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, and_, case, func, select, update
+
+from models.among import among
+from models.effect import EFFECTS, IS_ADMITTED, IS_WAITING, is_blocked, is_ready
+from models.upsert import insert_once
+
+MAIL = "mail"
+LETTERS = 4
+"""Places of one site for its letters, which have no order. A lane that has an order has one place."""
+
+PLACES: Any = case((EFFECTS.c.lane == MAIL, LETTERS), else_=1)
+FREED = {"access": ("access", "data")}
+"""Lanes in which the end of an effect makes room; of any lane but these, its own."""
+
+Taken = Counter[tuple[str, str]]
+
+
+class Woken(NamedTuple):
+    """An effect that has got a place: its wake-up is to be sent after the commit."""
+
+    id: str
+    kind: str
+
+
+def places(lane: str) -> int:
+    """How many effects of one site may be announced in a lane at a time."""
+    return LETTERS if lane == MAIL else 1
+
+
+def add_all(tx: Connection, rows: list[dict[str, Any]]) -> list[Woken]:
+    """Write effects; those that have a place. Their ids are derived, so a second time adds nothing."""
+    if not rows:
+        return []
+    built = {row["site_id"] for row in rows if row["kind"] == "provision"}
+    taken = _taken(tx, {row["site_id"] for row in rows} - built)
+    for row in rows:
+        row["admitted"] = _takes_place(taken, row)
+    insert_once(tx, EFFECTS, ("id",), rows)
+    return [Woken(row["id"], row["kind"]) for row in rows if row["admitted"]]
+
+
+def _takes_place(taken: Taken, row: dict[str, Any]) -> bool:
+    site_id, lane = row["site_id"], row["lane"]
+    if taken[site_id, lane] >= places(lane) or (lane == "data" and taken[site_id, "access"]):
+        return False
+    taken[site_id, lane] += 1
+    return True
+
+
+def _taken(tx: Connection, site_ids: set[str]) -> Taken:
+    """How many places are taken, by site and lane."""
+    if not site_ids:
+        return Counter()
+    query = select(EFFECTS.c.site_id, EFFECTS.c.lane, func.count()).where(among(tx, EFFECTS.c.site_id, site_ids))
+    rows = tx.execute(query.where(IS_ADMITTED).group_by(EFFECTS.c.site_id, EFFECTS.c.lane))
+    return Counter({(site_id, lane): count for site_id, lane, count in rows})
+
+
+def give_on(tx: Connection, site_id: str, lane: str, machine_now: datetime) -> list[Woken]:
+    """An effect of this lane was settled or put off: exactly those that it kept waiting get its place."""
+    return admit(tx, site_id, FREED.get(lane, (lane,)), machine_now)
+
+
+def admit(tx: Connection, site_id: str, lanes: Iterable[str], machine_now: datetime) -> list[Woken]:
+    """Give the free places of a site's lanes to those that wait and could be claimed now, oldest first."""
+    waiting = [row for lane in lanes for row in _waiting(tx, site_id, lane, machine_now)]
+    if not waiting:
+        return []
+    taken, chosen = _taken(tx, {site_id}), []
+    for row in waiting:
+        if taken[site_id, row.lane] < places(row.lane):
+            taken[site_id, row.lane] += 1
+            chosen.append(row)
+    mark(tx, [row.seq for row in chosen], machine_now)
+    return [Woken(row.id, row.kind) for row in chosen]
+
+
+def _waiting(tx: Connection, site_id: str, lane: str, machine_now: datetime) -> list[Row[Any]]:
+    """As many as there are places: those that are new first, then those whose retry has come."""
+    query = select(EFFECTS.c.seq, EFFECTS.c.id, EFFECTS.c.kind, EFFECTS.c.lane)
+    query = query.where(EFFECTS.c.site_id == site_id, EFFECTS.c.lane == lane, IS_WAITING).limit(places(lane))
+    if lane != MAIL:
+        query = query.where(~is_blocked())
+    new = query.where(EFFECTS.c.retry_at.is_(None), is_ready(machine_now)).order_by(EFFECTS.c.seq)
+    found = list(tx.execute(new))
+    if found or lane != MAIL:
+        return found
+    late = query.where(EFFECTS.c.retry_at.is_not(None), is_ready(machine_now)).order_by(EFFECTS.c.retry_at)
+    return list(tx.execute(late))
+
+
+def mark(tx: Connection, seqs: list[int], machine_now: datetime) -> None:
+    """These are admitted, and announced now."""
+    if not seqs:
+        return
+    since = case((EFFECTS.c.lane == MAIL, func.coalesce(EFFECTS.c.waits_since, machine_now)), else_=machine_now)
+    first = case((EFFECTS.c.admitted, func.coalesce(EFFECTS.c.waits_since, EFFECTS.c.announced_at)), else_=since)
+    values = {"admitted": True, "announced_at": machine_now, "waits_since": first}
+    tx.execute(update(EFFECTS).where(EFFECTS.c.seq.in_(seqs)).values(values))
+
+
+def step_back(tx: Connection, effect_id: str) -> None:
+    """A wake-up came before its effect's turn: it has no place, and gets one when its turn comes."""
+    early = and_(EFFECTS.c.status == "pending", EFFECTS.c.admitted, is_blocked())
+    tx.execute(update(EFFECTS).where(EFFECTS.c.id == effect_id, early).values(admitted=False))
+
+
+def surplus(tx: Connection, seqs: list[int]) -> None:
+    """More of a lane were announced than it has places, by code before this: they wait for one."""
+    if seqs:
+        tx.execute(update(EFFECTS).where(EFFECTS.c.seq.in_(seqs)).values(admitted=False))
+
+
+def waiting_with_room(machine_now: datetime, limit: int) -> Any:
+    """A query for those that could be claimed now and whose lane has a place that nobody gave them; sites in turn."""
+    held = select(EFFECTS.c.site_id, EFFECTS.c.lane, func.count().label("count")).where(IS_ADMITTED)
+    taken = held.group_by(EFFECTS.c.site_id, EFFECTS.c.lane).subquery("taken")
+    turn = func.row_number().over(partition_by=(EFFECTS.c.site_id, EFFECTS.c.lane), order_by=EFFECTS.c.seq)
+    ready = select(*COLUMNS, PLACES.label("places"), turn.label("turn"))
+    waits = ready.where(IS_WAITING, is_ready(machine_now), ~is_blocked()).subquery("waits")
+    same = and_(taken.c.site_id == waits.c.site_id, taken.c.lane == waits.c.lane)
+    room = waits.c.turn <= waits.c.places - func.coalesce(taken.c.count, 0)
+    return select(waits).outerjoin(taken, same).where(room).order_by(waits.c.turn, waits.c.seq).limit(limit)
+
+
+def announced(which: Any, limit: int) -> Any:
+    """A query for those of a condition that have a place, sites in turn; `turn` counts within a site's lane."""
+    turn = func.row_number().over(partition_by=(EFFECTS.c.site_id, EFFECTS.c.lane), order_by=EFFECTS.c.seq)
+    known = select(*COLUMNS, PLACES.label("places"), turn.label("turn")).where(IS_ADMITTED, which).subquery("known")
+    return select(known).order_by(known.c.turn, known.c.seq).limit(limit)
+
+
+COLUMNS = (EFFECTS.c.seq, EFFECTS.c.id, EFFECTS.c.kind, EFFECTS.c.lane, EFFECTS.c.status, EFFECTS.c.site_id)
