@@ -39,6 +39,7 @@ class World:
     """One data folder under the test clock. Commands, effects and timers run when the test says so, never by chance."""
 
     def __init__(self, data_dir: Path, redis_url: str, **settings: str) -> None:
+        settings = {"SITE_COMMANDS_PER_MINUTE": "0", **settings}  # months of a life pass here in a machine's minute
         given = {f"TENURE_{name}": value for name, value in settings.items()}
         self.place = Workplace(
             load({"TENURE_TEST_CLOCK": "1", "TENURE_DATA_DIR": str(data_dir), "TENURE_REDIS_URL": redis_url, **given})

@@ -8,6 +8,7 @@ from typing import Any
 
 import engine
 from models import site as sites
+from models.admission import Woken
 from models.database import reading, writing
 from workers import announce, dead, narrate
 from workers.answer import Document
@@ -15,6 +16,7 @@ from workers.crash import reached
 from workers.envelope import Envelope, Unreadable, read
 from workers.errors import AWAY, OWN, Permanent, Temporary
 from workers.logs import together
+from workers.quotas import Quotas
 from workers.sitting import Sitting, Verdict
 from workers.workplace import Workplace
 
@@ -97,13 +99,14 @@ def _message(args: Args) -> Document:
 def _judge(place: Workplace, envelopes: list[Envelope]) -> list[Verdict]:
     used = _used_agents(place, envelopes)
     reached("command.read")
-    with writing(place.database) as tx:
-        sitting = Sitting(tx, place, envelopes, used)
-        verdicts = [sitting.judge(envelope) for envelope in envelopes]
-        sitting.journal.write()
-        reached("command.judged")
+    quotas = Quotas(place)
+    try:
+        verdicts, woken = _sit(place, envelopes, used, quotas)
+    except BaseException:
+        quotas.give_back()
+        raise
     reached("command.committed")
-    announce.effects(place, sitting.journal.woken)
+    announce.effects(place, woken)
     reached("command.announced")
     announce.soon(place)
     reached("command.answered")
@@ -113,6 +116,18 @@ def _judge(place: Workplace, envelopes: list[Envelope]) -> list[Verdict]:
             if verdict.decision is not None:
                 narrate.alarms(verdict.decision)
     return verdicts
+
+
+def _sit(
+    place: Workplace, envelopes: list[Envelope], used: dict[str, int], quotas: Quotas
+) -> tuple[list[Verdict], list[Woken]]:
+    """In one transaction: what is said to each, and the effects that are to be announced."""
+    with writing(place.database) as tx:
+        sitting = Sitting(tx, place, envelopes, used, quotas)
+        verdicts = [sitting.judge(envelope) for envelope in sitting.envelopes]
+        sitting.journal.write()
+        reached("command.judged")
+    return verdicts, sitting.journal.woken
 
 
 def _used_agents(place: Workplace, envelopes: Iterable[Envelope]) -> dict[str, int]:

@@ -73,8 +73,12 @@ class Envelope(NamedTuple):
 
     @property
     def uses_up_its_id(self) -> bool:
-        """Whether the answer is kept under its key: a dry run's, a question's and an impostor's are not."""
-        return not (self.dryrun or self.type == "site.show" or is_ours(self.source))
+        """Whether the answer is kept under its key: a dry run's, a question's and an impostor's are not.
+
+        Nor is that to one too many: it is asked again with the same id.
+        """
+        over = self.fault is not None and self.fault.code == "quota.exceeded"
+        return not (over or self.dryrun or self.type == "site.show" or is_ours(self.source))
 
 
 def read(args: tuple[Any, ...]) -> Envelope:

@@ -48,6 +48,9 @@ class Settings:
     producers_file: Path | None
     worker_processes: int
     worker_threads: int
+    commands_per_minute: int
+    site_commands_per_minute: int
+    redis_max_mb: int | None
 
 
 class SettingsError(Exception):
@@ -229,5 +232,8 @@ READERS: dict[str, tuple[str | None, Callable[[str], Any]]] = {
     "PRODUCERS_FILE": (None, _not_yet),
     "WORKER_PROCESSES": (str(min(CPUS, 8)), _number(1, 64)),
     "WORKER_THREADS": ("8", _number(4, 256)),
+    "COMMANDS_PER_MINUTE": ("0", _number(0, 10_000_000)),
+    "SITE_COMMANDS_PER_MINUTE": ("120", _number(0, 10_000_000)),
+    "REDIS_MAX_MB": (None, _number(16, 1 << 20)),
 }
 """Per setting: its default, and the reader that says what is wrong with a value. A default is read like a value."""

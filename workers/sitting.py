@@ -19,6 +19,7 @@ from models.journal import Journal
 from workers.answer import Document, answer, refusal
 from workers.document import document
 from workers.envelope import Envelope
+from workers.quotas import Asked, OverQuotaError, Quotas
 from workers.review import check, quoted_at, sign
 from workers.workplace import Workplace
 
@@ -50,7 +51,9 @@ class Sitting:
     The sites are locked before the receipts are read: whoever else judges the same command has committed by then.
     """
 
-    def __init__(self, tx: Connection, place: Workplace, envelopes: list[Envelope], used: Mapping[str, int]) -> None:
+    def __init__(
+        self, tx: Connection, place: Workplace, envelopes: list[Envelope], used: Mapping[str, int], quotas: Quotas
+    ) -> None:
         self.tx = tx
         self.place = place
         self.used = used
@@ -66,6 +69,27 @@ class Sitting:
         self.first = {
             key: First(row.digest, row.site_id, row.answer) for key, row in receipt.find_all(tx, keys).items()
         }
+        self.envelopes = self._within(quotas, envelopes)
+
+    def _within(self, quotas: Quotas, envelopes: list[Envelope]) -> list[Envelope]:
+        """The envelopes, those that are too many with that as their fault. What was answered before is not counted."""
+        if quotas.is_off:
+            return envelopes
+        asked: list[Asked] = []
+        numbers: dict[tuple[str, str], int] = {}
+        counted: list[int | None] = []
+        for envelope in envelopes:
+            number = None if envelope.uses_up_its_id and envelope.key in self.first else len(asked)
+            if number is not None and envelope.uses_up_its_id:
+                number = numbers.setdefault(envelope.key, number)
+            if number == len(asked):
+                asked.append(Asked(envelope.source, self.ids.get(envelope.subject, envelope.subject)))
+            counted.append(number)
+        waits = quotas.take(asked)
+        return [
+            envelope if number is None or not waits[number] else _over(envelope, asked[number], waits[number])
+            for envelope, number in zip(envelopes, counted, strict=True)
+        ]
 
     def judge(self, envelope: Envelope) -> Verdict:
         """Give the first answer again, or a new one."""
@@ -78,6 +102,8 @@ class Sitting:
             return self._tell(Verdict(envelope, self._show(command, site)))
         decision = self._decide(envelope, command, site)
         said = answer(command, decision, subject=envelope.subject)
+        if isinstance(envelope.fault, OverQuotaError):
+            return self._tell(Verdict(envelope, {**said, "retry_after_s": envelope.fault.seconds}))
         if envelope.dryrun:
             return self._tell(Verdict(envelope, self._preview(envelope, said, decision)))
         if not envelope.uses_up_its_id:
@@ -191,6 +217,10 @@ class Sitting:
         nothing = engine.Decision("no_op", site, site, allowed=engine.allowed(site, self.now, self.place.policy))
         said = answer(command, nothing, subject=site.host)
         return {**said, "document": document(self.tx, site, self.now, self.place.policy)}
+
+
+def _over(envelope: Envelope, asked: Asked, seconds: int) -> Envelope:
+    return envelope._replace(fault=OverQuotaError(asked, seconds))
 
 
 def _text(said: Document) -> Ready:

@@ -5,12 +5,14 @@ from datetime import timedelta
 from functools import cached_property
 
 import redis
+from redis import Redis
 from sqlalchemy import Engine
 
 import engine
 from models.database import connect
 from workers import settings as setting
 from workers.broker import TenureBroker, make_broker
+from workers.broker import connect as connect_redis
 from workers.download import Downloads
 from workers.host import Host, open_host
 from workers.mailer import Mailer, open_mailer
@@ -48,6 +50,11 @@ class Workplace:
         """The stream of events, replies and bells."""
         url = setting.redis_url(self.settings)
         return redis.Redis.from_url(url, socket_timeout=10, health_check_interval=30, command_packer=OnePiece())
+
+    @cached_property
+    def rates(self) -> Redis:
+        """Where commands are counted, while a transaction waits: Redis has a second to answer."""
+        return connect_redis(setting.redis_url(self.settings), reply_seconds=1.0)
 
     @cached_property
     def sanity(self) -> Sanity:
