@@ -23,7 +23,7 @@ from workers.alone import alone_with
 from workers.answer import answer
 from workers.crash import reached
 from workers.destroying import receipt_of
-from workers.errors import HELD, Held, Permanent, Temporary, Unknown
+from workers.errors import Held, Permanent, Temporary, Unknown
 from workers.late import make_good
 from workers.lease import keeping
 from workers.logs import log
@@ -221,7 +221,7 @@ def _what(work: Work, error: str) -> dict[str, Any]:
 def _sentence(wrong: Exception) -> str:
     """What went wrong, in one line; a surprise is named by its type."""
     if isinstance(wrong, Held):
-        return f"{HELD}{masked(str(wrong))}"
+        return f"{wrong.prefix}{masked(str(wrong))}"
     text = masked(str(wrong))
     first = next(iter(text.splitlines()), "")
     return text if isinstance(wrong, KNOWN) else f"{type(wrong).__name__}: {first}"[:300]
