@@ -28,6 +28,9 @@ LATE = timedelta(minutes=5)
 SLOW = timedelta(hours=1)
 """An effect that is not done so long after it was asked for: something outside is away."""
 
+NO_CLOCK = "no clock fires them: start `tenure up` or `python -m schedules`; if safe mode holds, that comes first"
+NO_SWEEP = "nobody publishes them: start `tenure up` or `python -m schedules`; if Redis is away, that comes first"
+
 VERIFIED = {
     "dramatiq": "2.2.1",
     "redis": "8.1.0",
@@ -129,12 +132,12 @@ def _guards(tx: Connection) -> Iterator[Finding]:
 def _waiting(tx: Connection) -> Iterator[Finding]:
     """What nobody does, or not in time."""
     now = clock.engine_now(tx)
-    yield _queue("timers", waiting.timers(tx, now - LATE), failure, "overdue", "look at safe mode and the clock's log")
-    yield _queue("events", waiting.events(tx, now - LATE), failure, "unsent", "look at Redis and the clock's log")
+    yield _queue("timers", waiting.timers(tx, now - LATE), failure, "overdue", NO_CLOCK)
+    yield _queue("events", waiting.events(tx, now - LATE), failure, "unsent", NO_SWEEP)
     slow = waiting.effects(tx, now - SLOW, HELD)
     yield _queue("effects", slow, warning, "not done", "`tenure site show` says what each waits for")
     stuck = len(effect.all_that_gave_up(tx)) + len(dead.messages(tx))
-    remedy = "`tenure dead list` says why, `tenure dead retry` tries again"
+    remedy = "`tenure dead list` says why: mend that, then `tenure dead retry ID`, or `tenure dead drop ID`"
     yield failure("dead", f"{stuck} gave up", remedy) if stuck else well("dead", "0 gave up")
 
 

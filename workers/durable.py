@@ -8,7 +8,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import closing
-from errno import EACCES, EDQUOT, ENOSPC, EPERM
+from errno import EACCES, EDQUOT, EEXIST, ENOSPC, ENOTDIR, EPERM
 from pathlib import Path
 
 import pysqlite3.dbapi2 as sqlite
@@ -44,6 +44,8 @@ def _remedy(wrong: Exception) -> str:
         return "let the user that runs Tenure change it (whose is it? is it immutable: chattr -i)"
     if getattr(wrong, "errno", None) == EACCES:
         return "let the user that runs Tenure read and write it"
+    if getattr(wrong, "errno", None) in {ENOTDIR, EEXIST}:
+        return "something stands where a folder must be: move it away"
     return "look at this disk; it is tried again"
 
 
