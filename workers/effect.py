@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 import engine
 from engine.words import masked
-from models import admission, backup, deletion
+from models import admission, backup, deletion, site_fault
 from models import effect as effects
 from models import site as sites
 from models.admission import Woken
@@ -168,6 +168,7 @@ def _close_the_ledger(tx: Connection, work: Work, data: dict[str, Any], now: dat
     kept = len(backup.backups_of(tx, work.site.id))
     written = deletion.chain(tx, work.site.id, receipt_of(work.site, data, kept, now), now)
     backup.forget(tx, work.site.id)
+    site_fault.forget(tx, work.site.id)
     _tell(tx, work, "site.deleted", written, now)
 
 
