@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 import engine
 from models.database import connect
 from workers import settings as setting
+from workers.agents_in_use import AgentsInUse
 from workers.broker import TenureBroker, make_broker
 from workers.broker import connect as connect_redis
 from workers.download import Downloads
@@ -66,6 +67,11 @@ class Workplace:
     def host(self) -> Host:
         """The live sites."""
         return open_host(self.settings.host_url, self.settings.data_dir, self.limits)
+
+    @cached_property
+    def agents(self) -> AgentsInUse:
+        """How many agents the host counts in its sites."""
+        return AgentsInUse(self)
 
     @cached_property
     def vault(self) -> Vault:

@@ -1,0 +1,179 @@
+"""An independent ledger walks random lives with the law, and finds each fault that the law once had."""
+
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+import engine
+from engine import billing, collecting, conditions, machine
+from tests.model.seen import Broken
+from tests.model.story import kind_of, shrunk
+from tests.model.walk import Walk
+from tests.model.wander import fault, wander
+
+STEPS = 60
+"""Commands in a walk."""
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_walk_of_60_commands_breaks_no_promise(seed):
+    assert wander(seed, STEPS, Walk).commands >= STEPS
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", range(50))
+def test_200_000_commands_break_no_promise(part):
+    walked, seeds = 0, (f"{part}-{number}" for number in count())
+    while walked < 4_000:
+        walked += wander(next(seeds), STEPS, Walk).commands
+
+    assert walked >= 4_000
+
+
+# A walk that fails tells a story that can be replayed
+
+
+def test_a_walk_that_fails_prints_its_seed_and_the_few_steps_that_matter(undone):
+    undone(wrong_amount)
+
+    with pytest.raises(AssertionError, match=r"an amount recomputes from its columns") as told:
+        wander(0, STEPS, Walk)
+
+    said = str(told.value)
+    assert "seed " in said
+    assert said.count("\n    (") <= 12
+    assert said.endswith("])")
+
+
+def test_the_story_of_a_failure_fails_again_when_it_is_replayed(undone):
+    undone(wrong_amount)
+    story = [
+        ("ask", "start_trial", {"account": "acme", "email": "owner@acme.example"}),
+        ("ask", "subscribe", {"agents": 3, "payment_method": "pm_one"}),
+        ("due",),
+        ("use", 2),
+        ("due",),
+    ]
+
+    found = fault(story, Walk)
+
+    assert found is not None
+    assert found.startswith("Broken: an amount recomputes")
+    short = shrunk(story, lambda shorter: kind_of(fault(shorter, Walk)) == kind_of(found))
+    assert ("use", 2) not in short
+    assert fault(short, Walk) is not None
+
+
+# Each mend of the law, undone
+
+
+@pytest.fixture
+def undone(monkeypatch):
+    """Change words of the law for one test: the machine is built again around them."""
+
+    def change(undo):
+        undo(monkeypatch)
+        monkeypatch.setattr(machine, "MACHINE", machine.build())
+
+    return change
+
+
+def word(monkeypatch, name, function):
+    table = machine.CONDITIONS if name in machine.CONDITIONS else machine.CONSEQUENCES
+    assert name in table
+    monkeypatch.setitem(table, name, function)
+
+
+def wrong_amount(monkeypatch):
+    bill = billing.bill
+
+    def dearer(case, *given, **named):
+        invoice = bill(case, *given, **named)
+        case.entries[-1] = replace(invoice, amount_cents=invoice.amount_cents + 1)
+        return case.entries[-1]
+
+    monkeypatch.setattr(billing, "bill", dearer)
+
+
+def added_agents_are_charged_0(monkeypatch):
+    word(
+        monkeypatch,
+        "too_little_to_charge",
+        lambda case: conditions.added_cents(case) < case.policy.min_charge_cents,
+    )
+
+
+def a_return_is_charged_0(monkeypatch):
+    word(monkeypatch, "costs_nothing", lambda _case: False)
+
+
+def a_period_is_billed_with_0(monkeypatch):
+    def charge_period(case, reason, period, key):
+        site = case.site
+        named = {"agents": site.plan_agents, "price_cents": site.price_cents, "numbered": True}
+        invoice = billing.bill(case, "period", reason, period, **named)
+        owed = engine.Owed(invoice.id, invoice.amount_cents, site.plan_agents, *period, attempts=1)
+        case.change(period_start=period[0], period_ends_at=period[1], owed=owed)
+        billing.ask(case, invoice, reason, site.plan_agents, f"{site.id}:{reason}:{key}")
+
+    monkeypatch.setattr(billing, "charge_period", charge_period)
+
+
+def a_return_is_booked_in_today_s_currency(monkeypatch):
+    monkeypatch.setattr(collecting, "currency_of", lambda case, _paying: case.site.currency or case.policy.currency)
+
+
+def a_reduction_that_is_settled_raises_the_agents(monkeypatch):
+    settle = billing.settle_reduction
+
+    def raising(case, period):
+        wanted = case.site.next_agents
+        settle(case, period)
+        if wanted is not None and case.site.next_agents is None:
+            case.change(agents_allowed=wanted)
+
+    monkeypatch.setattr(billing, "settle_reduction", raising)
+
+
+def resume_and_pay_look_at_an_old_number_of_agents(monkeypatch):
+    looked_at = frozenset({"site.subscribe", "site.change_plan", "site.renew"})
+    monkeypatch.setattr(engine, "COUNTED", looked_at)
+
+
+def renew_looks_at_an_old_number_of_agents(monkeypatch):
+    monkeypatch.setattr(engine, "COUNTED", engine.COUNTED - {"site.renew"})
+
+
+MUTATIONS = {
+    wrong_amount: ("an amount recomputes from its columns", 0),
+    added_agents_are_charged_0: ("nothing is billed where nothing is owed", 2),
+    a_return_is_charged_0: ("nothing is billed where nothing is owed", 2),
+    a_period_is_billed_with_0: ("nothing is billed where nothing is owed", 2),
+    a_return_is_booked_in_today_s_currency: ("price and currency", 34),
+    a_reduction_that_is_settled_raises_the_agents: ("before they are paid for", 179),
+    resume_and_pay_look_at_an_old_number_of_agents: ("so few agents are in use", 27),
+    renew_looks_at_an_old_number_of_agents: ("so few agents are in use", 5),
+}
+"""What each undone mend breaks, and the first seed whose walk finds it."""
+
+
+@pytest.mark.parametrize("undo", MUTATIONS, ids=lambda undo: undo.__name__)
+def test_the_ledger_finds_a_mend_that_is_undone(undo, undone):
+    promise, seed = MUTATIONS[undo]
+    undone(undo)
+
+    assert promise in found_from(seed, promise)
+
+
+def found_from(seed, promise, walks=400):
+    """What the first walk finds that breaks this promise, without looking for its shortest story."""
+    for number in range(seed, seed + walks):
+        walk = Walk()
+        try:
+            for step in walk.story(number, STEPS):
+                walk.do(step)
+        except Broken as broken:
+            if promise in str(broken):
+                return str(broken)
+    return "nothing"
