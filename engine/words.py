@@ -3,7 +3,12 @@
 import re
 from datetime import UTC, datetime
 
-ADDRESS = re.compile(r"[^\s\"<>\\]*@[^\s\"<>\\]*")
+from engine.spelling import has_at_sign, plain
+
+WORDS = re.compile(r"(\\{1,8}(?![uUx][0-9a-fA-F]{2})[bfnrt]?)|((?:[^\s\"<>\\]|\\{1,8}[uUx][0-9a-fA-F]{2})+)")
+"""What stands between blanks, quotes and angle brackets. A backslash belongs to a word only if it escapes a letter."""
+
+PLAIN_ADDRESS = re.compile(r"[^\s@]@[^\s@]+\.[^\W\d]{2,}")
 MASK = "***"
 
 DECIMALS = {
@@ -51,11 +56,25 @@ def named(host: str) -> str:
 
 
 def masked(text: str) -> str:
-    """The text with every word that holds an e-mail address taken out; JSON stays JSON."""
-    return ADDRESS.sub(MASK, text) if "@" in text else text
+    """The text with every word that holds an e-mail address taken out, however it is written; JSON stays JSON."""
+    return WORDS.sub(_without_address, text) if has_at_sign(text) else text
 
 
 def addresses_in(text: str) -> set[str]:
     """The e-mail addresses in a text, as `masked` finds them, without the quotes and brackets around them."""
-    found = {word.strip("'`()[]{},;:.") for word in ADDRESS.findall(text)} if "@" in text else set()
+    if not has_at_sign(text):
+        return set()
+    told = [word for _, word in WORDS.findall(text) if _is_address(word)]
+    found = {word.strip("'`()[]{},;:.") for one in told for word in (one, *plain(one).split()) if "@" in word}
     return {word for word in found if 0 < word.find("@") < len(word) - 1}
+
+
+def _without_address(found: re.Match[str]) -> str:
+    return MASK if found[2] and _is_address(found[2]) else found[0]
+
+
+def _is_address(word: str) -> bool:
+    """Whether a word has an at sign, or is an address when it is decoded."""
+    if "@" in word or "\uff20" in word or "\ufe6b" in word:
+        return True
+    return has_at_sign(word) and PLAIN_ADDRESS.search(plain(word)) is not None

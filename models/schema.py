@@ -22,7 +22,6 @@ from models import (
     receipt,
     safety,
     site,
-    site_fault,
     timer,
 )
 from models.database import is_for_now, one_at_a_time, writing
@@ -42,7 +41,6 @@ ROOMS = (
     receipt,
     safety,
     site,
-    site_fault,
     timer,
 )
 METADATA = SQLModel.metadata

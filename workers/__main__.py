@@ -7,6 +7,7 @@ from functools import partial
 
 from workers import alive, logs, private
 from workers.settings import Settings, SettingsError, load, redis_url
+from workers.terminal import warn
 from workers.worker_processes import WorkerProcesses, run_worker
 
 BOOT = "workers.boot:boot"
@@ -22,7 +23,7 @@ def main() -> int:
         if boot == BOOT:
             check(settings)
     except (SettingsError, ValueError) as wrong:
-        sys.stderr.write(f"worker: {wrong}\n")
+        warn(f"worker: {wrong}")
         return 1
     os.environ.setdefault("dramatiq_restart_delay", "500")  # ms; a consumer that lost Redis looks again
     alive.follow_forks()
@@ -42,7 +43,6 @@ def check(settings: Settings) -> None:
     importlib.import_module("workers.sound_redis").check(redis_url(settings))
     database = importlib.import_module("models.database").connect(settings.database_url)
     importlib.import_module("workers.release").check(database, test_clock=settings.test_clock)
-    importlib.import_module("workers.adoption").take_over(settings, database)
     database.dispose()
 
 

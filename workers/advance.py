@@ -1,7 +1,6 @@
 """The test clock: `tenure clock advance` lives through every due moment, and rests at each."""
 
 import re
-import sys
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +15,7 @@ from workers import announce
 from workers.crash import reached
 from workers.errors import HELD
 from workers.send import WaitOverError
+from workers.terminal import warn
 from workers.workplace import Workplace
 
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -111,7 +111,7 @@ def rest(place: Workplace, deadline: float, token: str) -> None:
         if state is None:
             stuck_since = time.monotonic()
         elif time.monotonic() - stuck_since > PATIENCE_SECONDS:
-            sys.stderr.write(f"passing what still fails: {_names(state)}\n")
+            warn(f"passing what still fails: {_names(state)}")
             return
         time.sleep(max(POLL_SECONDS, time.monotonic() - looked))  # a fleet's look is not cheap: half the time at most
 

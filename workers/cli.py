@@ -8,7 +8,10 @@ import click
 
 from workers import private
 from workers.settings import Settings, SettingsError, load
+from workers.terminal import show_crash, warn
 from workers.up import run
+
+sys.excepthook = show_crash
 
 VERBS = {
     "backup": "keeping.backup_group",
@@ -64,15 +67,13 @@ def migrate() -> None:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     from models.database import connect  # noqa: PLC0415
-    from workers import adoption, logs, modes, release  # noqa: PLC0415
+    from workers import logs, modes, release  # noqa: PLC0415
 
     settings = _settings()
     logs.configure(settings.log_format)
     try:
         modes.close_where_alone(settings)
-        database = connect(settings.database_url)
-        release.migrate(database, test_clock=settings.test_clock)
-        adoption.take_over(settings, database)
+        release.migrate(connect(settings.database_url), test_clock=settings.test_clock)
     except (ValueError, OSError, SQLAlchemyError) as wrong:
         _end(wrong)
 
@@ -85,5 +86,5 @@ def _settings() -> Settings:
 
 
 def _end(wrong: Exception) -> NoReturn:
-    click.echo(f"tenure: {wrong}", err=True)
+    warn(f"tenure: {wrong}")
     sys.exit(1)

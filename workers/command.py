@@ -1,7 +1,9 @@
 """Commands: envelopes in, one transaction, one answer for each. Many of them cost little more than one."""
 
 import json
+import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import engine
@@ -12,14 +14,20 @@ from workers import announce, dead, narrate
 from workers.answer import Document
 from workers.crash import reached
 from workers.envelope import Envelope, Unreadable, read
-from workers.errors import AWAY, OWN
+from workers.errors import AWAY, OWN, Permanent, Temporary
 from workers.logs import together
 from workers.quotas import Quotas
 from workers.sitting import Sitting, Verdict
+from workers.wording import short
 from workers.workplace import Workplace
 
 LIVE = engine.COUNTED | {"site.show"}
 """Commands that look at how many agents are in use in the site right now."""
+
+PATIENCE_SECONDS = 0.02
+"""A host that takes longer than this for its answers is asked by several threads at once."""
+
+ASKERS = 8
 
 Args = tuple[Any, ...]
 Outcome = Document | Exception | None
@@ -77,11 +85,23 @@ def _take(place: Workplace, envelopes: list[Envelope | None]) -> list[Document |
 
 def _opened(place: Workplace, args: Args) -> Envelope | None:
     try:
-        return read(args)
+        return _with_mail_that_arrives(place, read(args))
     except Unreadable as wrong:
         reason = f"refused envelope.malformed: {wrong}; nobody can be answered"
         dead.keep_unreadable(place, "lifecycle", json.dumps(_message(args)).encode(), reason)
         return None
+
+
+def _with_mail_that_arrives(place: Workplace, envelope: Envelope) -> Envelope:
+    """Refuse an address that the mailer in use can't send to: every letter to it would give up."""
+    email = envelope.data.get("email", "") if envelope.fault is None else ""
+    if email.isascii() or place.mailer.takes_unicode():
+        return envelope
+    why = "needs a mail server with SMTPUTF8, which the one in use lacks"
+    remedy = "give an address with letters of ASCII alone before the at sign"
+    return envelope._replace(
+        fault=engine.Refused("command.invalid_field", f"data.email {short(email)!r} {why}; {remedy}")
+    )
 
 
 def _message(args: Args) -> Document:
@@ -124,10 +144,31 @@ def _sit(
 
 
 def _used_agents(place: Workplace, envelopes: Iterable[Envelope]) -> dict[str, int]:
-    """Agents in use by site id, asked outside the transaction and not for long: what was last known holds otherwise."""
+    """Agents in use by site id, asked outside the transaction: the host may be slow."""
     wanted = {envelope.subject for envelope in envelopes if envelope.type in LIVE and envelope.fault is None}
     if not wanted:
         return {}
     with reading(place.database) as tx:
         ids = sites.ready_ids(tx, wanted)
-    return place.agents.ask(ids)
+    return {site_id: used for site_id, used in _asked(place, ids) if used is not None}
+
+
+def _asked(place: Workplace, site_ids: list[str]) -> list[tuple[str, int | None]]:
+    """One after the other while the host is quick, the rest side by side."""
+    found: list[tuple[str, int | None]] = []
+    started = time.monotonic()
+    while len(found) < len(site_ids) and time.monotonic() - started < PATIENCE_SECONDS:
+        found.append(_ask(place, site_ids[len(found)]))
+    rest = site_ids[len(found) :]
+    if rest:
+        with ThreadPoolExecutor(ASKERS) as askers:
+            found += askers.map(lambda site_id: _ask(place, site_id), rest)
+    return found
+
+
+def _ask(place: Workplace, site_id: str) -> tuple[str, int | None]:
+    """A host that can't tell leaves what was last known."""
+    try:
+        return site_id, place.host.used_agents(site_id)
+    except (Permanent, Temporary, OSError):
+        return site_id, None

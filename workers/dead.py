@@ -9,6 +9,7 @@ from dramatiq.common import q_name
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from engine.printable import escaped
 from models import admission, dead, effect
 from models import site as sites
 from models.clock import engine_now, machine_now
@@ -53,6 +54,7 @@ def keep_unreadable(place: Workplace, queue: str, raw: bytes, reason: str) -> No
 
 def _keep(place: Workplace, queue: str, redis_id: str, raw: bytes, reason: str, key: str | None) -> None:
     text = raw[:LONGEST].decode(errors="backslashreplace").replace("\0", "\\x00")
+    reason = escaped(reason)  # it quotes the message, which may hold what no database can
     kept = f"{queue} message {redis_id} {reason}"
     try:
         with writing(place.database) as tx:

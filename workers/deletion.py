@@ -19,6 +19,7 @@ from workers import announce
 from workers.crash import reached
 from workers.failing_work import deletion_waits_for
 from workers.logs import log
+from workers.reports import sought
 from workers.settings import Settings
 from workers.workplace import Workplace
 
@@ -181,7 +182,7 @@ def remains(place: Workplace, site_id: str) -> list[str]:
 def receipt(place: Workplace, subject: str) -> Document | None:
     """`tenure/deletion-receipt/1`: what was removed, with its place in the chain; None without one."""
     with reading(place.database) as tx:
-        site = sites.find(tx, subject)
+        site = sites.find(tx, sought(subject))
         row = None if site is None else deletion.find(tx, site.id)
     if row is None:
         return None

@@ -10,7 +10,7 @@ import engine
 from models import backup, money, timer
 from models.moments import stamp
 from workers.failing_work import faults
-from workers.shortfall import shortfall
+from workers.hostname import in_unicode
 
 Document = dict[str, Any]
 
@@ -20,6 +20,7 @@ def document(tx: Connection, site: engine.Site, now: datetime, policy: engine.Po
     return {
         "schema": "tenure/site/1",
         "site": site.host,
+        "site_unicode": in_unicode(site.host),
         "id": site.id,
         "account": site.account,
         "state": site.state,
@@ -82,13 +83,7 @@ def _points(backups: list[Row[Any]], now: datetime) -> Document:
 def _point(row: Row[Any] | None) -> Document | None:
     if row is None:
         return None
-    return {
-        "id": row.id,
-        "taken_at": stamp(row.taken_at),
-        "verified_at": stamp(row.verified_at),
-        "bytes": row.bytes,
-        **shortfall(row),
-    }
+    return {"id": row.id, "taken_at": stamp(row.taken_at), "verified_at": stamp(row.verified_at), "bytes": row.bytes}
 
 
 def _export(row: Row[Any] | None, site: engine.Site) -> Document | None:
@@ -100,7 +95,6 @@ def _export(row: Row[Any] | None, site: engine.Site) -> Document | None:
         "bytes": row.bytes,
         "ready_at": stamp(row.ready_at),
         "expires_at": _moment(site.deletes_at),
-        **shortfall(row),
     }
 
 

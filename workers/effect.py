@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 import engine
+from engine.printable import escaped
 from engine.words import masked
-from models import admission, backup, deletion, site_fault
+from models import admission, backup, deletion
 from models import effect as effects
 from models import site as sites
 from models.admission import Woken
@@ -23,10 +24,11 @@ from workers.alone import alone_with
 from workers.answer import answer
 from workers.crash import reached
 from workers.destroying import receipt_of
-from workers.errors import Held, Permanent, Temporary, Unknown
+from workers.errors import HELD, Held, Permanent, Temporary, Unknown
 from workers.late import make_good
 from workers.lease import keeping
 from workers.logs import log
+from workers.masking import hidden
 from workers.work import Report, Work
 from workers.workplace import Workplace
 
@@ -168,7 +170,6 @@ def _close_the_ledger(tx: Connection, work: Work, data: dict[str, Any], now: dat
     kept = len(backup.backups_of(tx, work.site.id))
     written = deletion.chain(tx, work.site.id, receipt_of(work.site, data, kept, now), now)
     backup.forget(tx, work.site.id)
-    site_fault.forget(tx, work.site.id)
     _tell(tx, work, "site.deleted", written, now)
 
 
@@ -222,10 +223,10 @@ def _what(work: Work, error: str) -> dict[str, Any]:
 def _sentence(wrong: Exception) -> str:
     """What went wrong, in one line; a surprise is named by its type."""
     if isinstance(wrong, Held):
-        return f"{wrong.prefix}{masked(str(wrong))}"
-    text = masked(str(wrong))
+        return f"{HELD}{escaped(hidden(masked(str(wrong))))}"
+    text = hidden(masked(str(wrong)))
     first = next(iter(text.splitlines()), "")
-    return text if isinstance(wrong, KNOWN) else f"{type(wrong).__name__}: {first}"[:300]
+    return escaped(text if isinstance(wrong, KNOWN) else f"{type(wrong).__name__}: {first}"[:300])
 
 
 def backoff(attempt: int) -> timedelta:

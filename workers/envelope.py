@@ -1,57 +1,38 @@
 """The door: an envelope from the queue is read here, and nothing in it is believed before it was checked."""
 
 import json
-import re
 from collections.abc import Mapping
-from datetime import datetime
-from hashlib import sha256
-from typing import Annotated, Any, Literal, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ValidationError
 
 from engine import Refused
-from engine.words import masked
+from engine.printable import escaped, is_printable
 from models.columns import to_json
-from workers.forms import FORMS, Text
+from workers import attributes, fingerprint, hostname, json_reader
+from workers.attributes import REPLY_TO, Attributes, is_ours
+from workers.forms import FORMS, checked, unknown, without_nulls
+from workers.wording import sentence, short
 
 MOST_BYTES = 64 * 1024
-OURS = "tenure:"
-"""How the engine names itself as a source: its timers' and effects' keys are derived, so nobody may use them up."""
-
-REPLY_TO = re.compile(r"tenure:reply:[A-Za-z0-9._:-]{1,128}")
-HOSTNAME = re.compile(r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
-CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-
+LONGEST_KEY = 200
+LONGEST_WHY = 300
+TOO_DEEP = "too deep"
+FORGED = f"its member {json_reader.FAULT!r} is the engine's own; leave it out"
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class Unreadable(Exception):  # noqa: N818 - nobody can be answered, so it is not a refusal
     """A message with no readable id: there is nobody to answer."""
 
 
-class Attributes(BaseModel):
-    """The CloudEvents attributes that mean something here; others are ignored."""
-
-    model_config = ConfigDict(strict=True)
-
-    specversion: Literal["1.0"]
-    source: Text
-    id: Text
-    type: Text
-    subject: Annotated[str, StringConstraints(min_length=1, max_length=300)]
-    time: str | None = None
-    data: dict[str, Any] = Field(default_factory=dict)
-    dryrun: bool = False
-    review: Annotated[str, StringConstraints(max_length=4096)] | None = None
-    expectedversion: Annotated[int, Field(ge=0, le=2**53)] | None = None
-    replyto: str | None = None
-    correlationid: Text | None = None
-
-
 class Envelope(NamedTuple):
-    """A readable envelope. `fault` is why it is refused all the same; `digest` is its content's fingerprint."""
+    """A readable envelope. `fault` is why it is refused all the same; `digest` is its content's fingerprint.
+
+    `raw` is what was sent. A key that can't be kept (`is_keyed` is False) is answered without a receipt.
+    """
 
     source: str
     id: str
@@ -65,6 +46,8 @@ class Envelope(NamedTuple):
     replyto: str | None = None
     correlation_id: str | None = None
     fault: Refused | None = None
+    raw: Mapping[str, Any] = MappingProxyType({})
+    is_keyed: bool = True
 
     @property
     def key(self) -> tuple[str, str]:
@@ -78,7 +61,13 @@ class Envelope(NamedTuple):
         Nor is that to one too many: it is asked again with the same id.
         """
         over = self.fault is not None and self.fault.code == "quota.exceeded"
-        return not (over or self.dryrun or self.type == "site.show" or is_ours(self.source))
+        return self.is_keyed and not (over or self.dryrun or self.type == "site.show" or is_ours(self.source))
+
+    def has_content_of(self, digest: str) -> bool:
+        """Whether a receipt with this fingerprint was given for the same content, by this version or by 0.1."""
+        if self.digest in {digest, TOO_DEEP} or json_reader.FAULT in self.raw:
+            return digest == self.digest
+        return digest in fingerprint.of_0_1(self.raw, self.subject)
 
 
 def read(args: tuple[Any, ...]) -> Envelope:
@@ -87,28 +76,19 @@ def read(args: tuple[Any, ...]) -> Envelope:
     Raises Unreadable when no source and id can be read.
     """
     raw, signed = _unwrap(args)
-    source, command_id = _key(raw)
+    _check_key(raw)
     try:
+        _check_json(raw)
         _check_size(raw)
         _check_signature(signed)
-        return _checked(raw, Attributes.model_validate(raw))
+        return _checked(raw, Attributes.model_validate(_without_nulls(raw)))
     except Refused as refusal:
         fault = refusal.with_traceback(None)  # the frames hold the message, and it would hold them
     except ValidationError as wrong:
-        fault = Refused("envelope.malformed", _sentence(wrong))
+        fault = Refused("envelope.malformed", sentence(wrong))
     except (UnicodeError, RecursionError, ValueError) as wrong:
-        fault = Refused("envelope.malformed", f"the envelope can't be read as JSON text: {wrong}"[:300])
-    return Envelope(
-        source,
-        command_id,
-        _short(raw.get("type")),
-        _short(raw.get("subject")),
-        {},
-        _digest_of_anything(raw),
-        dryrun=raw.get("dryrun") is True,
-        replyto=_reply(raw),
-        fault=fault,
-    )
+        fault = Refused("envelope.malformed", f"the envelope can't be read as JSON text: {escaped(str(wrong))}"[:300])
+    return _faulty(raw, fault)
 
 
 def _unwrap(args: tuple[Any, ...]) -> tuple[dict[str, Any], bool]:
@@ -117,7 +97,7 @@ def _unwrap(args: tuple[Any, ...]) -> tuple[dict[str, Any], bool]:
         return args[0], False
     if len(args) == 2 and isinstance(args[0], str):  # noqa: PLR2004 - an envelope and its signature
         try:
-            raw = json.loads(args[0])
+            raw = json_reader.loads(args[0].encode())
         except (ValueError, RecursionError) as wrong:
             raise Unreadable(f"the signed envelope is not JSON: {wrong}") from None
         if isinstance(raw, dict):
@@ -125,13 +105,24 @@ def _unwrap(args: tuple[Any, ...]) -> tuple[dict[str, Any], bool]:
     raise Unreadable(f"expected one CloudEvents object as the only argument, got {len(args)} of other kinds")
 
 
-def _key(raw: dict[str, Any]) -> tuple[str, str]:
-    """The idempotency key; without it nobody can be answered."""
-    source, command_id = raw.get("source"), raw.get("id")
-    for value in (source, command_id):
-        if not isinstance(value, str) or not 1 <= len(value) <= 200 or CONTROLS.search(value):  # noqa: PLR2004 - Text's bound
-            raise Unreadable("source and id must be texts of 1 to 200 characters without control characters")
-    return str(source), str(command_id)
+def _check_key(raw: dict[str, Any]) -> None:
+    """Without a source and an id nobody can be answered."""
+    for value in (raw.get("source"), raw.get("id")):
+        if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_KEY:
+            raise Unreadable(f"source and id must be texts of 1 to {LONGEST_KEY} characters")
+
+
+def _check_json(raw: dict[str, Any]) -> None:
+    """What its JSON itself says wrong: a member twice, or nested without end."""
+    if json_reader.FAULT in raw:
+        raise Refused("envelope.malformed", f"the envelope can't be taken: {short(_mark(raw)[0], LONGEST_WHY)}")
+
+
+def _mark(raw: dict[str, Any]) -> list[str]:
+    """The reader's mark: the sentence, and the members that stand twice. What a sender puts there is one of those."""
+    mark = raw.get(json_reader.FAULT, [])
+    is_ours = isinstance(mark, list) and all(isinstance(word, str) for word in mark)
+    return mark if is_ours and (mark or json_reader.FAULT not in raw) else [FORGED]
 
 
 def _check_size(raw: dict[str, Any]) -> None:
@@ -154,92 +145,80 @@ def _check_signature(signed: bool) -> None:
         raise Refused("auth.key_unknown", "the signature names a key that is not known here; send it unsigned")
 
 
+def _without_nulls(members: dict[str, Any]) -> dict[str, Any]:
+    """A null is the same as leaving it out."""
+    if None not in members.values():
+        return members
+    return {name: value for name, value in members.items() if value is not None}
+
+
 def _checked(raw: dict[str, Any], given: Attributes) -> Envelope:
-    """The envelope's own attributes are right; now its source, time, reply stream, type and data."""
-    if is_ours(given.source):
-        raise Refused("envelope.malformed", f"source {_short(given.source)!r} is the engine's own; name another")
-    if given.time is not None:
-        _check_time(given.time)
-    if given.replyto is not None and not REPLY_TO.fullmatch(given.replyto):
-        raise Refused("envelope.malformed", f"replyto {_short(given.replyto)!r} must be tenure:reply:<name>")
+    """The envelope's own attributes are right; now its source, time, reply stream, type, subject and data."""
+    attributes.check(given)
+    subject, wrong = _subject(given.type, given.subject)
+    content = without_nulls(given.type, given.data)
+    data, fault = (content, wrong) if wrong is not None else checked(given.type, content)
     return Envelope(
         source=given.source,
         id=given.id,
         type=given.type,
-        subject=masked(given.subject if given.subject.startswith("site_") else given.subject.lower()),
-        data=given.data,
-        digest=_digest(raw),
+        subject=subject,
+        data=data,
+        digest=fingerprint.of_content(given.type, subject, content, given.expectedversion),
         dryrun=given.dryrun,
         review=given.review,
         expectedversion=given.expectedversion,
         replyto=given.replyto,
         correlation_id=given.correlationid,
-        fault=_fault(given),
+        fault=fault,
+        raw=raw,
     )
 
 
-def _fault(given: Attributes) -> Refused | None:
-    """What is wrong with the type, the hostname or the data."""
-    if given.type not in FORMS:
-        known = ", ".join(FORMS)
-        return Refused(
-            "command.unknown_type", f"type {_short(given.type)!r} is not a command; the commands are {known}"
-        )
-    if given.type == "site.start_trial" and not HOSTNAME.match(given.subject.lower()):
-        return Refused("host.invalid", f"subject {_short(given.subject)!r} is not a hostname like help.example.com")
+def _subject(kind: str, given: str) -> tuple[str, Refused | None]:
+    """The site as it is looked up. A new one needs a hostname that is right by the rules of today."""
+    if kind not in FORMS:
+        return _subject("site.show", given)[0], unknown(kind)
     try:
-        FORMS[given.type].model_validate(given.data)
-    except ValidationError as wrong:
-        extra = any(error["type"] == "extra_forbidden" for error in wrong.errors())
-        return Refused("command.unexpected_field" if extra else "command.invalid_field", _sentence(wrong, "data."))
-    return None
+        return hostname.a_labels(given) if kind == "site.start_trial" else hostname.sought(given), None
+    except ValueError as wrong:
+        meant = hostname.acceptable(given)
+        instead = f"{meant} would be accepted" if meant else "give a hostname like help.example.com"
+        if kind != "site.start_trial" and not meant:
+            instead += ", or the site's id"
+        why = escaped(str(wrong))[:LONGEST_WHY]
+        return short(given), Refused("host.invalid", f"subject {short(given)!r} is not a hostname: {why}; {instead}")
 
 
-def _sentence(wrong: ValidationError, where: str = "") -> str:
-    """The first fault as field, value and remedy."""
-    error = min(wrong.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    field = where + _short(".".join(str(part) for part in error["loc"]))
-    if error["type"] == "missing":
-        return f"{field} is missing; add it"
-    if error["type"] == "extra_forbidden":
-        return f"{field} {_short(error['input'])!r} is not a field of this command; leave it out"
-    return f"{field} {_short(error['input'])!r} is not accepted: {error['msg']}"
+def _faulty(raw: dict[str, Any], fault: Refused) -> Envelope:
+    """An envelope that is answered with a refusal: nothing in it goes out as it came in."""
+    kind, given = raw.get("type"), raw.get("subject")
+    subject = _subject("site.show", given)[0] if isinstance(given, str) else short(given)
+    mark = _mark(raw)
+    return Envelope(
+        escaped(raw["source"]),
+        escaped(raw["id"]),
+        short(kind),
+        subject,
+        {},
+        _digest_of_anything(raw, subject),
+        dryrun=raw.get("dryrun") is True,
+        replyto=_reply(raw),
+        fault=fault,
+        raw=raw,
+        is_keyed=is_printable(raw["source"] + raw["id"]) and not {"source", "id"} & set(mark[1:]),
+    )
 
 
-def _check_time(text: str) -> None:
+def _digest_of_anything(raw: dict[str, Any], subject: str) -> str:
+    """The fingerprint of an envelope with a fault. What its JSON says twice is not the content that was read of it."""
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None or "T" not in text.upper():
-        raise Refused("envelope.malformed", f"time {_short(text)!r} must be RFC 3339 with an offset")
-
-
-def _digest(raw: dict[str, Any]) -> str:
-    """The fingerprint of what a key stands for: type, subject, data and expectedversion."""
-    content = [raw.get("type"), str(raw.get("subject")).lower(), raw.get("data") or {}, raw.get("expectedversion")]
-    return sha256(_CANONICAL(content).encode()).hexdigest()
-
-
-def _digest_of_anything(raw: dict[str, Any]) -> str:
-    """The fingerprint of an envelope with a fault."""
-    try:
-        return _digest(raw)
+        content = (raw.get("type"), subject, raw.get("data") or {}, raw.get("expectedversion"))
+        return fingerprint.of_content(*content, *_mark(raw))
     except RecursionError:
-        return "too deep"
-
-
-def is_ours(source: str) -> bool:
-    """Whether a source is a name of the engine itself."""
-    return source[: len(OURS)].lower() == OURS
+        return TOO_DEEP
 
 
 def _reply(raw: dict[str, Any]) -> str | None:
     given = raw.get("replyto")
     return given if isinstance(given, str) and REPLY_TO.fullmatch(given) else None
-
-
-def _short(value: object) -> str:
-    """A value from outside, without e-mail addresses, escaped and cut to 80 characters."""
-    text = masked(value if isinstance(value, str) else repr(value))
-    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)[:80]

@@ -7,6 +7,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers.settings import SettingsError
+from workers.terminal import warn
 
 FAILURES = (SettingsError, ValueError, RedisError, SQLAlchemyError, OSError)
 """What is expected to go wrong; anything else is a fault of ours and keeps its traceback."""
@@ -19,7 +20,7 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """One sentence."""
-        click.echo(f"tenure: {self.message}", err=True, file=file)
+        warn(f"tenure: {self.message}", file)
 
 
 class Missing(Failure):

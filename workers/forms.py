@@ -1,17 +1,23 @@
 """The data of each command, field by field, as contract.md section 1 has it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from engine import PUBLIC
+from engine import PUBLIC, Refused
+from engine.printable import UNSAFE_CLASS, is_printable
+from workers.address import LONGEST, normal
+from workers.wording import sentence, short, unprintable
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
-Email = Annotated[
+Text = Annotated[
     str,
-    StringConstraints(
-        max_length=254, pattern=r"^[^\s@\x00-\x1f\x7f-\x9f<>,;:\"]{1,64}@[^\s@\x00-\x1f\x7f-\x9f<>,;:\"]{1,189}$"
-    ),
+    StringConstraints(min_length=1, max_length=200),
+    Field(json_schema_extra={"pattern": f"^[^{UNSAFE_CLASS}]+$"}),
+]
+"""Printable text: the door looks at all of a command's texts at once, which is five times as fast as at each."""
+
+Email = Annotated[
+    str, StringConstraints(max_length=LONGEST), AfterValidator(normal), Field(json_schema_extra={"format": "email"})
 ]
 Agents = Annotated[int, Field(ge=1, le=100_000)]
 
@@ -120,3 +126,32 @@ FORMS: dict[str, type[Strict]] = {
 """The data of each type. `site.show` is a question; the rest are the law's public commands."""
 
 assert set(PUBLIC) <= set(FORMS), "every public command needs a form for its data"
+
+
+def without_nulls(kind: str, data: dict[str, Any]) -> dict[str, Any]:
+    """The data without the nulls of fields that the command knows: a null is the same as leaving it out."""
+    form = FORMS.get(kind)
+    if form is None or None not in data.values():
+        return data
+    return {name: value for name, value in data.items() if value is not None or name not in form.model_fields}
+
+
+def checked(kind: str, data: dict[str, Any]) -> tuple[dict[str, Any], Refused | None]:
+    """The data as the law gets it, or what is wrong with it."""
+    try:
+        read = FORMS[kind].model_validate(data)
+    except ValidationError as wrong:
+        extra = any(error["type"] == "extra_forbidden" for error in wrong.errors())
+        return data, Refused("command.unexpected_field" if extra else "command.invalid_field", sentence(wrong, "data."))
+    if not is_printable("".join([value for value in data.values() if isinstance(value, str)])):
+        return data, unprintable("command.invalid_field", data, "data.")
+    if "email" in data:
+        data = {**data, "email": read.email}  # type: ignore[attr-defined]
+    return data, None
+
+
+def unknown(kind: str) -> Refused:
+    """The refusal of a type that is no command."""
+    return Refused(
+        "command.unknown_type", f"type {short(kind)!r} is not a command; the commands are {', '.join(FORMS)}"
+    )

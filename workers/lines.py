@@ -2,13 +2,18 @@
 
 import json
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from structlog.typing import EventDict, WrappedLogger
 
+from engine.printable import UNSAFE_CLASS
+from engine.spelling import has_at_sign
 from engine.words import masked
 from models.moments import stamp
+from workers.masking import hidden
 
 KEYS = (
     *("ts", "level", "msg", "site", "site_id", "command", "command_id", "source", "correlation_id"),
@@ -19,8 +24,15 @@ KEYS = (
 
 _TO_JSON = json.JSONEncoder(default=str, separators=(", ", ": ")).encode
 
-UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\\\\]")
-"""What could forge a line or turn the reading direction: controls, line and paragraph separators, halves of pairs."""
+UNSAFE = re.compile(f"[{UNSAFE_CLASS}\ud800-\udfff\\\\]")
+"""What could forge a line or turn the reading direction, and the backslash, with which it is escaped."""
+
+LONGEST_VALUE = 1_000
+LONGEST_ERROR = 6_000
+"""Characters of a value, and of an error with its traceback: its beginning and its end are kept."""
+
+LONGEST_LINE = 16 << 10
+"""Bytes of a line, whatever its values become when they are escaped."""
 
 LEVELS = {"info": "info ", "warning": "WARN ", "error": "ERROR", "critical": "ERROR"}
 COLOURS = {"info": "", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
@@ -28,17 +40,57 @@ PLAIN, DIM, BOLD = "\x1b[0m", "\x1b[2m", "\x1b[1m"
 
 
 def in_order(event: EventDict) -> dict[str, Any]:
-    """Leave out what is None and e-mail addresses; the contract's keys come in its order, any other after them."""
+    """Leave out what is None; the contract's keys come in its order, any other after them."""
     told = {key: event[key] for key in KEYS if event.get(key) is not None}
     if len(told) < len(event):
         told |= {key: value for key, value in event.items() if value is not None and key not in told}
     for key, value in told.items():
-        if isinstance(value, str):
-            if "@" in value:
-                told[key] = masked(value)
-        elif isinstance(value, datetime):
+        if isinstance(value, datetime):
             told[key] = stamp(value)
+        elif isinstance(value, str) and key == "error":
+            told[key] = hidden(value)
     return told
+
+
+Form = Callable[[WrappedLogger, str, EventDict], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """A form whose lines have no addresses and are never longer than `LONGEST_LINE`. An ordinary line is made once."""
+
+    form: Form
+
+    def __call__(self, logger: WrappedLogger, level: str, event: EventDict) -> str:
+        """Render, and if the line is long or may name somebody, again from what may be said."""
+        text = self.form(logger, level, event)
+        if len(text) > LONGEST_VALUE or has_at_sign(text):
+            return _fitted(self.form, {key: _clean(value) for key, value in event.items()})
+        return text
+
+
+def _clean(value: Any) -> Any:
+    """A value without addresses, as text unless it is a number."""
+    return value if isinstance(value, (int, float)) and abs(value) < 1 << 63 else masked(str(value)[:LONGEST_LINE])
+
+
+def _fitted(form: Form, event: EventDict) -> str:
+    """The line with its values cut until it fits: escaped, a character may become ten."""
+    most = LONGEST_ERROR
+    while True:
+        cut = {key: _cut(value, most if key == "error" else min(most, LONGEST_VALUE)) for key, value in event.items()}
+        text = form(None, "", cut)
+        if len(text.encode("utf-8", "replace")) <= LONGEST_LINE:
+            return text
+        most //= 2
+
+
+def _cut(value: Any, most: int) -> Any:
+    """The beginning and the end of a long text, and how much is left out between them."""
+    if not isinstance(value, str) or len(value) <= most:
+        return value
+    half = most // 2
+    return f"{value[:half]} … {len(value) - 2 * half} characters … {value[-half:] if half else ''}"
 
 
 def json_line(_logger: WrappedLogger, _level: str, event: EventDict) -> str:

@@ -81,8 +81,8 @@ def renderer(log_format: str, stream: Stream) -> Callable[[WrappedLogger, str, E
     if log_format == "auto":
         log_format = "console" if stream.isatty() else "json"
     if log_format == "console":
-        return lines.console_in_colour if _wants_colour(stream) else lines.console
-    return {"json": lines.json_line, "logfmt": lines.logfmt}[log_format]
+        return lines.Bounded(lines.console_in_colour if _wants_colour(stream) else lines.console)
+    return lines.Bounded({"json": lines.json_line, "logfmt": lines.logfmt}[log_format])
 
 
 def _wants_colour(stream: Stream) -> bool:

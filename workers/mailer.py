@@ -1,8 +1,9 @@
 """Mail: what any way of sending must do for the engine, how a message is built, and the way that is set."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
+from email import message_from_string
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import default
 from email.utils import format_datetime
@@ -11,13 +12,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from engine.printable import escaped
+from workers.address import ENCODED_WORD, needs_smtputf8, normal
 from workers.errors import Permanent
-from workers.settings import mask
+from workers.masking import mask
 
 IMPLEMENTATIONS = {"file": "workers.mailers.folder", "smtp": "workers.mailers.smtp", "smtps": "workers.mailers.smtp"}
 """The module of each scheme, loaded when it is chosen."""
 
-ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"]{1,189}")
 LONGEST_LINE = 998
 """RFC 5322; a longer line is encoded."""
 
@@ -44,6 +46,10 @@ class Mailer(Protocol):
         """
         ...
 
+    def takes_unicode(self) -> bool:
+        """Whether a local part beyond ASCII can be sent to; True when that can't be found out now."""
+        ...
+
     def writable(self) -> None:
         """Raise `Permanent` or `Temporary` with the remedy if mail can't be sent."""
         ...
@@ -61,19 +67,41 @@ def open_mailer(url: str, data_dir: Path) -> Mailer:
 
 def message(mail: Mail, sender: str) -> EmailMessage:
     """The message as it goes out. `Permanent` for a value that would forge a header or another recipient."""
-    _must_be_one_line(mail)
-    if not ADDRESS.fullmatch(mail.to):
-        raise Permanent(f"{_shown(mail.to)} is not one mail address: correct it with site.update_contact")
-    built = EmailMessage(policy=default.clone(utf8=not mail.to.isascii()))
+    to = recipient(mail)
+    local, _, domain = to.rpartition("@")
+    built = EmailMessage(policy=default.clone(utf8=needs_smtputf8(to)))
     built["From"] = sender
-    built["To"] = mail.to
-    built["Subject"] = mail.subject
+    built["To"] = Address(username=local, domain=domain)
+    built["Subject"] = mail.subject.replace(ENCODED_WORD, "= ?")  # what looks encoded would be decoded by its reader
     built["Date"] = format_datetime(mail.at)
     built["Message-ID"] = f"<{digest(mail.key)}@{sender.rpartition('@')[2].rstrip('>')}>"
     built["Auto-Submitted"] = "auto-generated"
     built["X-Tenure-Key"] = mail.key
     built.set_content(mail.body, cte=_encoding(mail.body))
+    _must_reach_one(bytes(built), to)
     return built
+
+
+def recipient(mail: Mail) -> str:
+    """The one mailbox that a mail goes to, as the door would take it today. `Permanent` for what is none."""
+    _must_be_one_line(mail)
+    try:
+        return normal(mail.to)
+    except ValueError as wrong:
+        what = f"{_shown(mail.to)} is not one mail address: correct it with site.update_contact"
+        raise Permanent(f"{what} ({escaped(str(wrong))})") from None
+
+
+def _must_reach_one(raw: bytes, to: str) -> None:
+    """Read the mail as its reader will: one recipient, and nobody besides."""
+    read = message_from_string(raw.decode(), policy=default)
+    found = [
+        one.addr_spec for name in ("To", "Cc", "Bcc") for header in read.get_all(name, []) for one in header.addresses
+    ]
+    if found != [to]:
+        raise Permanent(
+            f"a mail to {_shown(to)} would go to {len(found)} mailboxes: correct it with site.update_contact"
+        )
 
 
 def digest(key: str) -> str:

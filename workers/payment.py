@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal, Protocol
 
-from workers.settings import mask
+from workers.masking import mask
 
 Retry = Literal["later", "new_card", "customer", "never"]
 """What a decline allows: the same card later, another card, a word from the customer first, or no further try."""

@@ -3,7 +3,8 @@
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from workers.settings import Settings, mask
+from workers.masking import mask
+from workers.settings import Settings
 
 SCHEMES: dict[str, tuple[str, ...]] = {
     "TENURE_HOST_URL": ("file",),

@@ -8,12 +8,15 @@ from sqlalchemy import Connection
 import engine
 from engine.forecast import outlook
 from engine.why import why as explain
+from engine.words import shown
 from models import receipt, safety, timer
 from models import site as sites
 from models.clock import engine_now
 from models.database import reading
 from models.moments import stamp
+from workers import hostname
 from workers.document import document
+from workers.errors import Permanent, Temporary
 from workers.failing_work import deletion_waits_for
 from workers.workplace import Workplace
 
@@ -28,13 +31,21 @@ class NotFoundError(Exception):
 
 
 def show(place: Workplace, subject: str) -> Document:
-    """`tenure/site/1`: one site, with the agents in use read from the host now, and what keeps it from telling."""
+    """`tenure/site/1`: one site, with the agents in use read from the host now."""
     with reading(place.database) as tx:
         site = find_site(tx, subject)
-    used = place.agents.ask([site.id]) if site.ready_at is not None and site.deleted_at is None else {}
-    with reading(place.database) as tx:
-        found = document(tx, find_site(tx, site.id), engine_now(tx), place.policy)
-    return {**found, "used_agents": used.get(site.id, found["used_agents"])}
+        found = document(tx, site, engine_now(tx), place.policy)
+    if site.ready_at is not None and site.deleted_at is None:
+        found["used_agents"] = _used(place, site.id, site.used_agents)
+    return found
+
+
+def _used(place: Workplace, site_id: str, known: int) -> int:
+    try:
+        used = place.host.used_agents(site_id)
+    except (Permanent, Temporary, OSError):
+        return known
+    return known if used is None else used
 
 
 def history(place: Workplace, subject: str) -> Document:
@@ -94,6 +105,7 @@ def site_list(place: Workplace, *, state: str | None, account: str | None, after
 def _row(site: Any) -> Document:
     return {
         "site": site.host,
+        "site_unicode": hostname.in_unicode(site.host),
         "id": site.id,
         "account": site.account,
         "state": site.state,
@@ -134,9 +146,19 @@ def find(place: Workplace, subject: str) -> engine.Site:
         return find_site(tx, subject)
 
 
+def sought(subject: str) -> str:
+    """A hostname in any spelling, or an id, as it is looked up. Raises NotFoundError for what can be neither."""
+    try:
+        return hostname.sought(subject)
+    except ValueError as wrong:
+        meant = hostname.acceptable(subject)
+        instead = f"did you mean {meant}?" if meant else "give a hostname like help.example.com, or the site's id"
+        raise NotFoundError(f"there is no site {shown(subject)}: {wrong}; {instead}") from None
+
+
 def find_site(tx: Connection, subject: str) -> engine.Site:
     """The site of a hostname or id. Raises NotFoundError."""
-    site = sites.find(tx, subject.lower())
+    site = sites.find(tx, sought(subject))
     if site is None:
-        raise NotFoundError(f"there is no site {subject!r}; `tenure site list` shows all")
+        raise NotFoundError(f"there is no site {shown(subject)}; `tenure site list` shows all")
     return site

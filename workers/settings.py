@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from workers import private, running
+from workers.masking import hidden, learn, mask
 
 PREFIX = "TENURE_"
 PLUMBING = frozenset({"TENURE_RUN"})
@@ -22,7 +23,7 @@ SHARED = ("DATABASE_URL", "REDIS_URL")
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Settings:
     """The contract's settings in lower case. `redis_url` is None while no embedded Valkey runs."""
 
@@ -46,14 +47,15 @@ class Settings:
     deletions_share: float
     lease_seconds: float
     producers_file: Path | None
-    site_max_files: int
-    site_max_bytes: int
-    site_seconds: float
     worker_processes: int
     worker_threads: int
     commands_per_minute: int
     site_commands_per_minute: int
     redis_max_mb: int | None
+
+    def __repr__(self) -> str:
+        """Without secrets, wherever it is shown."""
+        return f"Settings({masked(self)})"
 
 
 class SettingsError(Exception):
@@ -65,10 +67,12 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
     Raises `SettingsError`. An empty variable counts as not given, as a PaaS means it.
     """
+    learn(environ[name] for name in environ if name.startswith(PREFIX) or name in SHARED)
     _refuse_unknown(environ)
     values = {name: _value(name, environ) for name in READERS}
     found = _running(values)
     if found is not None:
+        learn((found.redis_url, found.database_url))
         values["REDIS_URL"] = values["REDIS_URL"] or found.redis_url
         values["DATABASE_URL"] = values["DATABASE_URL"] or found.database_url
     values["DATABASE_URL"] = values["DATABASE_URL"] or f"sqlite:///{values['DATA_DIR'] / 'tenure.db'}"
@@ -101,13 +105,6 @@ def masked(settings: Settings) -> dict[str, str]:
     return {name: mask("" if value is None else str(value)) for name, value in shown.items()}
 
 
-def mask(text: str) -> str:
-    """Replace what stands between `user:` and `@` in a URL, a password or key in its query, and a provider's key."""
-    text = re.sub(r"(://[^/@:\s]*):.*@", r"\1:***@", text)
-    text = re.sub(r"\b([sr]k_(?:live|test)_)\w+", r"\1***", text)
-    return re.sub(r"(?i)((?:password|secret|key|token)[^=&]*=)[^&]*", r"\1***", text)
-
-
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
     known = {f"{PREFIX}{name}" for name in READERS}
     for name in sorted(environ):
@@ -126,7 +123,7 @@ def _value(name: str, environ: Mapping[str, str]) -> Any:
     try:
         return read(text)
     except ValueError as wrong:
-        raise SettingsError(f"{variable}={mask(text)!r} {wrong}.") from None
+        raise SettingsError(f"{variable}={mask(text)!r} {hidden(str(wrong))}.") from None
 
 
 def _given(name: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
@@ -138,7 +135,7 @@ def _given(name: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
 
 
 def _whole(text: str, *, least: int, most: int) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or not least <= int(text) <= most:
+    if not re.fullmatch(r"[+-]?[0-9]{1,12}", text) or not least <= int(text) <= most:
         raise ValueError(f"must be a whole number from {least} to {most}")
     return int(text)
 
@@ -194,10 +191,14 @@ def _database(text: str) -> str:
 
 
 def _redis(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.netloc or parts.path):
+    """A port that is none makes `urlsplit` quote it: it may be a password, so its own words are not passed on."""
+    try:
+        parts = urlsplit(text)
+        is_sound = parts.scheme in {"redis", "rediss", "unix"} and bool(parts.netloc or parts.path) and parts.port != 0
+    except ValueError:
+        is_sound = False
+    if not is_sound:
         raise ValueError("must be redis://[:password@]host:port/0, rediss://… or unix://…")
-    _ = parts.port  # raises ValueError for a port that is none
     return text
 
 
@@ -233,9 +234,6 @@ READERS: dict[str, tuple[str | None, Callable[[str], Any]]] = {
     "DELETIONS_SHARE": ("0.05", partial(_decimal, least=0.001, most=1)),
     "LEASE_SECONDS": ("20", partial(_decimal, least=0.05, most=3600)),
     "PRODUCERS_FILE": (None, _not_yet),
-    "SITE_MAX_FILES": ("5000000", _number(1, 1_000_000_000)),
-    "SITE_MAX_BYTES": ("1000000000000", _number(1, 10**15)),
-    "SITE_SECONDS": ("7200", partial(_decimal, least=0.001, most=604_800)),
     "WORKER_PROCESSES": (str(min(CPUS, 8)), _number(1, 64)),
     "WORKER_THREADS": ("8", _number(4, 256)),
     "COMMANDS_PER_MINUTE": ("0", _number(0, 10_000_000)),

@@ -12,7 +12,7 @@ Document = dict[str, Any]
 def site(document: Document) -> str:
     """A site on one screen: state, promises, money, data, what comes next."""
     lines = [
-        f"{document['site']}  {document['state']}{'' if document['online'] else '  offline'}",
+        f"{_named(document)}  {document['state']}{'' if document['online'] else '  offline'}",
         f"  id        {document['id']}   version {document['version']}",
         f"  account   {document['account']}",
         f"  agents    {document['used_agents']} in use, {document['agents_allowed']} allowed{_plan(document['plan'])}",
@@ -34,6 +34,12 @@ def site(document: Document) -> str:
 
 
 DATES = ("ready_at", "trial_ends_at", "period_ends_at", "cancels_at", "cancelled_at", "deletes_at", "deleted_at")
+
+
+def _named(document: Document) -> str:
+    """A hostname, and how its readers write it."""
+    host, readable = document["site"], document.get("site_unicode")
+    return host if readable in {None, host} else f"{host} ({readable})"
 
 
 def _plan(plan: Document | None) -> str:
@@ -104,7 +110,7 @@ def _verdict(one: Document) -> str:
 
 def sites(found: Document) -> str:
     """Sites, one line each."""
-    return "\n".join(f"{one['site']:<40} {one['state']:<17} {one['deletes_at'] or ''}" for one in found["sites"])
+    return "\n".join(f"{_named(one):<40} {one['state']:<17} {one['deletes_at'] or ''}" for one in found["sites"])
 
 
 def due(found: Document) -> str:

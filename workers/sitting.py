@@ -237,7 +237,7 @@ def _must_be_current(envelope: Envelope, site: engine.Site | None) -> None:
 
 def _again(first: First, envelope: Envelope) -> Document:
     """The same key: the same answer for the same content, a refusal for another."""
-    if first.digest == envelope.digest:
+    if envelope.has_content_of(first.digest):
         return {**first.said, "duplicate": True}
     conflict = engine.Refused(
         "command.id_conflict",

@@ -17,6 +17,7 @@ from workers.finding import must_be_safe
 from workers.logs import configure, log
 from workers.settings import Settings
 from workers.signals import STOPS, Signals
+from workers.terminal import warn
 
 READY_SECONDS = 120.0
 GIVE_UP_AFTER = 3
@@ -55,7 +56,7 @@ def run(settings: Settings, *, procfile: Path | None = None, ready_line: Callabl
         with only_one(settings.data_dir), Signals() as signals:
             return Supervisor(settings, signals, log_format).run(procfile, ready_line)
     except (UpError, OSError, ValueError) as failure:
-        sys.stderr.write(f"tenure up: {failure}\n")
+        warn(f"tenure up: {failure}")
         return 1
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from workers.crash import reached
 from workers.durable import check_writable, explained, make_folder, sync
 from workers.mailer import Mail, digest, message
-from workers.settings import mask
+from workers.masking import mask
 from workers.turn import take_turn
 
 SENDER = "Your site <no-reply@tenure.invalid>"
@@ -37,6 +37,10 @@ class Folder:
         with explained(self._outbox):
             make_folder(self._names)
             self._put(mail, raw)
+
+    def takes_unicode(self) -> bool:
+        """A file takes any address."""
+        return True
 
     def writable(self) -> None:
         """Write and remove a file that is no mail."""

@@ -10,35 +10,47 @@ greeting, TLS, login) says nothing about the mail and is `Temporary`; a connecti
 the server may have taken the mail. The Message-ID comes from the key, so that a mailbox can tell a mail sent twice.
 """
 
+import re
 import smtplib
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.policy import SMTP as WIRE
 from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
+from workers.address import needs_smtputf8
 from workers.errors import Permanent, Temporary, Unknown
-from workers.mailer import ADDRESS, Mail, message
-from workers.settings import mask
+from workers.mailer import Mail, message, recipient
+from workers.masking import hidden, learn, mask
 
 TIMEOUT_SECONDS = 15.0
 """For each step of the conversation."""
 
+ASKED_SECONDS = 300.0
+"""What a server can do is asked again after so long, and after so long when it did not answer:"""
+
+SILENT_SECONDS = 60.0
+PATIENCE_SECONDS = 2.0
+"""A command waits for the server's greeting no longer than this."""
+
+SENDER = re.compile(r"[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"]{1,189}")
 THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 OK, OK_FORWARDED, PERMANENT = 250, 251, 500
 
 
 def opened(url: str, data_dir: Path) -> "Smtp":  # noqa: ARG001 - every mailer is opened alike
     """The server that a URL names; nobody is called before the first use. `ValueError` says what is wrong with it."""
+    learn([url])
     try:
         return _read(url)
     except ValueError as wrong:
         example = "smtps://user:password@host:port?from=address"
-        raise ValueError(f"TENURE_MAIL_URL={mask(url)!r} {wrong}: set it to {example}") from None
+        raise ValueError(f"TENURE_MAIL_URL={mask(url)!r} {hidden(str(wrong))}: set it to {example}") from None
 
 
 def _read(url: str) -> "Smtp":
@@ -61,7 +73,7 @@ def _sender(parts: SplitResult) -> str:
     sender = query.pop("from", [f"no-reply@{parts.hostname}"])[-1]
     if query:
         raise ValueError("has a query with more than from=")
-    if not sender.isprintable() or not ADDRESS.fullmatch(parseaddr(sender)[1]):
+    if not sender.isprintable() or not SENDER.fullmatch(parseaddr(sender)[1]):
         raise ValueError("names no sender's address")
     return sender
 
@@ -77,19 +89,36 @@ class Smtp:
     password: str = field(default="", repr=False)
     implicit_tls: bool = False
     tls: ssl.SSLContext | None = field(default=None, repr=False)
+    timeout: float = TIMEOUT_SECONDS
+    known: dict[str, float] = field(default_factory=lambda: {"until": 0.0, "takes": True}, repr=False, compare=False)
 
     def send(self, mail: Mail) -> None:
         """Hand the mail to the server; done when the server has said that it has it."""
+        to = recipient(mail)
         built = message(mail, self.sender)
-        raw = built.as_bytes(policy=WIRE.clone(utf8=not mail.to.isascii()))
+        raw = built.as_bytes(policy=WIRE.clone(utf8=needs_smtputf8(to)))
         with self._conversation() as server:
-            _address(server, parseaddr(self.sender)[1], mail.to)
+            _address(server, parseaddr(self.sender)[1], to)
             _hand_over(server, raw)
+
+    def takes_unicode(self) -> bool:
+        """Whether the server said SMTPUTF8 when it was last asked, some minutes ago at most."""
+        if time.monotonic() >= self.known["until"]:
+            self._ask_what_it_takes()
+        return bool(self.known["takes"])
 
     def writable(self) -> None:
         """Greet, secure, log in, and leave."""
         with self._conversation() as server:
             _settled("NOOP", *_asked(server.noop))
+
+    def _ask_what_it_takes(self) -> None:
+        """A server that does not answer may be able to."""
+        self.known["until"] = time.monotonic() + SILENT_SECONDS
+        self.known["takes"] = True
+        with suppress(Temporary), replace(self, timeout=PATIENCE_SECONDS)._conversation() as server:  # noqa: SLF001 - its own
+            self.known["takes"] = server.has_extn("smtputf8")
+            self.known["until"] = time.monotonic() + ASKED_SECONDS
 
     @contextmanager
     def _conversation(self) -> Iterator[smtplib.SMTP]:
@@ -108,8 +137,8 @@ class Smtp:
 
     def _connect(self) -> smtplib.SMTP:
         if self.implicit_tls:
-            return smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT_SECONDS, context=self.tls or _trusted())
-        return smtplib.SMTP(self.host, self.port, timeout=TIMEOUT_SECONDS)
+            return smtplib.SMTP_SSL(self.host, self.port, timeout=self.timeout, context=self.tls or _trusted())
+        return smtplib.SMTP(self.host, self.port, timeout=self.timeout)
 
     def _introduce(self, server: smtplib.SMTP) -> None:
         try:
@@ -140,7 +169,7 @@ def _trusted() -> ssl.SSLContext:
 
 
 def _address(server: smtplib.SMTP, sender: str, to: str) -> None:
-    options = () if to.isascii() else ("SMTPUTF8",)
+    options = ("SMTPUTF8",) if needs_smtputf8(to) else ()
     if options and not server.has_extn("smtputf8"):
         raise Permanent(f"{to!r} needs a mail server with SMTPUTF8, which this one lacks: give another address")
     _settled("MAIL", *_asked(server.mail, sender, options))

@@ -16,9 +16,9 @@ from typing import Any, BinaryIO
 from models.moments import stamp
 from workers.durable import explained, make_folder
 from workers.errors import Permanent
+from workers.masking import mask
 from workers.payment import Charge, Outcome, Retry
 from workers.payments.book import Book, Line
-from workers.settings import mask
 from workers.turn import take_turn
 
 DECLINES: tuple[tuple[str, str, Retry], ...] = (

@@ -1,13 +1,14 @@
 """Sending a command, and following what comes of it."""
 
-import json
+from operator import itemgetter
 
 import click
 
 from workers import published, reports, shown
 from workers import send as sending
 from workers.tail import follow
-from workers.verbs.verb import REFUSED, as_json, out, with_place
+from workers.terminal import out
+from workers.verbs.verb import REFUSED, as_json, with_place
 from workers.workplace import Workplace
 
 
@@ -49,9 +50,8 @@ def send(
         raise click.UsageError(str(wrong)) from None
     if not (wait or settle or dry_run):
         sending.enqueue(place, body)
-        click.echo(
-            json.dumps({"schema": "tenure/sent/1", "source": source, "id": body["id"]}) if as_json else body["id"]
-        )
+        sent = {"schema": "tenure/sent/1", "source": source, "id": body["id"]}
+        out(sent, itemgetter("id"), as_json=as_json)
         return
     said = {"schema": "tenure/answer/1", **sending.ask(place, body, timeout)}
     out(said, shown.answer, as_json=as_json)
@@ -69,9 +69,7 @@ def tail(place: Workplace, *, subject: str | None, as_json: bool) -> None:
     """The events, live, until Ctrl-C."""
     only = None if subject is None else reports.find(place, subject).id
     for body in follow(place, only):
-        click.echo(
-            json.dumps({"schema": "tenure/event/1", **body}, ensure_ascii=False) if as_json else shown.event(body)
-        )
+        out({"schema": "tenure/event/1", **body}, shown.event, as_json=as_json)
 
 
 @click.command()

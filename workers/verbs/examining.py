@@ -1,6 +1,5 @@
 """Examining: what is wrong, for people, and two probes for a supervisor. `--live` must not wait for imports."""
 
-import json
 from importlib import import_module
 from typing import Any
 
@@ -9,6 +8,7 @@ import click
 from workers import probe as probes
 from workers.finding import Finding
 from workers.settings import Settings, SettingsError, load
+from workers.terminal import out, warn
 
 FAILED = 1
 MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
@@ -24,10 +24,7 @@ def doctor(*, probe: str | None, as_json: bool) -> None:
     document = probes.document(probe, _look(probe, settings))
     if probe is None:
         document["settings"] = import_module("workers.doctor").settings_of(settings)
-    if as_json:
-        click.echo(json.dumps(document, ensure_ascii=False))
-    else:
-        click.echo(_text(document) if probe is None else probes.line(document))
+    out(document, _text if probe is None else probes.line, as_json=as_json)
     if not document["ok"]:
         raise click.exceptions.Exit(FAILED)
 
@@ -36,7 +33,7 @@ def _settings() -> Settings:
     try:
         return load()
     except SettingsError as wrong:
-        click.echo(f"tenure: {wrong}", err=True)
+        warn(f"tenure: {wrong}")
         raise click.exceptions.Exit(FAILED) from None
 
 

@@ -7,7 +7,8 @@ from workers import backups, safety, shown
 from workers import dead as graveyard
 from workers import deletion as deletions
 from workers.failure import Missing
-from workers.verbs.verb import FAILED, Document, as_json, out, with_place
+from workers.terminal import out, warn
+from workers.verbs.verb import FAILED, Document, as_json, with_place
 from workers.workplace import Workplace
 
 
@@ -38,7 +39,7 @@ def advance(place: Workplace, length: str, *, timeout: float, as_json: bool) -> 
     test_clock.advance(place, step, timeout)
     doubt = safety.shown(place)["why"]
     if doubt is not None:
-        click.echo(safety.warning(doubt), err=True)
+        warn(safety.warning(doubt))
     out({"schema": "tenure/clock/1", "now": test_clock.where(place)}, _now, as_json=as_json)
 
 

@@ -1,6 +1,5 @@
 """Looking: sites, what comes next, the fleet in numbers."""
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -12,7 +11,8 @@ from workers import advance as test_clock
 from workers import reports, safety, shown
 from workers import stats as numbers
 from workers.simulation import report
-from workers.verbs.verb import FAILED, Document, as_json, out, with_place
+from workers.terminal import json_line, out, say, warn
+from workers.verbs.verb import FAILED, Document, as_json, with_place
 from workers.workplace import Workplace
 
 
@@ -38,7 +38,7 @@ def list_(
         raise click.BadParameter(str(wrong), param_hint="--after") from None
     out(found, shown.sites, as_json=as_json)
     if found["next"]:
-        click.echo(f"these are {limit}, and there are more: --after {found['next']} shows the next", err=True)
+        warn(f"these are {limit}, and there are more: --after {found['next']} shows the next")
 
 
 @site_group.command()
@@ -80,9 +80,9 @@ def due(place: Workplace, *, within: str | None, subject: str | None, limit: int
     found = reports.due(place, within=length, subject=subject, limit=limit)
     out(found, shown.due, as_json=as_json)
     if found["safe_mode"]:
-        click.echo(safety.warning(found["safe_mode"]), err=True)
+        warn(safety.warning(found["safe_mode"]))
     if found["more"]:
-        click.echo(f"these are the first {limit}: --limit shows more, --within and --site less", err=True)
+        warn(f"these are the first {limit}: --limit shows more, --within and --site less")
 
 
 def _duration(text: str) -> timedelta:
@@ -99,11 +99,11 @@ def stats(place: Workplace, *, form: str) -> None:
     """The fleet in numbers."""
     found = numbers.stats(place)
     forms: dict[str, Callable[[Document], str]] = {
-        "json": json.dumps,
+        "json": json_line,
         "prom": numbers.prometheus,
         "text": numbers.text,
     }
-    click.echo(forms[form](found))
+    say(forms[form](found))
 
 
 @click.command()
@@ -112,7 +112,7 @@ def stats(place: Workplace, *, form: str) -> None:
 def diagram(context: click.Context, subject: str | None) -> None:
     """The states and moves as a Mermaid diagram."""
     state = None if subject is None else context.invoke(_state_of, subject=subject)
-    click.echo(draw(state), nl=False)
+    say(draw(state).removesuffix("\n"))
 
 
 @with_place

@@ -1,6 +1,5 @@
 """What every verb has: a workplace, a document to print, and failures that become exit codes."""
 
-import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
@@ -41,8 +40,3 @@ def with_place(verb: Callable[..., Answer]) -> Callable[..., Answer]:
             raise Failure(str(wrong).splitlines()[0]) from None
 
     return run
-
-
-def out(document: Document, text: Callable[[Document], str], *, as_json: bool) -> None:
-    """Print a document, or the same for people."""
-    click.echo(json.dumps(document, ensure_ascii=False) if as_json else text(document))
