@@ -49,6 +49,7 @@ EFFECTS = (
     "site.charge_succeeded",
     "site.charge_declined",
     "site.export_ready",
+    "site.export_told",
     "site.backup_verified",
     "site.restored",
     "site.notice_sent",

@@ -13,7 +13,7 @@ BY_DATA = frozenset(
         *("same_plan", "same_agents", "same_reduction", "same_contact", "fewer_agents", "too_little_to_charge"),
         *("at_period_end", "already_waived", "must_cover_used_agents", "must_be_subscribed_first", "must_be_at_once"),
         *("must_name_a_card_to_try", "not_awaited", "pays_period", "pays_agents", "pays_new_start", "pays_return"),
-        *("card_changed", "is_final", "is_nightly", "of_this_generation", "of_this_debt", "of_the_notice"),
+        *("card_changed", "is_final", "is_whole", "is_nightly", "of_this_generation", "of_this_debt", "of_the_notice"),
         *("must_have_a_restore_point", "must_have_no_restore_under_way", "export_under_way", "back_up_under_way"),
     }
 )
@@ -228,6 +228,11 @@ def card_changed(case: Case) -> bool:
 
 def is_final(case: Case) -> bool:
     return bool(case.given("purpose") == "final")
+
+
+def is_whole(case: Case) -> bool:
+    """Nothing was left out of a backup or a download."""
+    return not case.given("left_out")
 
 
 def is_nightly(case: Case) -> bool:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from engine.alarms import alarm
 from engine.authority import authorize_destruction, kept_for, needs
 from engine.case import Case, known
 from engine.policy import DAY
@@ -125,6 +126,12 @@ def note_export(case: Case) -> None:
 def note_final_backup(case: Case) -> None:
     """The first good one is enough."""
     case.change(final_backup_at=case.site.final_backup_at or case.now)
+
+
+def ask_for_a_waiver(case: Case) -> None:
+    """A partial backup does not count: an operator has to look, or the deletion would wait for ever."""
+    count = case.given("left_out")
+    case.tell("alarm.raised", **alarm("backup.partial", f"the final backup is partial: {count} things were left out"))
 
 
 def waive(case: Case) -> None:

@@ -82,8 +82,11 @@ def mail_welcome_back(case: Case) -> None:
 
 
 def mail_download(case: Case) -> None:
-    """The link, and how long it holds."""
+    """The link, and how long it holds; what is missing, and then the generation for which the customer is told."""
     export = {name: case.given(name) for name in ("url", "bytes", "sha256")}
+    if case.given("left_out"):
+        names = case.given("left_out_names") or []
+        export |= {"left_out": case.given("left_out"), "left_out_names": names, "generation": case.site.generation}
     case.mail("download_ready", **export, deletes_at=case.site.deletes_at)
 
 

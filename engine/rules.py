@@ -166,15 +166,17 @@ RULES: tuple[Rule, ...] = (
     rule("export", "suspended", SAME, "by_operator must_be_asked_by_an_operator", "export"),
     rule("export", READY, SAME, "must_have_been_ready export_under_way"),
     rule("export", READY, SAME, "must_have_been_ready", "export"),
-    rule("export_ready", GONE, SAME, "of_this_generation", "note_export date_deletion mail_download"),
+    rule("export_ready", GONE, SAME, "of_this_generation is_whole", "note_export date_deletion mail_download"),
     rule("export_ready", READY, SAME, "", "mail_download"),
+    rule("export_told", GONE, SAME, "of_this_generation", "note_export date_deletion"),
     rule("back_up", SERVED, SAME, "back_up_under_way"),
     rule("back_up", SERVED, SAME, "", "back_up"),
     rule("restore", SERVED, SAME, "must_not_be_held must_have_no_restore_under_way must_have_a_restore_point", "restore"),
     rule("restored", READY, SAME, "", "mail_restored"),
     rule("back_up_nightly", SERVED, SAME, "must_be_due", "back_up_tonight"),
     rule("backup_verified", SERVED, SAME, "is_nightly", "note_night"),
-    rule("backup_verified", GONE, SAME, "is_final of_this_generation", "note_final_backup"),
+    rule("backup_verified", GONE, SAME, "is_final of_this_generation is_whole", "note_final_backup"),
+    rule("backup_verified", GONE, SAME, "is_final of_this_generation", "ask_for_a_waiver"),
 
     # Deleting
     rule("warn", GONE, SAME, "must_be_due", "warn"),
@@ -186,7 +188,7 @@ RULES: tuple[Rule, ...] = (
     # What comes late leads nowhere: a timer that no longer stands, a report that nobody waits for
     *(rule(late, LIVING) for late in (
         *("provisioned", "provision_failed", "remind", "expire", "renew", "retry_charge", "give_up", "end_period", "warn"),
-        *("back_up_nightly", "delete", "export_ready", "backup_verified", "notice_sent", "site_deleted", "restored", "tell_again"),
+        *("back_up_nightly", "delete", "export_ready", "export_told", "backup_verified", "notice_sent", "site_deleted", "restored", "tell_again"),
         *("charge_succeeded", "charge_declined", "suspension_noticed"),
     )),
 )

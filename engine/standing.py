@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from engine.authority import needs
+from engine.authority import kept_for, needs
 from engine.ladder import next_try_at, suspends_at
 from engine.policy import Policy
 from engine.site import Site
@@ -48,6 +48,8 @@ class Letter:
                 return {"suspends_at": suspends_at(replace(site.owed, noticed_at=now), policy)}
             case "deletion_in_7_days" | "deletion_in_48_hours":
                 return {"deletes_at": _deleted_at(site, now, policy)}
+            case "download_ready" if self.args.get("left_out") and site.state in {"cancelled", "expired"}:
+                return {"deletes_at": max(now + kept_for(site, policy), site.deletes_at or now)}
             case _:
                 return {}
 

@@ -3,17 +3,21 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, delete, select
+from sqlalchemy import BigInteger, Column, Connection, Row, delete, select
 from sqlmodel import Field, SQLModel
 
 import engine
 from models.among import among
-from models.columns import with_moments
+from models.columns import Json, with_moments
 from models.upsert import upsert
 
 
 class Backup(SQLModel, table=True):
-    """A backup that was read back, byte for byte; only nightly ones fill restore points."""
+    """A backup that was read back, byte for byte; only nightly ones fill restore points.
+
+    `lacks` is None for a whole one, else `{"out": {"count", "names"}, "remake": {"count", "names"}}`: content that was
+    left out, and what a restore can't make again.
+    """
 
     id: str = Field(primary_key=True)
     site_id: str = Field(index=True)
@@ -24,10 +28,11 @@ class Backup(SQLModel, table=True):
     bytes: int = Field(sa_type=BigInteger)
     sha256: str
     files: int
+    lacks: Any = Field(default=None, sa_column=Column(Json))
 
 
 class Export(SQLModel, table=True):
-    """A download: a plain zip that was read back; it lives until the site is deleted."""
+    """A download: a plain zip that was read back; it lives until the site is deleted. `lacks` is as of a backup."""
 
     id: str = Field(primary_key=True)
     site_id: str = Field(index=True)
@@ -36,6 +41,7 @@ class Export(SQLModel, table=True):
     bytes: int = Field(sa_type=BigInteger)
     sha256: str
     ready_at: datetime
+    lacks: Any = Field(default=None, sa_column=Column(Json))
 
 
 BACKUPS = with_moments(Backup.__table__)  # type: ignore[attr-defined]
@@ -55,6 +61,12 @@ def note_export(tx: Connection, row: dict[str, Any]) -> None:
 def backups_of(tx: Connection, site_id: str) -> list[Row[Any]]:
     """A site's backups, oldest first."""
     return list(tx.execute(select(BACKUPS).where(BACKUPS.c.site_id == site_id).order_by(BACKUPS.c.taken_at)))
+
+
+def latest(tx: Connection, site_id: str) -> Row[Any] | None:
+    """The newest backup, whatever it was made for."""
+    query = select(BACKUPS).where(BACKUPS.c.site_id == site_id).order_by(BACKUPS.c.taken_at.desc())
+    return tx.execute(query.limit(1)).one_or_none()
 
 
 def latest_export(tx: Connection, site_id: str) -> Row[Any] | None:

@@ -45,8 +45,9 @@ _GAVE_UP = text("status = 'gave_up'")
 class Effect(SQLModel, table=True):
     """One thing to do; `fence` rises with every claim, and only the last claim may settle.
 
-    `asked_at` and `settled_at` are engine time; leases, retries and announcements are machine time, and so is
-    `waits_since`: since when it could have been done. `admitted` ones have a place in the queue (`models/admission`).
+    `asked_at`, `settled_at` and `stuck_since` (since then its act moves nothing) are engine time; leases, retries and
+    announcements are machine time, and so is `waits_since`: since when it could have been done. `admitted` ones have a
+    place in the queue (`models/admission`).
     """
 
     __table_args__ = (
@@ -81,6 +82,7 @@ class Effect(SQLModel, table=True):
     announced_at: datetime
     admitted: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
     waits_since: datetime | None = None
+    stuck_since: datetime | None = None
     cause_source: str
     cause_id: str
     correlation_id: str | None = None
@@ -143,6 +145,7 @@ def claim(tx: Connection, effect_id: str, machine_now: datetime, lease: timedelt
             leased_until=machine_now + lease,
             retry_at=None,
             admitted=True,
+            stuck_since=None,
         )
     )
     return tx.execute(guarded.returning(*EFFECTS.c)).one_or_none()
@@ -176,9 +179,22 @@ def _has_older(name: str, lane: Any) -> Any:
 
 
 def extend_lease(tx: Connection, effect_id: str, fence: int, leased_until: datetime) -> bool:
-    """Keep a claim that takes long; False when somebody else has taken it."""
+    """Keep a claim that takes long and moves; False when somebody else has taken it."""
     guarded = update(EFFECTS).where(EFFECTS.c.id == effect_id, EFFECTS.c.fence == fence, EFFECTS.c.status == "running")
-    return tx.execute(guarded.values(leased_until=leased_until)).rowcount == 1
+    return tx.execute(guarded.values(leased_until=leased_until, stuck_since=None)).rowcount == 1
+
+
+def note_stuck(tx: Connection, effect_id: str, fence: int, now: datetime) -> bool:
+    """Say that a claimed effect moves nothing any more; False when it is not ours any more."""
+    guarded = update(EFFECTS).where(EFFECTS.c.id == effect_id, EFFECTS.c.fence == fence, EFFECTS.c.status == "running")
+    return tx.execute(guarded.values(stuck_since=now)).rowcount == 1
+
+
+def stuck(tx: Connection, site_id: str | None = None) -> list[Row[Any]]:
+    """Effects whose act moves nothing any more, the oldest first: of one site or of all."""
+    found = select(EFFECTS).where(IS_UNFINISHED, EFFECTS.c.status == "running", EFFECTS.c.stuck_since.is_not(None))
+    found = found if site_id is None else found.where(EFFECTS.c.site_id == site_id)
+    return list(tx.execute(found.order_by(EFFECTS.c.stuck_since)))
 
 
 def settle(tx: Connection, effect_id: str, fence: int, status: str, now: datetime, error: str | None = None) -> bool:

@@ -22,6 +22,7 @@ from models import (
     receipt,
     safety,
     site,
+    site_fault,
     timer,
 )
 from models.database import is_for_now, one_at_a_time, writing
@@ -41,6 +42,7 @@ ROOMS = (
     receipt,
     safety,
     site,
+    site_fault,
     timer,
 )
 METADATA = SQLModel.metadata

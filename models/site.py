@@ -191,6 +191,11 @@ def is_known(tx: Connection, site_id: str) -> bool:
     return tx.execute(select(SITES.c.id).where(SITES.c.id == site_id)).one_or_none() is not None
 
 
+def note_used(tx: Connection, site_id: str, agents: int) -> None:
+    """Keep how many agents the host counted: no move, so the version stays."""
+    tx.execute(update(SITES).where(SITES.c.id == site_id).values(used_agents=agents))
+
+
 def page(tx: Connection, *, state: str | None, account: str | None, after: str | None, limit: int) -> list[engine.Site]:
     """Sites by id, which is by age: one page of `site list`."""
     query = select(*_COLUMNS).order_by(SITES.c.id).limit(limit)

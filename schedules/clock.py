@@ -14,7 +14,20 @@ from apscheduler.triggers.interval import IntervalTrigger
 from models import safety, timer
 from models.clock import beat, engine_now, machine_now
 from models.database import checkpoint, reading, writing
-from workers import alive, announce, audit, fleet, logs, memory, modes, private, pulse, release, sound_redis
+from workers import (
+    alive,
+    announce,
+    audit,
+    customer_database,
+    fleet,
+    logs,
+    memory,
+    modes,
+    private,
+    pulse,
+    release,
+    sound_redis,
+)
 from workers.errors import AWAY
 from workers.logs import log
 from workers.safety import beat as raise_marks
@@ -66,6 +79,7 @@ class Clock:
         self._job(self.beat, IntervalTrigger(seconds=5))
         self._job(self.audit, IntervalTrigger(seconds=10))
         self._job(fleet.Reporter(place, HEARTBEAT).report, IntervalTrigger(seconds=fleet.REPORT_SECONDS))
+        self._job(self.look_again, IntervalTrigger(seconds=10))
         self._job(self.carry_over, IntervalTrigger(seconds=1))
         self._job(pulse.Pulse(place.settings.data_dir, "clock").beat, IntervalTrigger(seconds=pulse.BEAT_SECONDS))
 
@@ -114,6 +128,13 @@ class Clock:
         except AWAY as wrong:
             log.error("alarm", error=f"the timers could not be looked over, it is tried again in 10 s: {wrong}")
 
+    def look_again(self) -> None:
+        """Ask the sites again that could not say how many agents are in use."""
+        try:
+            self.place.agents.look_again()
+        except AWAY as wrong:
+            log.error("alarm", error=f"sites with a fault could not be asked again, it is tried in 10 s: {wrong}")
+
     def carry_over(self) -> None:
         """Carry the database's log over before a command has to wait for it."""
         try:
@@ -150,6 +171,7 @@ def main() -> int:
         logging.ERROR
     )  # a bell during a firing is no news: it fires until nothing is due
     memory.be_frugal()
+    customer_database.QUICK.start(1)
     clock = Clock(place)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, clock.stop)

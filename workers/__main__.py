@@ -43,6 +43,7 @@ def check(settings: Settings) -> None:
     importlib.import_module("workers.sound_redis").check(redis_url(settings))
     database = importlib.import_module("models.database").connect(settings.database_url)
     importlib.import_module("workers.release").check(database, test_clock=settings.test_clock)
+    importlib.import_module("workers.adoption").take_over(settings, database)
     database.dispose()
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from models import money
 from models.database import reading
-from workers.correspondence import mail
+from workers.correspondence import MOST_IN_A_LETTER, mail
 from workers.destroying import delete
 from workers.logs import log
 from workers.payment import Charge, Outcome
@@ -54,9 +54,14 @@ def export(place: Workplace, work: Work) -> Report:
         "generation": work.args["generation"],
         "url": built.url,
         "ready_at": work.now,
+        "lacks": built.lacks.row(),
     }
+    missing = {"left_out": built.lacks.out.count, "left_out_names": list(built.lacks.out.names[:MOST_IN_A_LETTER])}
     return Report(
-        "site.export_ready", {**work.args, **kept, "url": built.url}, export=row, event=("export.ready", kept)
+        "site.export_ready",
+        {**work.args, **kept, "url": built.url, **missing},
+        export=row,
+        event=("export.ready", {**kept, **built.lacks.told()}),
     )
 
 

@@ -9,6 +9,7 @@ from models.database import reading
 from models.moments import stamp
 from workers.errors import Permanent, Temporary
 from workers.reports import NotFoundError, find_site
+from workers.shortfall import shortfall
 from workers.workplace import Workplace
 
 Document = dict[str, Any]
@@ -38,6 +39,7 @@ def _row(row: Any) -> Document:
         "bytes": row.bytes,
         "sha256": row.sha256,
         "files": row.files,
+        **shortfall(row),
     }
 
 

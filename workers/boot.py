@@ -8,7 +8,7 @@ from typing import Any
 import dramatiq
 from redis.exceptions import RedisError
 
-from workers import alive, announce, command, dead, effect, fleet, logs, memory, private, pulse
+from workers import alive, announce, command, customer_database, dead, effect, fleet, logs, memory, private, pulse
 from workers.publisher import Publisher
 from workers.settings import load
 from workers.workplace import Workplace
@@ -47,6 +47,7 @@ def boot() -> None:
     Thread(target=_beat, args=(place, Event()), daemon=True, name="heartbeat").start()
     pulse.keep(settings.data_dir, "worker")
     fleet.keep(place, "worker")
+    customer_database.QUICK.start(1)
 
 
 def declare(place: Workplace) -> None:

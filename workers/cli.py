@@ -67,13 +67,15 @@ def migrate() -> None:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     from models.database import connect  # noqa: PLC0415
-    from workers import logs, modes, release  # noqa: PLC0415
+    from workers import adoption, logs, modes, release  # noqa: PLC0415
 
     settings = _settings()
     logs.configure(settings.log_format)
     try:
         modes.close_where_alone(settings)
-        release.migrate(connect(settings.database_url), test_clock=settings.test_clock)
+        database = connect(settings.database_url)
+        release.migrate(database, test_clock=settings.test_clock)
+        adoption.take_over(settings, database)
     except (ValueError, OSError, SQLAlchemyError) as wrong:
         _end(wrong)
 

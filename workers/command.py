@@ -1,9 +1,7 @@
 """Commands: envelopes in, one transaction, one answer for each. Many of them cost little more than one."""
 
 import json
-import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import engine
@@ -14,7 +12,7 @@ from workers import announce, dead, narrate
 from workers.answer import Document
 from workers.crash import reached
 from workers.envelope import Envelope, Unreadable, read
-from workers.errors import AWAY, OWN, Permanent, Temporary
+from workers.errors import AWAY, OWN
 from workers.logs import together
 from workers.quotas import Quotas
 from workers.sitting import Sitting, Verdict
@@ -23,11 +21,6 @@ from workers.workplace import Workplace
 
 LIVE = engine.COUNTED | {"site.show"}
 """Commands that look at how many agents are in use in the site right now."""
-
-PATIENCE_SECONDS = 0.02
-"""A host that takes longer than this for its answers is asked by several threads at once."""
-
-ASKERS = 8
 
 Args = tuple[Any, ...]
 Outcome = Document | Exception | None
@@ -144,31 +137,10 @@ def _sit(
 
 
 def _used_agents(place: Workplace, envelopes: Iterable[Envelope]) -> dict[str, int]:
-    """Agents in use by site id, asked outside the transaction: the host may be slow."""
+    """Agents in use by site id, asked outside the transaction and not for long: what was last known holds otherwise."""
     wanted = {envelope.subject for envelope in envelopes if envelope.type in LIVE and envelope.fault is None}
     if not wanted:
         return {}
     with reading(place.database) as tx:
         ids = sites.ready_ids(tx, wanted)
-    return {site_id: used for site_id, used in _asked(place, ids) if used is not None}
-
-
-def _asked(place: Workplace, site_ids: list[str]) -> list[tuple[str, int | None]]:
-    """One after the other while the host is quick, the rest side by side."""
-    found: list[tuple[str, int | None]] = []
-    started = time.monotonic()
-    while len(found) < len(site_ids) and time.monotonic() - started < PATIENCE_SECONDS:
-        found.append(_ask(place, site_ids[len(found)]))
-    rest = site_ids[len(found) :]
-    if rest:
-        with ThreadPoolExecutor(ASKERS) as askers:
-            found += askers.map(lambda site_id: _ask(place, site_id), rest)
-    return found
-
-
-def _ask(place: Workplace, site_id: str) -> tuple[str, int | None]:
-    """A host that can't tell leaves what was last known."""
-    try:
-        return site_id, place.host.used_agents(site_id)
-    except (Permanent, Temporary, OSError):
-        return site_id, None
+    return place.agents.ask(ids)

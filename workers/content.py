@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from workers.errors import Permanent
 
@@ -101,6 +101,10 @@ class Named:
             return Named(self.count + 1, self.names)
         return Named(self.count + 1, (*self.names, f"{shortened(path)}: {reason[:LONGEST_REASON]}"))
 
+    def told(self) -> dict[str, Any]:
+        """The same as a document."""
+        return {"count": self.count, "names": list(self.names)}
+
     def __str__(self) -> str:
         more = self.count - len(self.names)
         return "; ".join([*self.names, *([f"and {more} more"] if more else [])])
@@ -117,6 +121,22 @@ class Lacks:
     def partial(self) -> bool:
         """Whether content is missing."""
         return self.out.count > 0
+
+    def row(self) -> dict[str, dict[str, Any]] | None:
+        """What a row keeps of it; None if nothing is lacking."""
+        if not (self.out.count or self.remake.count):
+            return None
+        return {"out": self.out.told(), "remake": self.remake.told()}
+
+    def told(self) -> dict[str, Any]:
+        """What other systems hear of it, in the data of an event."""
+        return {
+            "partial": self.partial,
+            "left_out": self.out.count,
+            "left_out_names": list(self.out.names),
+            "not_restorable": self.remake.count,
+            "not_restorable_names": list(self.remake.names),
+        }
 
 
 NOTHING_LACKS = Lacks()

@@ -17,6 +17,9 @@ FAREWELLS = ("deletion_in_7_days", "deletion_in_48_hours")
 NOTICES = {"deletion_in_48_hours": "site.notice_sent", "suspension_near": "site.suspension_noticed"}
 """Letters without which something may not happen, and what the law is told once they are out."""
 
+MOST_IN_A_LETTER = 5
+LONGEST_IN_A_LETTER = 200
+
 
 def mail(place: Workplace, work: Work) -> Report:
     """Write the letter from the facts of now, and send it, if it still stands; a notice that is out is reported."""
@@ -27,13 +30,28 @@ def mail(place: Workplace, work: Work) -> Report:
     if asked.name in FAREWELLS and work.site.held_for is not None:
         raise Held("a hold is on the site, so the customer is told of no deletion")
     dates = asked.dates(work.site, work.now, place.policy)
-    written = letter(asked.name, {**about(work.site), **moments(args), **_receipt(place, args), **dates})
+    facts = {**about(work.site), **_left_out(args), **moments(args), **_receipt(place, args), **dates}
+    written = letter(asked.name, facts)
     to = args.get("to") or work.site.email
     if not to:
         return NOTHING
     reached("mail.sending")
     place.mailer.send(Mail(work.row.id, to, written.subject, written.body, work.now))
-    return Report(NOTICES[asked.name], args) if asked.name in NOTICES else NOTHING
+    told = _told(asked.name, args)
+    return NOTHING if told is None else Report(told, args)
+
+
+def _told(name: str, args: Facts) -> str | None:
+    """What the law is told; of a download that lacks something, that the customer knows."""
+    if name == "download_ready":
+        return "site.export_told" if args.get("left_out") else None
+    return NOTICES.get(name)
+
+
+def _left_out(args: Facts) -> Facts:
+    """The first things that a download lacks, each for a line of its own."""
+    names = [str(name)[:LONGEST_IN_A_LETTER] for name in args.get("left_out_names") or ()]
+    return {f"left_out_{number}": name for number, name in enumerate(names[:MOST_IN_A_LETTER], 1)}
 
 
 def about(site: engine.Site) -> Facts:

@@ -15,7 +15,7 @@ from models.moments import stamp
 from workers.content import Removed
 from workers.correspondence import about
 from workers.crash import reached
-from workers.errors import Held, Mounted, Permanent, Temporary
+from workers.errors import Awaited, Held, Mounted, Permanent, Temporary
 from workers.forgetting import forget_address, forget_others
 from workers.letters import letter
 from workers.logs import log
@@ -32,7 +32,7 @@ def delete(place: Workplace, work: Work) -> Report:
     try:
         return _delete(place, work)
     except Mounted as mount:
-        raise Held(f"the deletion waits: {mount}") from mount
+        raise Awaited(f"the deletion waits: {mount}") from mount
 
 
 def _delete(place: Workplace, work: Work) -> Report:

@@ -11,7 +11,7 @@ import dramatiq.brokers.redis as stock
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
-from models import breaker, clock, dead, effect, safety, schema, waiting
+from models import breaker, clock, dead, effect, safety, schema, site_fault, waiting
 from models.database import reading
 from models.moments import stamp
 from workers import alive, doctor_fleet, modes, offsets, private, pulse, sound_database, sound_redis
@@ -28,6 +28,9 @@ LATE = timedelta(minutes=5)
 SLOW = timedelta(hours=1)
 """An effect that is not done so long after it was asked for: something outside is away."""
 
+NO_CLOCK = "no clock fires them: start `tenure up` or `python -m schedules`; if safe mode holds, that comes first"
+NO_SWEEP = "nobody publishes them: start `tenure up` or `python -m schedules`; if Redis is away, that comes first"
+
 VERIFIED = {
     "dramatiq": "2.2.1",
     "redis": "8.1.0",
@@ -37,6 +40,9 @@ VERIFIED = {
     "sqlmodel": "0.0.50",
 }
 """The versions whose source was read and on which every fault was reproduced; others may differ where it hurts."""
+
+NAMED = 5
+"""Of things that are wrong in the same way so many are named."""
 
 SCARCE, FULL = 1 << 30, 64 << 20
 """Bytes free in a store from which it is a warning and a failure."""
@@ -129,13 +135,28 @@ def _guards(tx: Connection) -> Iterator[Finding]:
 def _waiting(tx: Connection) -> Iterator[Finding]:
     """What nobody does, or not in time."""
     now = clock.engine_now(tx)
-    yield _queue("timers", waiting.timers(tx, now - LATE), failure, "overdue", "look at safe mode and the clock's log")
-    yield _queue("events", waiting.events(tx, now - LATE), failure, "unsent", "look at Redis and the clock's log")
+    yield _queue("timers", waiting.timers(tx, now - LATE), failure, "overdue", NO_CLOCK)
+    yield _queue("events", waiting.events(tx, now - LATE), failure, "unsent", NO_SWEEP)
     slow = waiting.effects(tx, now - SLOW, HELD)
     yield _queue("effects", slow, warning, "not done", "`tenure site show` says what each waits for")
+    yield from _still(tx)
     stuck = len(effect.all_that_gave_up(tx)) + len(dead.messages(tx))
-    remedy = "`tenure dead list` says why, `tenure dead retry` tries again"
+    remedy = "`tenure dead list` says why: mend that, then `tenure dead retry ID`, or `tenure dead drop ID`"
     yield failure("dead", f"{stuck} gave up", remedy) if stuck else well("dead", "0 gave up")
+
+
+def _still(tx: Connection) -> Iterator[Finding]:
+    """Work that moves nothing, and sites whose content keeps us from working on it."""
+    rows = effect.stuck(tx)
+    if rows:
+        named = ", ".join(f"{row.kind} of {row.site_id} since {stamp(row.stuck_since)}" for row in rows[:NAMED])
+        remedy = "look at these sites' content and at the disk: it is tried again by itself"
+        yield failure("stuck work", f"{len(rows)} effects: {named}", remedy)
+    else:
+        yield well("stuck work", "none")
+    for row in site_fault.by_code(tx):
+        value = f"{row.code} in {row.count}, the first since {stamp(row.since)}"
+        yield warning("sites' content", value, f"`tenure site show {row.site_id}` says what is wrong and what helps")
 
 
 def _queue(

@@ -11,6 +11,7 @@ from models import backup, money, timer
 from models.moments import stamp
 from workers.failing_work import faults
 from workers.hostname import in_unicode
+from workers.shortfall import shortfall
 
 Document = dict[str, Any]
 
@@ -83,7 +84,13 @@ def _points(backups: list[Row[Any]], now: datetime) -> Document:
 def _point(row: Row[Any] | None) -> Document | None:
     if row is None:
         return None
-    return {"id": row.id, "taken_at": stamp(row.taken_at), "verified_at": stamp(row.verified_at), "bytes": row.bytes}
+    return {
+        "id": row.id,
+        "taken_at": stamp(row.taken_at),
+        "verified_at": stamp(row.verified_at),
+        "bytes": row.bytes,
+        **shortfall(row),
+    }
 
 
 def _export(row: Row[Any] | None, site: engine.Site) -> Document | None:
@@ -95,6 +102,7 @@ def _export(row: Row[Any] | None, site: engine.Site) -> Document | None:
         "bytes": row.bytes,
         "ready_at": stamp(row.ready_at),
         "expires_at": _moment(site.deletes_at),
+        **shortfall(row),
     }
 
 

@@ -2,12 +2,13 @@
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import closing
-from errno import EACCES, EDQUOT, ENOSPC, EPERM
+from errno import EACCES, EDQUOT, EEXIST, ENOSPC, ENOTDIR, EPERM
 from pathlib import Path
 
 import pysqlite3.dbapi2 as sqlite
@@ -43,22 +44,60 @@ def _remedy(wrong: Exception) -> str:
         return "let the user that runs Tenure change it (whose is it? is it immutable: chattr -i)"
     if getattr(wrong, "errno", None) == EACCES:
         return "let the user that runs Tenure read and write it"
+    if getattr(wrong, "errno", None) in {ENOTDIR, EEXIST}:
+        return "something stands where a folder must be: move it away"
     return "look at this disk; it is tried again"
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace a file so that a reader, and a machine after a power cut, has the old or the new one."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with draft.open("x", encoding="utf-8") as file:
+    """Replace a private file so that a reader, and a machine after a power cut, has the old or the new one."""
+    with _drafted(path, text) as draft:
+        draft.replace(path)
+    sync(path.parent)
+
+
+def write_first(path: Path, text: str) -> bool:
+    """The same unless the file is there by now, written by whom this writer did not know; whether it was written."""
+    with _drafted(path, text) as draft:
+        if is_there(path):
+            draft.unlink()
+            return False
+        draft.replace(path)
+    sync(path.parent)
+    return True
+
+
+@contextlib.contextmanager
+def _drafted(path: Path, text: str) -> Iterator[Path]:
+    """Lend a draft of a file; one that a dead process has left is written over, and writers take turns."""
+    draft = draft_of(path)
+    with os.fdopen(_locked(draft), "r+", encoding="utf-8") as file:
+        try:
+            file.truncate(0)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        reached("marker.drafted")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    sync(path.parent)
+            reached("marker.drafted")
+            yield draft
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+
+
+def draft_of(path: Path) -> Path:
+    """Where the next content of a file is written; a process that dies leaves it."""
+    return path.with_name(f".{path.name}.draft")
+
+
+def _locked(draft: Path) -> int:
+    """Open a draft for this writer alone; who waited for it finds that it has become the file, and makes a new one."""
+    while True:
+        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), draft.lstat()):
+                return descriptor
+        os.close(descriptor)
 
 
 def sync(path: Path) -> None:

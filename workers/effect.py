@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 import engine
 from engine.printable import escaped
 from engine.words import masked
-from models import admission, backup, deletion
+from models import admission, backup, deletion, site_fault
 from models import effect as effects
 from models import site as sites
 from models.admission import Woken
@@ -24,7 +24,7 @@ from workers.alone import alone_with
 from workers.answer import answer
 from workers.crash import reached
 from workers.destroying import receipt_of
-from workers.errors import HELD, Held, Permanent, Temporary, Unknown
+from workers.errors import Held, Permanent, Temporary, Unknown
 from workers.late import make_good
 from workers.lease import keeping
 from workers.logs import log
@@ -170,6 +170,7 @@ def _close_the_ledger(tx: Connection, work: Work, data: dict[str, Any], now: dat
     kept = len(backup.backups_of(tx, work.site.id))
     written = deletion.chain(tx, work.site.id, receipt_of(work.site, data, kept, now), now)
     backup.forget(tx, work.site.id)
+    site_fault.forget(tx, work.site.id)
     _tell(tx, work, "site.deleted", written, now)
 
 
@@ -223,7 +224,7 @@ def _what(work: Work, error: str) -> dict[str, Any]:
 def _sentence(wrong: Exception) -> str:
     """What went wrong, in one line; a surprise is named by its type."""
     if isinstance(wrong, Held):
-        return f"{HELD}{escaped(hidden(masked(str(wrong))))}"
+        return f"{wrong.prefix}{escaped(hidden(masked(str(wrong))))}"
     text = hidden(masked(str(wrong)))
     first = next(iter(text.splitlines()), "")
     return escaped(text if isinstance(wrong, KNOWN) else f"{type(wrong).__name__}: {first}"[:300])

@@ -26,6 +26,15 @@ HELD = "held: "
 class Held(Temporary):
     """A guard stops it for now: that is no fault, so it is asked again and never given up."""
 
+    prefix = HELD
+    """Begins the error that is written down."""
+
+
+class Awaited(Held):
+    """An operator must do something first: it is never given up either, and shown as a fault from the first time."""
+
+    prefix = ""
+
 
 class Mounted(Temporary):
     """Something is mounted in what is to be taken away: that is the operator's, and waits until it is unmounted."""

@@ -5,8 +5,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 import engine
-from models import failing
+from models import effect, failing, site_fault
 from models.moments import stamp
+from workers import shortfall
 from workers.errors import HELD
 
 Fault = dict[str, Any]
@@ -23,10 +24,23 @@ ADAPTER_OF = {
 
 REMEDY = "it is tried again by itself; `tenure doctor` says what is out of reach"
 
+STUCK = "look at the site's content and at the disk; another worker tries again by itself"
+
 
 def faults(tx: Connection, site: engine.Site) -> list[Fault]:
-    """What fails now on a site, as `faults` of its document: code, since, what, do."""
-    return [_fault(row) for row in failing.of_site(tx, site.id, HELD)]
+    """What fails now on a site and what its newest backup lacks, as `faults` of its document: code, since, what, do."""
+    content = [
+        {"code": row.code, "since": stamp(row.since), "what": row.what, "do": row.do}
+        for row in site_fault.of_site(tx, site.id)
+    ]
+    still = [_stuck(row) for row in effect.stuck(tx, site.id)]
+    failed = [_fault(row) for row in failing.of_site(tx, site.id, HELD)]
+    return [*content, *still, *failed, *shortfall.faults(tx, site)]
+
+
+def _stuck(row: Any) -> Fault:
+    what = f"{row.kind} has moved nothing since {stamp(row.stuck_since)}"
+    return {"code": "work.stuck", "since": stamp(row.stuck_since), "what": what, "do": STUCK}
 
 
 def _fault(row: Any) -> Fault:

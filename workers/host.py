@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from workers.content import Entry, Removed, Snapshot
+from workers.hosts.adoption import Ask
 from workers.hosts.folder import FolderHost
 from workers.place import folder_of
 from workers.site_limits import DEFAULT_LIMITS, SiteLimits
@@ -57,6 +58,9 @@ class Host(Protocol):
 
     def remains(self, site_id: str) -> list[str]:
         """Look independently for anything that is left; empty means nothing."""
+
+    def take_over(self, ask: Ask) -> None:
+        """At each start: bring what an older version has left to what this one expects; twice changes nothing."""
 
     def writable(self) -> None:
         """Raise with the remedy if sites can't be written."""

@@ -2,6 +2,7 @@
 
 A template's first line is the subject; each line after it is a paragraph, wrapped when it is written. `{fact}` stands
 for a fact in a reader's words. `[fact]` before a paragraph keeps it only if the fact is known, `[!fact]` only if not.
+`[?fact]` keeps it only if the fact was given at all: letters that an older version asked for may lack it.
 """
 
 import re
@@ -22,7 +23,7 @@ KINDS = tuple(sorted(path.stem for path in TEXTS.glob("*.txt")))
 
 WIDTH = 72
 GLUE = "\u00a0"
-CONDITION = re.compile(r"\[(!?)(\w+)\]")
+CONDITION = re.compile(r"\[([!?]?)(\w+)\]")
 PLACEHOLDER = re.compile(r"{(\w+)}")
 
 STEP = 1024
@@ -87,7 +88,13 @@ def _parted(line: str) -> tuple[list[tuple[str, str]], str]:
 
 
 def _hold(kind: str, conditions: list[tuple[str, str]], facts: Mapping[str, Any]) -> bool:
-    return all((_given(kind, fact, facts) is None) == bool(no) for no, fact in conditions)
+    return all(_is_known(kind, how, fact, facts) for how, fact in conditions)
+
+
+def _is_known(kind: str, how: str, fact: str, facts: Mapping[str, Any]) -> bool:
+    if how == "?":
+        return facts.get(fact) is not None
+    return (_given(kind, fact, facts) is None) == (how == "!")
 
 
 def _filled(kind: str, line: str, facts: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ Document = dict[str, Any]
 
 EVENTS = (
     *("command.answered", "site.moved", "effect.done", "effect.failed", "effect.gave_up", "charge.succeeded"),
-    *("charge.declined", "backup.verified", "export.ready", "site.deleted", "alarm.raised"),
+    *("charge.declined", "backup.verified", "export.ready", "site.restored", "site.deleted", "alarm.raised"),
 )
 CODES = (
     *("envelope.malformed", "envelope.too_large", "command.unknown_type", "command.unexpected_field"),

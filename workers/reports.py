@@ -16,7 +16,6 @@ from models.database import reading
 from models.moments import stamp
 from workers import hostname
 from workers.document import document
-from workers.errors import Permanent, Temporary
 from workers.failing_work import deletion_waits_for
 from workers.workplace import Workplace
 
@@ -31,21 +30,13 @@ class NotFoundError(Exception):
 
 
 def show(place: Workplace, subject: str) -> Document:
-    """`tenure/site/1`: one site, with the agents in use read from the host now."""
+    """`tenure/site/1`: one site, with the agents in use read from the host now, and what keeps it from telling."""
     with reading(place.database) as tx:
         site = find_site(tx, subject)
-        found = document(tx, site, engine_now(tx), place.policy)
-    if site.ready_at is not None and site.deleted_at is None:
-        found["used_agents"] = _used(place, site.id, site.used_agents)
-    return found
-
-
-def _used(place: Workplace, site_id: str, known: int) -> int:
-    try:
-        used = place.host.used_agents(site_id)
-    except (Permanent, Temporary, OSError):
-        return known
-    return known if used is None else used
+    used = place.agents.ask([site.id]) if site.ready_at is not None and site.deleted_at is None else {}
+    with reading(place.database) as tx:
+        found = document(tx, find_site(tx, site.id), engine_now(tx), place.policy)
+    return {**found, "used_agents": used.get(site.id, found["used_agents"])}
 
 
 def history(place: Workplace, subject: str) -> Document:

@@ -13,10 +13,12 @@ from models import site as sites
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
 from models.record import tell
+from workers.content import MOST_NAMED
 from workers.crash import reached
 from workers.errors import Permanent, Temporary
 from workers.logs import log
-from workers.saving import about, save
+from workers.saving import about, lacks_of, save
+from workers.shortfall import shortfall
 from workers.work import Report, Work
 from workers.workplace import Workplace
 
@@ -25,13 +27,22 @@ def restore(place: Workplace, work: Work) -> Report:
     """Put a backup's content in the place of the live one; never plan, dates, invoices or address."""
     if place.host.is_replaced(work.site.id, key=work.row.id):
         place.host.tidy(work.site.id)
+        left_out = _said_of_the_backup(place, work)
     else:
         _must_be_possible(work.site)
         into = place.host.beside(work.site.id)
         _keep_what_is_there(place, work)
-        _swap_in(place, work, into)
+        left_out = _swap_in(place, work, into)
     _entitle(place, work)
-    return Report("site.restored", work.args)
+    told = {"backup": work.args["backup"], "taken_at": work.args["taken_at"], "left_out": left_out[:MOST_NAMED]}
+    return Report("site.restored", work.args, event=("site.restored", told))
+
+
+def _said_of_the_backup(place: Workplace, work: Work) -> list[str]:
+    """What can't be made again, as its backup says: the try that swapped it in did not live to tell."""
+    with reading(place.database) as tx:
+        row = backup.find(tx, work.args["backup"])
+    return list(shortfall(row)["not_restorable"]) if row is not None else []
 
 
 def _must_be_possible(site: engine.Site | None) -> None:
@@ -53,7 +64,7 @@ def _keep_what_is_there(place: Workplace, work: Work) -> None:
         tell(
             tx,
             "backup.verified",
-            about(row),
+            {**about(row), **lacks_of(row)},
             engine_now(tx),
             host=work.site.host,
             site_id=work.site.id,
@@ -64,7 +75,8 @@ def _keep_what_is_there(place: Workplace, work: Work) -> None:
     reached("restore.kept")
 
 
-def _swap_in(place: Workplace, work: Work, into: Path) -> None:
+def _swap_in(place: Workplace, work: Work, into: Path) -> list[str]:
+    """Unpack and swap; returns what was not made again."""
     site_id = work.site.id
     left_out = _unpacked(place, work, into)
     reached("restore.unpacked")
@@ -72,9 +84,18 @@ def _swap_in(place: Workplace, work: Work, into: Path) -> None:
         _must_be_possible(sites.find(tx, site_id))
         _must_be_ours(effects.extend_lease(tx, work.row.id, work.row.fence, machine_now() + place.lease))
     place.host.replace(site_id, into, key=work.row.id)
-    if left_out:
-        error = f"links that lead out of the site were not made again: {', '.join(left_out)}"
+    for what, named in _sorted_out(left_out):
+        error = f"{what} were not made again: {', '.join(named[:MOST_NAMED])}"
         log.warning("alarm", site=work.site.host, site_id=site_id, effect_id=work.row.id, error=error)
+    return left_out
+
+
+def _sorted_out(left_out: list[str]) -> list[tuple[str, list[str]]]:
+    """Links have their path alone, other things a reason behind it."""
+    links = [name for name in left_out if ": " not in name]
+    others = [name for name in left_out if ": " in name]
+    sorts = (("links that lead out of the site", links), ("things that no backup can hold", others))
+    return [(what, named) for what, named in sorts if named]
 
 
 def _unpacked(place: Workplace, work: Work, into: Path) -> list[str]:

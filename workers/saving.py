@@ -5,6 +5,7 @@ from models import backup
 from models import effect as effects
 from models import site as sites
 from models.database import reading
+from workers.content import NOTHING_LACKS, Lacks, Named
 from workers.crash import reached
 from workers.errors import Permanent, Temporary
 from workers.logs import log
@@ -17,13 +18,13 @@ def back_up(place: Workplace, work: Work) -> Report:
     row = save(place, work, work.args["purpose"])
     for fence in range(1, work.row.fence):
         place.vault.remove(work.site.id, name_of(work, fence))
-    kept = about(row)
+    kept, lacks = about(row), lacks_of(row)
     return Report(
         "site.backup_verified",
-        {**work.args, **kept, "taken_at": row["taken_at"]},
+        {**work.args, **kept, "taken_at": row["taken_at"], "left_out": lacks["left_out"]},
         backup=row,
         removed=prune(place, work, row) if row["purpose"] in {"nightly", "on_demand"} else (),
-        event=("backup.verified", kept),
+        event=("backup.verified", {**kept, **lacks}),
     )
 
 
@@ -45,6 +46,7 @@ def save(place: Workplace, work: Work, purpose: str) -> Facts:
         "taken_at": work.now,
         "verified_at": work.now,
         "files": stored.files,
+        "lacks": stored.lacks.row(),
     }
 
 
@@ -54,8 +56,14 @@ def name_of(work: Work, fence: int) -> str:
 
 
 def about(row: Facts) -> Facts:
-    """What other systems hear of a backup."""
+    """What other systems hear of a backup, beside what it lacks."""
     return {name: row[name] for name in ("id", "bytes", "sha256")}
+
+
+def lacks_of(row: Facts) -> Facts:
+    """What other systems hear of what a backup lacks."""
+    lacks = row["lacks"]
+    return (NOTHING_LACKS if lacks is None else Lacks(Named(**lacks["out"]), Named(**lacks["remake"]))).told()
 
 
 def prune(place: Workplace, work: Work, new: Facts) -> tuple[str, ...]:

@@ -47,6 +47,9 @@ class Settings:
     deletions_share: float
     lease_seconds: float
     producers_file: Path | None
+    site_max_files: int
+    site_max_bytes: int
+    site_seconds: float
     worker_processes: int
     worker_threads: int
     commands_per_minute: int
@@ -135,7 +138,7 @@ def _given(name: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
 
 
 def _whole(text: str, *, least: int, most: int) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]{1,12}", text) or not least <= int(text) <= most:
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or not least <= int(text) <= most:
         raise ValueError(f"must be a whole number from {least} to {most}")
     return int(text)
 
@@ -234,6 +237,9 @@ READERS: dict[str, tuple[str | None, Callable[[str], Any]]] = {
     "DELETIONS_SHARE": ("0.05", partial(_decimal, least=0.001, most=1)),
     "LEASE_SECONDS": ("20", partial(_decimal, least=0.05, most=3600)),
     "PRODUCERS_FILE": (None, _not_yet),
+    "SITE_MAX_FILES": ("5000000", _number(1, 1_000_000_000)),
+    "SITE_MAX_BYTES": ("1000000000000", _number(1, 10**15)),
+    "SITE_SECONDS": ("7200", partial(_decimal, least=0.001, most=604_800)),
     "WORKER_PROCESSES": (str(min(CPUS, 8)), _number(1, 64)),
     "WORKER_THREADS": ("8", _number(4, 256)),
     "COMMANDS_PER_MINUTE": ("0", _number(0, 10_000_000)),

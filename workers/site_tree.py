@@ -59,6 +59,16 @@ def open_top(folder: Path) -> int:
     return os.open(folder, FOLDER)
 
 
+def open_ours(folder: Path) -> int:
+    """Open a folder in one that is ours alone, even if it was closed to us; raises what `open_top` raises."""
+    try:
+        return open_top(folder)
+    except PermissionError:
+        with opened(os.open(folder.parent, FOLDER & ~os.O_NOFOLLOW)) as above:
+            open_up(folder.name, above)
+        return open_top(folder)
+
+
 def look(name: str, at: int) -> Status:
     """Look at a name in an open folder, without following a link; raises OSError."""
     return os.stat(name, dir_fd=at, follow_symlinks=False)

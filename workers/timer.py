@@ -216,12 +216,4 @@ def _used_agents(place: Workplace, limit: int) -> dict[str, int | None]:
     """
     with reading(place.database) as tx:
         due = timer.sites_due(tx, "renew", engine_now(tx), limit)
-    return {site_id: _asked(place, site_id) for site_id in due}
-
-
-def _asked(place: Workplace, site_id: str) -> int | None:
-    try:
-        return place.host.used_agents(site_id)
-    except Exception as wrong:  # noqa: BLE001 - whatever it is, no renewal waits for it: what was last known holds
-        log.warning("alarm", site_id=site_id, error=f"agents in use are not known now: {type(wrong).__name__}: {wrong}")
-        return None
+    return {**dict.fromkeys(due), **place.agents.ask(due)}

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 import engine
 from models.database import connect
 from workers import settings as setting
+from workers.agents_in_use import AgentsInUse
 from workers.broker import TenureBroker, make_broker
 from workers.broker import connect as connect_redis
 from workers.download import Downloads
@@ -20,6 +21,7 @@ from workers.payment import Payments, open_payments
 from workers.publisher import Publisher
 from workers.sanity import Sanity
 from workers.settings import Settings
+from workers.site_limits import SiteLimits
 from workers.vault import Vault, open_vault
 from workers.wire import OnePiece
 
@@ -64,17 +66,28 @@ class Workplace:
     @cached_property
     def host(self) -> Host:
         """The live sites."""
-        return open_host(self.settings.host_url, self.settings.data_dir)
+        return open_host(self.settings.host_url, self.settings.data_dir, self.limits)
+
+    @cached_property
+    def agents(self) -> AgentsInUse:
+        """How many agents the host counts in its sites."""
+        return AgentsInUse(self)
 
     @cached_property
     def vault(self) -> Vault:
         """The backups."""
-        return open_vault(self.settings.backups_url, self.settings.data_dir)
+        return open_vault(self.settings.backups_url, self.settings.data_dir, self.limits)
 
     @cached_property
     def downloads(self) -> Downloads:
         """The customers' downloads."""
-        return Downloads(self.settings.data_dir)
+        return Downloads(self.settings.data_dir, self.limits)
+
+    @cached_property
+    def limits(self) -> SiteLimits:
+        """How much of a site one act copies, and for how long."""
+        set_to = self.settings
+        return SiteLimits(set_to.site_max_files, set_to.site_max_bytes, set_to.site_seconds)
 
     @cached_property
     def payments(self) -> Payments:

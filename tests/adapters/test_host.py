@@ -1,4 +1,5 @@
 import json
+import shutil
 from contextlib import closing
 from errno import EIO
 from pathlib import Path
@@ -10,9 +11,14 @@ from workers.content import Removed
 from workers.errors import Permanent, Temporary
 from workers.host import open_host
 from workers.hosts import folder as folder_host
+from workers.hosts.adoption import Known
 
 SITE = "site_0192a"
 OTHER = "site_0192b"
+
+
+WHOLE = [f"sites/{SITE}", f"sites/.markers/{SITE}.json"]
+"""What there is of a site that nothing is done to."""
 
 
 def marker_of(world):
@@ -63,11 +69,11 @@ class TestEveryHost:
         (hosted.live() / "later").write_text("x")
         hosted.restore()
         assert (hosted.live() / "later").exists()
-        assert hosted.host.remains(SITE) == [f"sites/{SITE}"]
+        assert hosted.host.remains(SITE) == WHOLE
 
     def test_a_site_that_is_not_there_can_be_taken_offline_but_not_brought_online(self, hosted):
         hosted.host.take_offline(SITE, key="t")
-        with pytest.raises(Permanent, match="left alone"):
+        with pytest.raises(Permanent, match="is not there"):
             hosted.host.bring_online(SITE, key="o")
 
     @pytest.mark.parametrize("bad", ["", "..", "site_", "site_../x", "site_a/b", "site_A", "site_a\n", "/etc", "x"])
@@ -96,10 +102,37 @@ def test_killed_at_each_step_the_site_is_the_old_or_the_new_one_and_the_next_cal
         seen.add(found == new)
         do(world, act)
         assert (data_tools.content_of(world.live()) if world.live().exists() else {}) == new
-        assert world.host.remains(SITE) == ([] if act == "remove" else [f"sites/{SITE}"])
+        assert world.host.remains(SITE) == ([] if act == "remove" else WHOLE)
         number += 1
     assert number > 3
     assert True in seen
+
+
+def test_killed_at_each_step_the_move_of_old_markers_is_finished_by_the_next_start(tmp_path, data_tools):
+    sites = {SITE, OTHER}
+    facts = {"hostname": "acme.example.com", "online": True, "agents": 5, "was_ready": True, "is_deleted": False}
+
+    def known(ids):
+        return {site_id: Known(**facts) for site_id in ids}
+
+    number, lived = 0, False
+    while not lived:
+        world = data_tools.World(tmp_path / str(number))
+        for site_id in sites:
+            world.site(site_id)
+        shutil.rmtree(world.folder / "sites" / ".markers")
+        before = {site_id: data_tools.content_of(world.live(site_id)) for site_id in sites}
+        lived = data_tools.kill_at_step(number, lambda world=world: world.host.take_over(known))
+        world.host.take_over(known)
+        assert {path.name for path in (world.folder / "sites" / ".markers").iterdir()} == {
+            f"{SITE}.json",
+            f"{OTHER}.json",
+        }
+        assert {site_id: data_tools.content_of(world.live(site_id)) for site_id in sites} == before
+        world.host.remove(SITE, key="d")
+        assert world.host.remains(OTHER) == [f"sites/{OTHER}", f"sites/.markers/{OTHER}.json"]
+        number += 1
+    assert number > 5
 
 
 def prepared(world, act, tools):
@@ -160,6 +193,7 @@ class TestTheMarker:
     def test_a_folder_without_one_is_never_deleted(self, stores):
         stores.site()
         (stores.live() / ".tenure.json").unlink()
+        (stores.folder / "sites" / ".markers" / f"{SITE}.json").unlink()
         with pytest.raises(Permanent, match="left alone"):
             stores.host.remove(SITE, key="d")
         assert (stores.live() / "helpdesk.db").exists()
@@ -210,13 +244,13 @@ class TestALiveSite:
             stores.host.snapshot(SITE),
         ):
             pass
-        assert stores.host.remains(SITE) == [f"sites/{SITE}"]
+        assert stores.host.remains(SITE) == WHOLE
 
     def test_a_look_that_fails_leaves_nothing(self, stores):
         stores.site()
         with pytest.raises(RuntimeError), stores.host.snapshot(SITE):
             raise RuntimeError
-        assert stores.host.remains(SITE) == [f"sites/{SITE}"]
+        assert stores.host.remains(SITE) == WHOLE
 
     def test_a_database_is_copied_with_what_only_its_log_knows_and_the_log_is_not_copied(self, stores, tmp_path):
         stores.site()

@@ -14,7 +14,8 @@ from tests.crash.lives import LIVES, SETTINGS
 from tests.crash.mortal import Killer, Mortal
 from workers import crash, dead, deletion, sitting
 from workers import timer as timers
-from workers.hosts import marker
+from workers.hosts import marker_copy
+from workers.hosts.marker import Markers, copy_of
 
 SITE = UUID(int=7)
 """The hour of the nightly backup follows from it, so it is the same in every life."""
@@ -65,7 +66,9 @@ def in_the_books(world: Mortal, site_id: str) -> dict[str, Any]:
 
 
 def in_the_world(world: Mortal, site_id: str) -> dict[str, Any]:
-    mark = marker.find(world.data_dir / "sites" / site_id)
+    mark = Markers(world.data_dir / "sites").find(site_id)
+    copy = marker_copy.find(world.data_dir / "sites" / site_id)
+    assert copy == (mark and copy_of(mark))
     return {
         "charges": Counter((line["amount_cents"], line["key"].replace(site_id, "")) for line in world.charges()),
         "mails": Counter(without_ids(mail["X-Tenure-Key"].replace(site_id, "")) for mail in world.mails()),

@@ -10,7 +10,7 @@ from models import effect
 from models.database import reading
 from tests.hostile.trees import can_mount
 from tests.world import HOST
-from workers import crash, removal
+from workers import crash, deletion, removal, reports
 from workers.durable import explained, remove
 from workers.errors import Mounted
 
@@ -141,9 +141,9 @@ def test_a_deletion_waits_for_a_mount_says_which_and_is_done_when_it_is_gone(wor
     assert world.state() == "deleting"
     assert content_of(world.site_folder()) == before
     (row,) = open_deletions(world)
-    assert row.error.startswith("held: the deletion waits: ")
-    assert str(target) in row.error
-    assert "unmount it" in row.error
+    for said in (row.error, world.show()["attention"], deletion_verdict(world), listed(world)):
+        assert f"the deletion waits: {target} is mounted there" in said
+        assert "unmount it (umount), then it goes on" in said
     for _ in range(15):  # it never gives up
         world.retry_now()
     assert [row.status for row in open_deletions(world)] == ["pending"]
@@ -152,6 +152,16 @@ def test_a_deletion_waits_for_a_mount_says_which_and_is_done_when_it_is_gone(wor
     world.retry_now()
     assert world.state() == "deleted"
     assert (precious / "one").read_text() == "keep me"
+
+
+def deletion_verdict(world):
+    (verdict,) = [one for one in reports.why(world.place, HOST)["verdicts"] if one["type"] == "deletion"]
+    return verdict["because"]
+
+
+def listed(world):
+    (row,) = deletion.listing(world.place)["sites"]
+    return str(row["waits_for"])
 
 
 def open_deletions(world):

@@ -280,6 +280,45 @@ def test_an_operator_may_waive_one_guard_and_never_the_14_days(guard, lost):
     assert lab.site.state == "deleted"
 
 
+def test_a_partial_final_backup_does_not_count_and_a_waiver_leads_to_the_deletion():
+    lab = at("trial")
+    lab.stuck = {"back_up"}
+    lab.say("cancel")
+    start = lab.now
+    decision = lab.say("backup_verified", generation=lab.site.generation, purpose="final", left_out=3)
+    assert lab.site.final_backup_at is None
+    assert [(event.type, event.data["code"]) for event in decision.events] == [("alarm.raised", "backup.partial")]
+    lab.advance(days=20)
+    assert lab.site.state == "cancelled"
+    lab.say("waive", guard="backup", reason="it was looked at")
+    lab.advance(days=2)
+    assert lab.site.state == "deleted"
+    assert lab.now >= start + 14 * DAY
+
+
+def test_a_whole_final_backup_counts_after_a_partial_one():
+    lab = at("trial")
+    lab.stuck = {"back_up"}
+    lab.say("cancel")
+    for left_out in (3, 0):
+        lab.say("backup_verified", generation=lab.site.generation, purpose="final", left_out=left_out)
+        assert (lab.site.final_backup_at is None) == bool(left_out)
+
+
+def test_a_partial_export_counts_from_the_moment_at_which_the_customer_was_told():
+    lab = at("trial")
+    lab.stuck = {"export", "download_ready"}
+    lab.say("cancel")
+    facts = {"generation": lab.site.generation, "url": "u", "bytes": 1, "sha256": "0"}
+    lab.say("export_ready", **facts, left_out=2, left_out_names=["a: b"])
+    assert (lab.site.export_ready_at, lab.site.deletes_at) == (None, None)
+    lab.advance(days=5)
+    lab.say("export_told", generation=lab.site.generation - 1)
+    assert lab.site.export_ready_at is None
+    lab.say("export_told", generation=lab.site.generation)
+    assert (lab.site.export_ready_at, lab.site.deletes_at) == (lab.now, lab.now + 14 * DAY)
+
+
 def test_a_waived_guard_is_asked_again_in_the_next_generation():
     lab = at("trial")
     lab.say("cancel")

@@ -62,6 +62,7 @@ tell_again         =      =      =      =      =      =      =      =      =    
 charge_succeeded   =      =      =      =      =      =      =      =      =      =      =      gone
 charge_declined    =      =      =      =      =      =      =      =      =      =      =      gone
 export_ready       =      =      ok     ok     ok     ok     ok     ok     ok     ok     =      gone
+export_told        =      =      =      =      =      =      =      =      ok     ok     =      gone
 backup_verified    =      =      =      =      =      =      =      =      ok     ok     =      gone
 restored           =      =      ok     ok     ok     ok     ok     ok     ok     ok     =      gone
 suspension_noticed =      =      =      =      =      =      =      =      =      =      =      gone
@@ -92,6 +93,7 @@ DATA = {
     "charge_succeeded": {"payment_id": "an old one"},
     "charge_declined": {"payment_id": "an old one"},
     "export_ready": {"generation": 1, "url": "file:///x", "bytes": 1, "sha256": "0"},
+    "export_told": {"generation": 1},
     "backup_verified": {"generation": 1, "purpose": "final"},
     "suspension_noticed": {"invoice_id": "an old one"},
     "notice_sent": {"generation": 1, "letter": "deletion_in_48_hours"},

@@ -13,7 +13,7 @@ from threading import Lock
 from workers.content import DATABASE
 from workers.held_database import remove_private
 from workers.running import is_alive
-from workers.sqlite_file import COUNT_SECONDS, count_agents
+from workers.sqlite_file import count_agents
 
 KEPT_SITES = 10_000
 BELIEVED_SECONDS = 30.0
@@ -47,7 +47,7 @@ class AgentCounts:
         self._lock = Lock()
         self._is_swept = False
 
-    def count(self, site_id: str, live: Path, seconds: float = COUNT_SECONDS) -> int | None:
+    def count(self, site_id: str, live: Path) -> int | None:
         """Count a site's active agents; None when there is no site. Raises `Unusable` and OSError."""
         try:
             before = _look(live / DATABASE)
@@ -56,9 +56,9 @@ class AgentCounts:
         known = self._known.get(site_id)
         if known is not None and known.look == before and time.monotonic() - known.at < BELIEVED_SECONDS:
             return known.agents
-        return self._count_anew(site_id, live, before, seconds)
+        return self._count_anew(site_id, live, before)
 
-    def _count_anew(self, site_id: str, live: Path, before: Look, seconds: float) -> int | None:
+    def _count_anew(self, site_id: str, live: Path, before: Look) -> int | None:
         private = self._root / f".{site_id}.agents.{os.getpid()}.{next(self._numbers)}"
         try:
             folder = os.open(live, FOLDER)
@@ -66,7 +66,7 @@ class AgentCounts:
             return None
         try:
             self._sweep()
-            agents = count_agents(folder, private, seconds)
+            agents = count_agents(folder, private)
         finally:
             os.close(folder)
         self._keep(site_id, agents, before)

@@ -1,12 +1,10 @@
-"""The embedded host: each site is a folder with a SQLite help desk, its attachments and a marker.
+"""The embedded host: each site is a folder with a SQLite help desk and its attachments; its marker stands outside.
 
-Beside a site's folder stand, hidden and only while something is done: `.<site id>.new` (being built), `.restore` (to be
-swapped in, then the old content), `.before` (the old content, where folders can't change places in one step),
-`.gone` (being removed) and `.snapshot` (copies of databases).
+Beside the folders of the sites stands `.markers`. Beside a site's folder stand, hidden and only while something is
+done: `.<site id>.new` (being built), `.restore` (to be swapped in, then the old content), `.before` (the old content,
+where folders can't change places in one step), `.gone` (being removed) and `.snapshot` (copies of databases).
 """
 
-import fcntl
-import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +16,12 @@ from typing import Any
 from workers.content import DATABASE, Removed, Snapshot, checked_site
 from workers.crash import reached
 from workers.durable import check_writable, explained, is_there, make_folder, mode_of, remove, sync, sync_tree
-from workers.errors import Permanent, Temporary
-from workers.hosts import marker
+from workers.errors import Permanent
+from workers.hosts import marker_copy
+from workers.hosts.adoption import Ask, adopt
 from workers.hosts.agent_counts import AgentCounts
-from workers.hosts.marker import Marker
+from workers.hosts.marker import FOLDER, Marker, Markers, copy_of, identity
+from workers.hosts.scratch import lent
 from workers.hosts.snapshot import FolderSnapshot
 from workers.hosts.swap import exchange
 from workers.removal import must_hold_no_mounts
@@ -36,21 +36,24 @@ class FolderHost:
         self._root = root
         self._limits = limits
         self._agents = AgentCounts(root)
+        self._markers = Markers(root)
 
     def provision(self, site_id: str, *, hostname: str, email: str, agents: int, key: str) -> None:  # noqa: ARG002
         """Build a site aside and give it its name when it is whole; one that is there is left as it is."""
         with explained(self._root):
             live = self._live(site_id)
             if is_there(live) and not _is_empty(live):
-                marker.read(live, site_id)
+                self._markers.of(site_id, live)
                 return
             new = self._beside(site_id, "new")
             remove(new)
             make_folder(new / "attachments")
             reached("provision.begun")
             make_helpdesk(new / DATABASE, email)
-            marker.write(new, Marker(site_id, hostname, online=False, agents=agents))
+            mark = self._markers.bound(Marker(site_id, hostname, online=False, agents=agents), new)
+            marker_copy.hand_out(new, copy_of(mark))
             sync_tree(new)
+            self._markers.write(mark)
             reached("provision.built")
             new.rename(live)
             reached("provision.named")
@@ -79,8 +82,9 @@ class FolderHost:
     def snapshot(self, site_id: str) -> Iterator[Snapshot]:
         """Look at a site as it is now; the copies of its databases are removed afterwards."""
         live = self._live(site_id)
-        marker.read(live, site_id)
-        with self._scratch(site_id) as scratch:
+        with explained(live):
+            self._markers.of(site_id, live)
+        with lent(self._beside(site_id, "snapshot")) as scratch:
             with explained(live):
                 snapshot = FolderSnapshot(site_id, live, scratch, Allowance(self._limits))
             reached("snapshot.taken")
@@ -90,6 +94,7 @@ class FolderHost:
         """Say where to put the content that `replace` is to swap in: nothing is there yet."""
         with explained(self._root):
             must_hold_no_mounts(self._live(site_id))  # it is to be removed when the new content stands in its place
+            self._forget_swap(site_id)
             remove(self._beside(site_id, "restore"))
             return self._beside(site_id, "restore")
 
@@ -104,17 +109,10 @@ class FolderHost:
         """
         with explained(self._root):
             live = self._live(site_id)
-            mark = marker.read(live, site_id)
-            restore = self._beside(site_id, "restore")
+            mark = self._markers.of(site_id, live)
             if mark.replaced != key:
                 must_hold_no_mounts(live)
-                self._take(folder, restore)
-                remove(restore / marker.NAME)
-                marker.write(restore, replace(mark, replaced=key))
-                sync_tree(restore)
-                reached("restore.swapping")
-                self._swap(site_id, restore, live)
-                reached("restore.swapped")
+                self._swap_in(folder, mark, live, key)
             remove(folder)
             self.tidy(site_id)
             reached("restore.replaced")
@@ -128,7 +126,8 @@ class FolderHost:
 
     def is_replaced(self, site_id: str, *, key: str) -> bool:
         """Whether the last content that was swapped in came with this key."""
-        return marker.read(self._live(site_id), site_id).replaced == key
+        with explained(self._root):
+            return self._markers.of(site_id, self._live(site_id)).replaced == key
 
     def remove(self, site_id: str, *, key: str) -> Removed:  # noqa: ARG002
         """Take a site away, only if its marker says that it is this one; raises `Permanent` if not.
@@ -142,13 +141,15 @@ class FolderHost:
                 must_hold_no_mounts(path)
             removed = self._remove_leftovers(site_id)
             if is_there(live):
-                marker.read(live, site_id)
+                self._markers.of(site_id, live)
                 live.rename(gone)
                 sync(self._root)
                 reached("delete.set_aside")
                 removed += remove(gone)
             if is_there(self._root):
                 sync(self._root)
+            reached("delete.emptied")
+            self._markers.remove(site_id)
             return removed
 
     def remains(self, site_id: str) -> list[str]:
@@ -156,7 +157,14 @@ class FolderHost:
         with explained(self._root):
             live = self._root / checked_site(site_id)
             own = [live] if is_there(live) else []
-            return [f"{self._root.name}/{path.name}" for path in own + self._leftovers(site_id)]
+            found = [path.name for path in own + self._leftovers(site_id)]
+            found += [f"{FOLDER}/{name}" for name in self._markers.left(site_id)]
+            return [f"{self._root.name}/{name}" for name in found]
+
+    def take_over(self, ask: Ask) -> None:
+        """Make the markers of sites that version 0.1 has built; `ask` gives what the database knows of some ids."""
+        with explained(self._root):
+            adopt(self._root, ask)
 
     def writable(self) -> None:
         """Raise `Temporary`, with the remedy, if sites can't be written."""
@@ -168,7 +176,8 @@ class FolderHost:
         mode = mode_of(live)
         if mode is None:
             before = self._beside(site_id, "before")
-            if is_there(before) and marker.find(before) is not None:
+            is_ours = self._markers.find(site_id) is not None or marker_copy.find(before) is not None
+            if is_there(before) and is_ours:
                 before.rename(live)
         elif stat.S_ISLNK(mode):
             raise Permanent(f"{live} is a link: put the site's folder itself there")
@@ -183,38 +192,18 @@ class FolderHost:
         return sorted(path for path in found if path.name.startswith(begins))
 
     def _remove_leftovers(self, site_id: str) -> Removed:
-        removed = Removed()
-        for path in self._leftovers(site_id):
-            if marker.find(path) is not None:
-                marker.read(path, site_id)
-            removed += remove(path)
-        return removed
+        left = self._leftovers(site_id)
+        self._markers.must_be_free(site_id, left)
+        return sum((remove(path) for path in left), Removed())
 
     def _change(self, site_id: str, **facts: Any) -> None:
         with explained(self._root):
             live = self._live(site_id)
-            now = marker.read(live, site_id)
-            if replace(now, **facts) != now:
-                marker.write(live, replace(now, **facts))
-
-    @contextmanager
-    def _scratch(self, site_id: str) -> Iterator[Path]:
-        """Lend an empty folder; the lock on it dies with its process, so a crash blocks nobody."""
-        scratch = self._beside(site_id, "snapshot")
-        with explained(scratch):
-            scratch.mkdir(exist_ok=True)
-            descriptor = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            _lock(descriptor, scratch)
-            try:
-                with explained(scratch):
-                    for left in scratch.iterdir():
-                        remove(left)
-                yield scratch
-            finally:
-                remove(scratch)
-        finally:
-            os.close(descriptor)
+            now = self._markers.of(site_id, live)
+            new = replace(now, **facts)
+            if new != now:
+                self._markers.write(new)
+            marker_copy.hand_out(live, copy_of(new))
 
     def _take(self, folder: Path, restore: Path) -> None:
         """Give the new content its place beside the live site."""
@@ -230,6 +219,27 @@ class FolderHost:
                 raise
             raise Permanent(f"{folder} is on another disk than the site: ask the host where it belongs") from wrong
 
+    def _swap_in(self, folder: Path, mark: Marker, live: Path, key: str) -> None:
+        """Swap content in; what is to stand where is written down before, for whoever comes after a crash."""
+        restore, swapped = self._beside(mark.site, "restore"), replace(mark, replaced=key)
+        self._take(folder, restore)
+        remove(restore / marker_copy.NAME)
+        marker_copy.hand_out(restore, copy_of(swapped))
+        sync_tree(restore)
+        self._markers.write(replace(self._markers.bound(mark, live), swapping=key, swapping_to=identity(restore)))
+        reached("restore.swapping")
+        self._swap(mark.site, restore, live)
+        reached("restore.swapped")
+        self._markers.write(self._markers.bound(swapped, live))
+        reached("restore.settled")
+
+    def _forget_swap(self, site_id: str) -> None:
+        """Forget a swap that did not take place: another folder may get the identity of its content."""
+        mark = self._markers.find(site_id)
+        live = self._root / site_id
+        if mark is not None and mark.swapping is not None and identity(live) not in {None, mark.swapping_to}:
+            self._markers.write(self._markers.bound(mark, live))
+
     def _swap(self, site_id: str, restore: Path, live: Path) -> None:
         """Change places in one step, or in two that `_live` can undo."""
         if not exchange(restore, live):
@@ -238,13 +248,6 @@ class FolderHost:
             live.rename(before)
             restore.rename(live)
         sync(self._root)
-
-
-def _lock(descriptor: int, scratch: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as busy:
-        raise Temporary(f"{scratch} is in use: this site is being copied by another process") from busy
 
 
 def _is_empty(folder: Path) -> bool:
