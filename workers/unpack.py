@@ -47,6 +47,7 @@ def unpack(archive: Archive, into: Path, home: str = "", check: Callable[[], Non
                 check()
                 moved()
                 unpacking.make_link(record, folders)
+        unpacking.judge_links(in_order(archive))
         with closing(_Folders(top, unpacking.finish_folder)) as folders:
             for record in in_order(archive):
                 check()
@@ -102,6 +103,8 @@ class _Unpacking:
     def __init__(self, top: int, links: SiteLinks) -> None:
         self._top = top
         self._links = links
+        self._outside = bytearray()
+        self._judged = 0
         self.left_out: list[str] = []
 
     def make(self, member: Member, folders: _Folders) -> None:
@@ -124,6 +127,10 @@ class _Unpacking:
         elif record.kind == "symlink":
             os.symlink(self._links.text(record), record.key[-1], dir_fd=folders.holding(record))
 
+    def judge_links(self, records: Iterator[Record]) -> None:
+        """Find the links that lead out, by themselves or through others, while all of them are there."""
+        self._outside.extend(self._links.leads_out(record) for record in records if record.kind == "symlink")
+
     def leave_as_it_is(self, record: Record, folder: int) -> None:
         """Leave a folder whose content may still change."""
 
@@ -134,11 +141,17 @@ class _Unpacking:
             folders.enter(record, name)
         elif record.kind == "special":
             self._name(f"{shortened(record.path)}: {record.nature or 'a special file'}")
-        elif record.kind == "symlink" and self._links.leads_out(record):
+        elif record.kind == "symlink":
+            self._finish_link(record, name, at)
+
+    def _finish_link(self, record: Record, name: str, at: int) -> None:
+        leads_out = self._outside[self._judged]
+        self._judged += 1
+        if leads_out:
             os.unlink(name, dir_fd=at)
             self._name(record.path)
-        elif record.kind == "symlink":
-            _finish_link(record, name, at)
+        else:
+            _describe_link(record, name, at)
 
     def finish_folder(self, record: Record, folder: int) -> None:
         """Give a folder its owner, attributes, mode and time, in the order in which none undoes another."""
@@ -164,7 +177,7 @@ class _Unpacking:
             self.left_out.append(what)
 
 
-def _finish_link(record: Record, name: str, at: int) -> None:
+def _describe_link(record: Record, name: str, at: int) -> None:
     if record.uid >= 0 and record.gid >= 0 and os.geteuid() == 0:
         os.chown(name, record.uid, record.gid, dir_fd=at, follow_symlinks=False)
     if record.modified_ns is not None:
