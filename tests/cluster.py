@@ -66,6 +66,13 @@ class Databases:
         self.names.append(self.cluster.create())
         return {"DATABASE_URL": self.cluster.url(self.names[-1])}
 
+    def empty(self) -> dict[str, str]:
+        """One without a schema; for SQLite there is no file yet."""
+        if self.cluster is None:
+            return {}
+        self.names.append(self.cluster.create(template="template0"))
+        return {"DATABASE_URL": self.cluster.url(self.names[-1])}
+
     def drop(self) -> None:
         for name in self.names:
             self.cluster.drop(name)

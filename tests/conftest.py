@@ -19,7 +19,7 @@ settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("searching", deadline=None)
 
 
-BOTH = {"journeys", "crash", "hostile", "model"}
+BOTH = {"journeys", "crash", "hostile", "model", "upgrade"}
 """The folders whose tests run on both databases in every run."""
 
 

@@ -34,9 +34,9 @@ def quoted_at(token: str, secret: bytes, now: datetime, policy: engine.Policy) -
 
 
 def check(token: str, secret: bytes, envelope: Envelope, decision: engine.Decision) -> None:
-    """Refuse when what would happen now is not what was reviewed."""
+    """Refuse when what would happen now is not what was reviewed; a token of an older version names fewer things."""
     reviewed, now = _opened(token, secret), _fixed(envelope, decision)
-    changed = [name for name, value in now.items() if reviewed.get(name) != value]
+    changed = [name for name, value in now.items() if name in reviewed and reviewed[name] != value]
     if changed:
         raise engine.Refused(STALE, f"{', '.join(changed)} changed since the review; review again")
 
