@@ -1,7 +1,7 @@
 """The process that opens customers' SQLite files: nothing that such a file holds may harm the one that asks.
 
 It is run as a script, needs the standard library and pysqlite3 only, and never meets a customer's folder: the parent
-puts what is to be read into a private folder first. Each line of standard input is a request, and has one answer on
+puts what is to be read at a private place first. Each line of standard input is a request, and has one answer on
 standard output, both JSON; a copy says between them how far it is. The parent holds the deadline and kills this process
 at it. Should it fail to, SIGALRM ends the request. CPU time and file sizes are limited for each request, memory by
 SQLite's heap limit and the address space, and SQLite's own limits are lowered.
@@ -241,7 +241,7 @@ def check(asked: Document) -> Document:
 
 @contextmanager
 def opened(asked: Document) -> Iterator[Any]:
-    """Open a file of the private folder; what runs on it is interrupted at the request's end."""
+    """Open a file at the private place; what runs on it is interrupted at the request's end."""
     uri = f"file:{asked['path'].replace('%', '%25').replace('?', '%3f').replace('#', '%23')}?{asked['mode']}"
     with closing(sqlite.connect(uri, uri=True, timeout=asked["wait"], isolation_level=None)) as database:
         is_over = _is_over(asked["seconds"], asked.get("cpu_seconds") or asked["seconds"])

@@ -1,7 +1,7 @@
-"""A customer's database held fast by hard links in a private folder: what was looked at is what SQLite opens.
+"""A customer's database held fast by hard links at a private place: what was looked at is what SQLite opens.
 
 A name in a site's folder can become something else at any moment. A link takes the object itself, without opening it
-and without following anything; what stands in the private folder is then looked at in peace. SQLite finds only what
+and without following anything; what stands at the private place is then looked at in peace. SQLite finds only what
 belongs to the database there (its log, its shared memory, its journal), and takes its locks on the same objects as the
 help desk: a live database is read as by any other reader. The database itself is opened for reading only.
 """
@@ -11,7 +11,7 @@ import re
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from errno import EMLINK, ENOTSUP, EPERM, EXDEV
 from pathlib import Path
@@ -21,8 +21,7 @@ from workers.progress import moved
 
 SUFFIXES = ("", "-wal", "-shm", "-journal")
 COPIED = ("", "-wal", "-journal")
-NAME = "held.db"
-COPY = "copy.db"
+COPY = ".copy"
 
 MAGIC = bytes.fromhex("d9d505f920a163d7")
 """So begins a journal that counts, and so ends one that names another file."""
@@ -63,7 +62,10 @@ class Bounds:
 
 @dataclass(slots=True)
 class Held:
-    """A database that is held. `path` is in the private folder; `seen` the identities of what was taken, by suffix."""
+    """A database that is held.
+
+    `private` is the name of its links, which their suffixes follow; `seen` are the identities of what was taken.
+    """
 
     private: Path
     folder: int
@@ -74,7 +76,15 @@ class Held:
     @property
     def path(self) -> Path:
         """What SQLite is to open."""
-        return self.private / (COPY if self.is_copy else NAME)
+        return self.copied("") if self.is_copy else self.private
+
+    def linked(self, suffix: str) -> Path:
+        """Where what belongs to the database is linked."""
+        return self.private.with_name(self.private.name + suffix)
+
+    def copied(self, suffix: str) -> Path:
+        """Where it is copied to."""
+        return self.private.with_name(self.private.name + COPY + suffix)
 
     def is_current(self) -> bool:
         """Whether the same things still stand there. A log that went away was carried over into the database."""
@@ -82,16 +92,16 @@ class Held:
 
     def is_unfinished(self) -> bool:
         """Whether the journal that was taken still stands there, and still counts."""
-        journal = self.private / f"{NAME}-journal"
+        journal = self.linked("-journal")
         return journal.exists() and self._is_as_seen("-journal") and is_journal(journal)
 
     def drop_journal(self) -> None:
         """Its transaction was committed meanwhile: it has no meaning any more."""
-        (self.private / f"{NAME}-journal").unlink(missing_ok=True)
+        self.linked("-journal").unlink(missing_ok=True)
         self.seen.pop("-journal", None)
 
     def copy(self, bounds: Bounds) -> Path:
-        """Copy the bytes into the private folder, where SQLite may put them in order without touching the site's own.
+        """Copy the bytes to the private place, where SQLite may put them in order without touching the site's own.
 
         Raises `Unusable` when they are too many, or change meanwhile.
         """
@@ -104,12 +114,12 @@ class Held:
         return self.path
 
     def _copy_one(self, suffix: str, bounds: Bounds) -> None:
-        linked = self.private / (NAME + suffix)
+        linked = self.linked(suffix)
         source = os.open(linked, FILE) if linked.exists() else os.open(self.name + suffix, FILE, dir_fd=self.folder)
         try:
             before = os.fstat(source)
             _must_be_regular(self.name + suffix, before)
-            _copy_bytes(source, self.private / (COPY + suffix), bounds)
+            _copy_bytes(source, self.copied(suffix), bounds)
             if _state(before) != _state(os.fstat(source)) or _identity(before) != self.seen[suffix]:
                 raise restless(self.name)
         finally:
@@ -121,7 +131,7 @@ class Held:
         It names the journal of a transaction over several databases. While that one is there the transaction was not
         committed, so this database is rolled back; when it is gone, the transaction counts and this journal does not.
         """
-        journal = self.private / f"{COPY}-journal"
+        journal = self.copied("-journal")
         named = _named_by(journal)
         if named is None:
             return
@@ -144,12 +154,12 @@ class Held:
 
 @contextmanager
 def held(folder: int, name: str, private: Path) -> Iterator[Held]:
-    """Hold a database of an open folder; `private` is made on the same disk, and removed with all that is in it.
+    """Hold a database of an open folder.
 
+    `private` is a name on the same disk that nobody else uses; nothing of that name, or that begins with it, is left.
     Raises `Unusable` when it, or something that belongs to it, is missing or no regular file.
     """
     remove_private(private)
-    private.mkdir(mode=0o700)
     try:
         taken = Held(private, folder, name)
         for suffix in SUFFIXES:
@@ -163,16 +173,15 @@ def held(folder: int, name: str, private: Path) -> Iterator[Held]:
 
 
 def remove_private(private: Path) -> None:
-    """Remove a private folder, which holds files only."""
-    with suppress(FileNotFoundError):
-        for left in private.iterdir():
-            left.unlink(missing_ok=True)
-        private.rmdir()
+    """Remove the links and copies of one name."""
+    for suffix in SUFFIXES:
+        for name in (private.name + suffix, private.name + COPY + suffix):
+            private.with_name(name).unlink(missing_ok=True)
 
 
 def _take(taken: Held, suffix: str) -> None:
     """Link what stands at a name; where that can't be done it is only looked at, to be copied."""
-    name, place = taken.name + suffix, taken.private / (NAME + suffix)
+    name, place = taken.name + suffix, taken.linked(suffix)
     try:
         os.link(name, place, src_dir_fd=taken.folder, follow_symlinks=False)
         status = place.lstat()
@@ -188,7 +197,7 @@ def _take(taken: Held, suffix: str) -> None:
 
 def must_copy(taken: Held) -> bool:
     """Whether something could not be linked."""
-    return any(not (taken.private / (NAME + suffix)).exists() for suffix in taken.seen)
+    return any(not taken.linked(suffix).exists() for suffix in taken.seen)
 
 
 def _must_be_regular(name: str, status: os.stat_result) -> None:
@@ -200,7 +209,7 @@ def _must_be_regular(name: str, status: os.stat_result) -> None:
 
 def _drop_an_idle_journal(taken: Held) -> None:
     """A journal without its magic holds nothing to be undone: it was just begun, or is kept for the next one."""
-    journal = taken.private / f"{NAME}-journal"
+    journal = taken.linked("-journal")
     if journal.exists() and not is_journal(journal):
         taken.drop_journal()
 

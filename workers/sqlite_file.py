@@ -89,7 +89,7 @@ def make_helpdesk(path: Path, owner: str) -> None:
 def count_agents(folder: int, private: Path, cpu_seconds: float = COUNT_CPU_SECONDS) -> int:
     """Count the active agents of the site whose folder is open.
 
-    `private` is a path on the same disk where nothing is. Raises `Unusable`.
+    `private` is a name on the same disk that nobody else uses. Raises `Unusable`.
     """
     seconds = max(COUNT_SECONDS, 4 * cpu_seconds)
     about = {"verb": "count", "seconds": seconds, "cpu_seconds": cpu_seconds, "wait": BRIEF_SECONDS}

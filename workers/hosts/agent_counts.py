@@ -11,7 +11,6 @@ from pathlib import Path
 from threading import Lock
 
 from workers.content import DATABASE
-from workers.held_database import remove_private
 from workers.running import is_alive
 from workers.sqlite_file import count_agents
 
@@ -22,7 +21,7 @@ BELIEVED_SECONDS = 30.0
 RACY_NS = 50_000_000
 """A file that was written so short a time ago may be written again within the same tick of the disk's clock."""
 
-PRIVATE = re.compile(r"\.site_[0-9a-z_-]+\.agents\.([0-9]+)\.[0-9]+")
+PRIVATE = re.compile(r"\.site_[0-9a-z_-]+\.agents\.([0-9]+)\.[0-9].*")
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Look = tuple[int, ...]
@@ -92,7 +91,7 @@ class AgentCounts:
         for name in names:
             made_by = PRIVATE.fullmatch(name)
             if made_by is not None and not is_alive(int(made_by[1])):
-                remove_private(self._root / name)
+                (self._root / name).unlink(missing_ok=True)
 
 
 def _look(path: Path) -> Look:
