@@ -14,11 +14,12 @@ from engine.decision import (
     Payment,
     Refused,
 )
+from engine.faults import CODES as FAULT_CODES
+from engine.faults import attention, is_tried_again, is_wanted, open_faults
 from engine.menu import allowed, menu
-from engine.nights import attention
 from engine.policy import Policy
 from engine.retention import Kept, restore_points, to_keep
-from engine.site import STATES, UNTIMED, Owed, Paying, Site, changed_facts, site_of
+from engine.site import STATES, UNTIMED, Fault, Owed, Paying, Site, changed_facts, site_of
 from engine.standing import Letter
 from engine.timers import timers
 
@@ -26,6 +27,7 @@ __all__ = [
     "CLOCK",
     "COUNTED",
     "EFFECTS",
+    "FAULT_CODES",
     "INTERNAL",
     "LABELS",
     "OPERATORS",
@@ -40,6 +42,7 @@ __all__ = [
     "Decision",
     "Effect",
     "Event",
+    "Fault",
     "Invoice",
     "Kept",
     "Letter",
@@ -54,7 +57,10 @@ __all__ = [
     "authorize_destruction",
     "changed_facts",
     "decide",
+    "is_tried_again",
+    "is_wanted",
     "menu",
+    "open_faults",
     "restore_points",
     "site_of",
     "timers",

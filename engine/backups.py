@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from engine.alarms import alarm
 from engine.case import Case, known
 from engine.decision import Refused
 from engine.nights import next_night, trouble
@@ -28,7 +27,7 @@ def _look_at_points(case: Case, backups: tuple[Kept, ...]) -> None:
     case.change(missing=missed(backups, since, case.now))
     new = [name for name in case.site.missing if name not in before]
     if new:
-        case.tell("alarm.raised", **alarm("restore_point.missing", known(trouble(case.site)), points=new))
+        case.alarm(known(trouble(case.site)), points=new)
 
 
 def try_night_again(case: Case) -> None:

@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any, TypeVar
 
+from engine.alarms import alarm
 from engine.command import Command
 from engine.decision import Charge, Effect, Entry, Event
 from engine.policy import Policy
-from engine.site import ABSENT, Paying, Site, with_facts
+from engine.site import ABSENT, Fault, Paying, Site, with_facts
 
 Fact = TypeVar("Fact")
 
@@ -41,7 +42,7 @@ class Case:
         self.voids: list[str] = []
         self.charge: Charge | None = None
         self.quiet = False
-        self.revives = False
+        self.revives = ""
 
     @property
     def site(self) -> Site:
@@ -76,6 +77,10 @@ class Case:
     def tell(self, event: str, **data: Any) -> None:
         """Add an event for other systems."""
         self.events.append(Event(event, data))
+
+    def alarm(self, fault: Fault, **more: Any) -> None:
+        """Tell operators of a fault at once."""
+        self.tell("alarm.raised", **alarm(fault.code, fault.what, **more))
 
     def given(self, field: str) -> Any:
         """A field of the command's data, None when it was left out."""

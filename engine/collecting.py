@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from engine.alarms import alarm
 from engine.billing import start_period
 from engine.case import Case, currency_of, known
 from engine.command import CLOCK
 from engine.decision import Answered, Closed
+from engine.faults import REFUND_DUE, note
 from engine.ladder import needs_notice
 from engine.letters import (
     charged,
@@ -16,11 +16,8 @@ from engine.letters import (
     mail_suspended_unpaid,
     mail_suspension_near,
 )
-from engine.site import Paying
+from engine.site import Fault, Paying
 from engine.words import money
-
-TO_BE_REFUNDED = "were charged after the cancellation"
-"""In the words of `attention`: a second fault must not hide it."""
 
 # It succeeded
 
@@ -85,14 +82,29 @@ def raise_paid_agents(case: Case) -> None:
 
 
 def ask_for_refund(case: Case) -> None:
-    """An operator decides: the money is on its way back, or the customer is."""
-    paying = known(case.site.paying)
-    amount = money(paying.amount_cents, currency_of(case, paying))
-    case.change(
-        attention=f"{amount} {TO_BE_REFUNDED}: refund them at the payment provider, "
-        "unless the customer came back to use them, then site.retry"
+    """A payment that was under way at the cancellation: the money goes back, unless the customer comes back to it."""
+    owe_refund(case, known(case.site.paying), "after the cancellation")
+
+
+def owe_refund(case: Case, paying: Paying, when: str) -> None:
+    """Operators are told until the refund is recorded."""
+    fault = Fault(
+        code=REFUND_DUE,
+        since=case.now,
+        what=f"{money(paying.amount_cents, currency_of(case, paying))} were charged {when}",
+        do=f"refund them at the payment provider, then site.record_refund with invoice={paying.invoice_id}",
+        key=paying.invoice_id,
+        generation=case.site.generation,
     )
-    case.tell("alarm.raised", **alarm("refund.due", known(case.site.attention)))
+    note(case, fault)
+    case.alarm(fault)
+
+
+def use_what_was_paid(case: Case) -> None:
+    """Who comes back to days that were paid after the cancellation is not refunded for them."""
+    now_used = case.site.generation
+    kept = (one for one in case.site.faults if one.code != REFUND_DUE or one.generation != now_used or one.kind)
+    case.change(faults=tuple(kept))
 
 
 # It was declined
@@ -171,6 +183,35 @@ def answer(case: Case, outcome: str) -> Paying:
     more = {"decline_code": case.given("decline_code")} if outcome == "declined" else {}
     case.tell(f"charge.{outcome}", **charged(case, paying), **more)
     return paying
+
+
+# An operator gave it up
+
+
+def void_dropped(case: Case) -> None:
+    """A charge of which nobody knows is void, and what it was to buy is not bought; a debt that was declined stands."""
+    paying, owed = known(case.site.paying), case.site.owed
+    case.entries.append(Answered(paying.payment_id, "void"))
+    case.change(paying=None, dropped=(*case.site.dropped, replace(paying, payment_method=None)))
+    case.notes.append(f"the charge of {money(paying.amount_cents, currency_of(case, paying))} is void")
+    if owed is None or owed.invoice_id != paying.invoice_id:
+        case.entries.append(Closed(paying.invoice_id, "void", "dropped by an operator"))
+    elif owed.declined_at is None:
+        case.entries.append(Closed(paying.invoice_id, "void", "dropped by an operator"))
+        first = paying.reason == "first_charge"
+        case.change(owed=None, charged_at=None if first else case.site.charged_at)
+    else:
+        count_try(case)
+
+
+def refund_dropped(case: Case) -> None:
+    """It was made after all: the books keep it void, and the money is to go back."""
+    paying = next(one for one in case.site.dropped if one.payment_id == case.given("payment_id"))
+    names = ("card_label", "reference")
+    case.entries.append(Answered(paying.payment_id, "void", **{name: case.given(name) for name in names}))
+    case.change(dropped=tuple(one for one in case.site.dropped if one is not paying))
+    case.tell("charge.succeeded", **charged(case, paying))
+    owe_refund(case, paying, "after the charge was dropped")
 
 
 # Money that is open when something else ends

@@ -55,16 +55,17 @@ EFFECTS = (
     "site.notice_sent",
     "site.suspension_noticed",
     "site.gave_up",
+    "site.effect_done",
     "site.site_deleted",
 )
-RESUMED = ("site.tell_again",)
-"""What the engine asks of a site whose deletion became late, when an operator lets deletions go on."""
+HANDLED = ("site.tell_again", "site.effect_retried", "site.effect_dropped")
+"""What follows for one site from what an operator did to deletions as a whole, or to one effect that gave up."""
 
 COUNTED = frozenset({"site.subscribe", "site.change_plan", "site.pay", "site.resume", "site.renew"})
 """What is judged on how many agents are in use: whoever asks it reads that number from the site just before."""
 
 PUBLIC = (*LABELS, *OPERATORS)
-INTERNAL = frozenset((*TIMERS, *EFFECTS, *RESUMED))
+INTERNAL = frozenset((*TIMERS, *EFFECTS, *HANDLED))
 
 CLOCK = "tenure:clock"
 """The source of what timers ask."""

@@ -5,7 +5,6 @@ leave them open.
 """
 
 from engine.case import Case
-from engine.nights import attention
 from engine.periods import prorate, seconds_left
 
 BY_DATA = frozenset(
@@ -104,10 +103,6 @@ def held(case: Case) -> bool:
     return case.site.held_for is not None
 
 
-def stuck(case: Case) -> bool:
-    return attention(case.site) is not None
-
-
 def deletion_is_late(case: Case) -> bool:
     """Its date passed while something stopped it; a site that was never ready has nobody to tell."""
     return case.site.ready_at is not None and case.site.deletes_at is not None and case.now >= case.site.deletes_at
@@ -201,6 +196,16 @@ def back_up_under_way(case: Case) -> bool:
 def not_awaited(case: Case) -> bool:
     """The charge that is reported is not the one under way: an old one, answered late."""
     return case.site.paying is None or case.site.paying.payment_id != case.given("payment_id")
+
+
+def is_the_payment(case: Case) -> bool:
+    """What is dropped is the charge under way."""
+    return case.site.paying is not None and case.site.paying.payment_id == case.given("payment_id")
+
+
+def was_dropped(case: Case) -> bool:
+    """An operator gave this charge up, and it was made after all."""
+    return any(one.payment_id == case.given("payment_id") for one in case.site.dropped)
 
 
 def pays_period(case: Case) -> bool:

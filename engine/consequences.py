@@ -6,12 +6,13 @@ Each changes the facts of a case or asks for an effect. None does anything in th
 from datetime import timedelta
 
 from engine.case import Case, known
-from engine.collecting import TO_BE_REFUNDED
 from engine.conditions import deletion_is_late
+from engine.faults import NOT_BUILT, is_tried_again, name_of, note, written_down
 from engine.leaving import days_kept, tell_again, tell_deletion
 from engine.letters import period_price
+from engine.nights import trouble
 from engine.policy import DAY
-from engine.site import Site
+from engine.site import Fault, Site
 from engine.timers import timers
 from engine.words import moment, shown
 
@@ -56,17 +57,17 @@ def take_down(case: Case) -> None:
 
 
 def note_failure(case: Case) -> None:
-    case.change(
-        cancelled_at=case.now,
-        retention_days=days_kept(case),
-        attention=f"the site could not be built ({shown(case.given('error'))}): "
-        "site.retry builds it again, site.cancel gives it up",
-    )
+    """A site that could not be built keeps its hostname for a while."""
+    case.change(cancelled_at=case.now, retention_days=days_kept(case))
+    what = f"the site could not be built ({shown(case.given('error'))})"
+    note(case, Fault(NOT_BUILT, case.now, what, "site.retry builds it again, site.cancel gives it up"))
 
 
 def forget_failure(case: Case) -> None:
+    """The same effect is taken up again."""
     case.change(cancelled_at=None, deletes_at=None)
-    try_again(case)
+    case.revives = "everything"
+    case.notes.append("tried again: the site is built")
 
 
 def remind(case: Case) -> None:
@@ -145,22 +146,23 @@ def hold(case: Case) -> None:
 def release(case: Case) -> None:
     """After the date a new notice is sent, and the deletion comes 48 h after it; one that has begun goes on."""
     case.change(held_for=None, held_since=None)
-    case.revives = case.site.state == "deleting"
+    case.revives = "everything" if case.site.state == "deleting" else ""
     if deletion_is_late(case) and not case.revives:
         tell_again(case)
         tell_deletion(case)
 
 
 def try_again(case: Case) -> None:
-    case.change(attention=None, night_again_at=None)
-    case.revives = True
-
-
-def ask_for_attention(case: Case) -> None:
-    """What else gives up does not hide that money is to go back."""
-    kind, error, before = shown(case.given("kind")), shown(case.given("error")), case.site.attention or ""
-    money_first = f"{before.partition('; and ')[0]}; and " if TO_BE_REFUNDED in before else ""
-    case.change(attention=f"{money_first}{kind} gave up: {error}; mend the cause, then site.retry")
+    """All that gave up and is still wanted; the answer names each."""
+    site = case.site
+    every = written_down(site)
+    again = [fault for fault in every if is_tried_again(fault)]
+    names = [name_of(fault.kind, fault.about) or fault.what for fault in again]
+    names += [] if trouble(site) is None else ["back_up (nightly)"]
+    names = names or ["delete"]
+    case.change(faults=tuple(one for one in every if one not in again), attention=None, night_again_at=None)
+    case.notes.append(f"tried again: {', '.join(names)}")
+    case.revives = "everything"
 
 
 # The customer's data
@@ -170,9 +172,19 @@ def change_contact(case: Case) -> None:
     """Both addresses are told."""
     old, new = case.site.email, case.given("email")
     facts = {"old_email": old, "new_email": new, "changed_at": case.now}
-    case.change(email=new)
+    case.change(email=new, contact_since=case.now)
+    write_again(case)
     case.mail("contact_changed", **facts)
     case.must("mail", of="contact_changed_to_old", letter="contact_changed", to=old, **facts)
+
+
+def write_again(case: Case) -> None:
+    """Letters that gave up are tried again: they go to the present address."""
+    letters = [fault for fault in case.site.faults if fault.kind == "mail"]
+    if letters:
+        case.change(faults=tuple(fault for fault in case.site.faults if fault not in letters))
+        case.notes.append(f"sent to the new address: {', '.join(fault.about for fault in letters)}")
+        case.revives = "letters"
 
 
 def export(case: Case) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from engine.case import Case
 from engine.command import INTERNAL, Command
 from engine.decision import Decision, Refused
+from engine.faults import still_open
 from engine.machine import follow
 from engine.menu import allowed
 from engine.policy import Policy
@@ -60,11 +61,6 @@ def _must_exist(case: Case) -> None:
     command, site = case.command, case.site_or_none
     if site is None and command.type != "site.start_trial":
         raise Refused("site.unknown", f"subject {shown(command.host)} is not a site; start one with site.start_trial")
-    if site is not None and site.state == "deleted":
-        raise Refused(
-            "site.deleted",
-            f"{named(site.host)} was deleted at {moment(site.deleted_at)}; site.start_trial makes a new site",
-        )
 
 
 def _must_follow(case: Case) -> None:
@@ -72,6 +68,11 @@ def _must_follow(case: Case) -> None:
     if follow(case):
         return
     site = case.site
+    if site.state == "deleted":
+        raise Refused(
+            "site.deleted",
+            f"{named(site.host)} was deleted at {moment(site.deleted_at)}; site.start_trial makes a new site",
+        )
     moves = ", ".join(allowed(site, case.now, case.policy)) or "nothing"
     instead = remedy(case.command.type, site)
     raise Refused(
@@ -86,7 +87,7 @@ def _no_op(case: Case, site: Site | None) -> Decision:
         "no_op",
         site,
         site,
-        message=needless(case.command.type),
+        message=needless(case.command.type, case.site),
         timers=timers(site, case.policy),
         allowed=_allowed(case),
     )
@@ -94,6 +95,7 @@ def _no_op(case: Case, site: Site | None) -> Decision:
 
 def _applied(case: Case, before: Site | None) -> Decision:
     _begin_nights(case, before)
+    _forget_mended(case)
     _tell_the_host(case, before)
     if before is None or VERSIONED(before) != VERSIONED(case.site):
         case.change(version=case.site.version + 1)
@@ -125,6 +127,13 @@ def _begin_nights(case: Case, before: Site | None) -> None:
     """A site that comes online has its nights and its restore points counted from now."""
     if before is not None and case.site.online and not before.online:
         case.change(nights_from=case.now, night_again_at=None, missing=())
+
+
+def _forget_mended(case: Case) -> None:
+    """No fault outlives its cause."""
+    site = case.site
+    if site.faults or site.attention is not None:
+        case.change(faults=still_open(site, case.now, case.policy), attention=None)
 
 
 def _tell_the_host(case: Case, before: Site | None) -> None:

@@ -98,7 +98,10 @@ Entry = Invoice | Closed | Payment | Answered
 
 
 class Decision(NamedTuple):
-    """The whole answer to one command; `timers` are all that the site has afterwards, by kind."""
+    """The whole answer to one command; `timers` are all that the site has afterwards, by kind.
+
+    `revives` says which effects that gave up are tried again: "" none, "letters", or "everything" that is still wanted.
+    """
 
     outcome: str
     before: Site | None
@@ -113,4 +116,4 @@ class Decision(NamedTuple):
     allowed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     voids: tuple[str, ...] = ()
-    revives: bool = False
+    revives: str = ""

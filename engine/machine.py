@@ -8,7 +8,19 @@ from typing import Any
 from transitions import EventData, Machine, Transition
 from transitions.core import Event
 
-from engine import backups, billing, collecting, conditions, consequences, demands, ladder, leaving, letters, plans
+from engine import (
+    backups,
+    billing,
+    collecting,
+    conditions,
+    consequences,
+    demands,
+    faults,
+    ladder,
+    leaving,
+    letters,
+    plans,
+)
 from engine.case import Case
 from engine.rules import RULES, Rule
 from engine.site import ABSENT, STATES
@@ -27,9 +39,9 @@ def words(answer: Any, *rooms: ModuleType) -> dict[str, Callable[[Case], Any]]:
     }
 
 
-CONDITIONS: dict[str, Callable[[Case], bool]] = words(bool, conditions, demands, ladder, backups)
+CONDITIONS: dict[str, Callable[[Case], bool]] = words(bool, conditions, demands, ladder, backups, faults)
 CONSEQUENCES: dict[str, Callable[[Case], None]] = words(
-    None, consequences, leaving, plans, billing, collecting, letters, backups
+    None, consequences, leaving, plans, billing, collecting, letters, backups, faults
 )
 
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 
 from engine.retention import TOO_OLD
-from engine.site import Site
+from engine.site import Fault, Site
 from engine.words import moment
 
 DAY = timedelta(days=1)
@@ -26,20 +26,17 @@ def _too_old_at(site: Site) -> datetime | None:
     return at if site.night_at is None or at > site.night_at else None
 
 
-def trouble(site: Site) -> str | None:
+def trouble(site: Site) -> Fault | None:
     """What is wrong with the nights of a site that has them, and what to do; None if nothing."""
-    if not site.online or not (site.missing or site.night_again_at):
+    if not (site.missing or site.night_again_at) or not site.online:
         return None
+    since = site.night_at or site.created_at
     again = f"it is tried again at {moment(next_try(site))}; `tenure dead list` says why, site.retry tries at once"
     if site.missing:
         points = ", ".join(f"{name} (older than {TOO_OLD[name] // DAY} days)" for name in site.missing)
-        return f"restore points are missed: {points}; the nightly backup fails, {again}"
-    return f"the nightly backup failed; {again}"
-
-
-def attention(site: Site) -> str | None:
-    """One sentence: what is stuck and what to do."""
-    return site.attention or trouble(site)
+        what = f"restore points are missed: {points}; the nightly backup fails"
+        return Fault("restore_point.missing", since, what, again)
+    return Fault("backup.failed", since, "the nightly backup failed", again)
 
 
 def next_night(site: Site) -> datetime | None:

@@ -52,8 +52,16 @@ def withdraw_reduction(case: Case) -> None:
 def raise_agents(case: Case) -> None:
     """More agents whose share is too small to charge."""
     agents, share = case.given("agents"), money(added_cents(case), known(case.site.currency))
-    case.change(plan_agents=agents, agents_allowed=agents, next_agents=None)
+    case.change(plan_agents=agents, agents_allowed=payable(case, agents), next_agents=None)
     case.notes.append(f"{agents_in_words(agents)} at once; their share of {share} is too small to be charged")
+
+
+def payable(case: Case, agents: int) -> int:
+    """Nothing above the trial's number before a first payment, unless nothing is ever owed."""
+    site = case.site
+    if site.charged_at or not site.price_cents:
+        return agents
+    return min(agents, max(site.agents_allowed, site.trial_agents))
 
 
 def fit_agents(case: Case) -> None:

@@ -61,8 +61,10 @@ NEEDLESS = {
 """What a `no_op` of each command means."""
 
 
-def needless(command_type: str) -> str:
+def needless(command_type: str, site: Site) -> str:
     """Why there is nothing to do."""
+    if command_type == "site.retry" and site.faults:
+        return f"nothing to do: nothing is tried again here; {'; '.join(fault.sentence for fault in site.faults)}"
     return f"nothing to do: {NEEDLESS.get(command_type, 'it is so already')}"
 
 

@@ -60,14 +60,14 @@ RULES: tuple[Rule, ...] = (
     rule("subscribe", "trial_subscribed active", SAME, "same_plan"),
     rule("subscribe", "suspended", SAME, "by_operator was_plain_trial must_cover_used_agents", "choose_plan remember_subscribed mail_subscribed"),
     rule("subscribe", GONE, "trial_subscribed", f"{BACK} must_cover_used_agents trial_runs", "come_back choose_plan mail_subscribed"),
-    rule("subscribe", GONE, "active", f"{BACK} must_cover_used_agents paid_period_runs", "come_back choose_card fit_agents mail_welcome_back"),
+    rule("subscribe", GONE, "active", f"{BACK} must_cover_used_agents paid_period_runs", "use_what_was_paid come_back choose_card fit_agents mail_welcome_back"),
     rule("subscribe", GONE, "active", f"{BACK} must_cover_used_agents costs_nothing", "come_back start_for_nothing mail_welcome_back"),
     rule("subscribe", GONE, SAME, f"{BACK} must_cover_used_agents", "charge_new_start"),
     rule("keep", "trial", "trial_subscribed", "fell_back", "withdraw_cancellation"),
     rule("keep", "active", SAME, "ending", "withdraw_cancellation"),
     rule("keep", SERVED),
     rule("keep", GONE, "trial", f"{BACK} trial_runs", "come_back drop_plan mail_welcome_back"),
-    rule("keep", GONE, "active", f"{BACK} paid_period_runs", "come_back mail_welcome_back"),
+    rule("keep", GONE, "active", f"{BACK} paid_period_runs", "use_what_was_paid come_back mail_welcome_back"),
 
     # Change Plan, Charge Now
     rule("change_plan", "trial", SAME, "must_be_subscribed_first"),
@@ -103,6 +103,7 @@ RULES: tuple[Rule, ...] = (
     rule("give_up", "suspended", "cancelled", "unpaid_only must_have_no_payment_pending must_have_been_unpaid_14_days", "write_off end_service say_farewell mail_cancelled"),
 
     # What the card network answers
+    rule("charge_succeeded", f"{LIVING} deleted", SAME, "was_dropped", "refund_dropped"),
     rule("charge_succeeded", LIVING, SAME, "not_awaited"),
     rule("charge_succeeded", "active past_due", "active", "pays_period", "allow_paid_agents book_payment mail_receipt"),
     rule("charge_succeeded", "active suspended", SAME, "pays_agents", "raise_paid_agents book_payment mail_receipt"),
@@ -157,7 +158,12 @@ RULES: tuple[Rule, ...] = (
     rule("retry", READY, SAME, "stuck", "try_again"),
     rule("retry", f"provisioning {READY}"),
     rule("gave_up", SERVED, SAME, "is_nightly", "try_night_again"),
+    rule("gave_up", LIVING, SAME, "not_wanted_any_more"),
     rule("gave_up", LIVING, SAME, "", "ask_for_attention"),
+    rule("effect_done", LIVING, SAME, "was_a_fault", "forget_it"),
+    rule("effect_retried", LIVING, SAME, "was_a_fault", "forget_it"),
+    rule("effect_dropped", LIVING, SAME, "is_the_payment", "void_dropped"),
+    rule("effect_dropped", LIVING, SAME, "was_a_fault", "forget_it"),
 
     # The customer's data
     rule("update_contact", f"provisioning failed {READY}", SAME, "same_contact"),
@@ -166,15 +172,16 @@ RULES: tuple[Rule, ...] = (
     rule("export", "suspended", SAME, "by_operator must_be_asked_by_an_operator", "export"),
     rule("export", READY, SAME, "must_have_been_ready export_under_way"),
     rule("export", READY, SAME, "must_have_been_ready", "export"),
-    rule("export_ready", GONE, SAME, "of_this_generation is_whole", "note_export date_deletion mail_download"),
-    rule("export_ready", READY, SAME, "", "mail_download"),
+    rule("export_ready", GONE, SAME, "of_this_generation is_whole", "forget_it note_export date_deletion mail_download"),
+    rule("export_ready", READY, SAME, "", "forget_it mail_download"),
     rule("export_told", GONE, SAME, "of_this_generation", "note_export date_deletion"),
     rule("back_up", SERVED, SAME, "back_up_under_way"),
     rule("back_up", SERVED, SAME, "", "back_up"),
     rule("restore", SERVED, SAME, "must_not_be_held must_have_no_restore_under_way must_have_a_restore_point", "restore"),
-    rule("restored", READY, SAME, "", "mail_restored"),
+    rule("restored", READY, SAME, "", "forget_it mail_restored"),
     rule("back_up_nightly", SERVED, SAME, "must_be_due", "back_up_tonight"),
     rule("backup_verified", SERVED, SAME, "is_nightly", "note_night"),
+    rule("backup_verified", SERVED, SAME, "was_a_fault", "forget_it"),
     rule("backup_verified", GONE, SAME, "is_final of_this_generation is_whole", "note_final_backup"),
     rule("backup_verified", GONE, SAME, "is_final of_this_generation", "ask_for_a_waiver"),
 
@@ -189,7 +196,7 @@ RULES: tuple[Rule, ...] = (
     *(rule(late, LIVING) for late in (
         *("provisioned", "provision_failed", "remind", "expire", "renew", "retry_charge", "give_up", "end_period", "warn"),
         *("back_up_nightly", "delete", "export_ready", "export_told", "backup_verified", "notice_sent", "site_deleted", "restored", "tell_again"),
-        *("charge_succeeded", "charge_declined", "suspension_noticed"),
+        *("charge_succeeded", "charge_declined", "suspension_noticed", "effect_done", "effect_retried", "effect_dropped"),
     )),
 )
 # fmt: on

@@ -25,7 +25,7 @@ DERIVED = "derived timers"
 UNTIMED = frozenset(
     {
         *("version", "email", "plan_agents", "next_agents", "used_agents", "agents_allowed"),
-        *("price_cents", "currency", "payment_method", "attention"),
+        *("price_cents", "currency", "payment_method", "attention", "faults", "dropped", "contact_since"),
     }
 )
 """Facts that no timer looks at: where nothing else has changed, all timers are as they were."""
@@ -73,12 +73,41 @@ class Paying:
     currency: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is wrong with a site: a stable code, since when, what it is and what an operator can do.
+
+    `kind` and `about` say what gave up (`mail`, `receipt`), `key` names its payment or invoice, `effect` is its id.
+    """
+
+    code: str
+    since: datetime
+    what: str
+    do: str
+    kind: str = ""
+    about: str = ""
+    key: str = ""
+    effect: str = ""
+    generation: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """What, and what to do."""
+        return f"{self.what}; {self.do}"
+
+    @property
+    def subject(self) -> tuple[str, str]:
+        """What it is about: of each there is one. Of restores the latest counts."""
+        return (self.code, self.kind if self.kind == "restore" else self.effect or self.key or self.kind)
+
+
 @dataclass(frozen=True)  # no slots: a dictionary is copied at once, and every move copies a site
 class Site:
     """Where a site is, and every promise made to it. Times are aware UTC of the engine, money in minor units.
 
     `generation` rises at every cancellation, expiry and return: evidence (export, final backup, notice) counts for a
-    deletion only if it was made in the present one.
+    deletion only if it was made in the present one. `attention` is the one fault that version 0.1 knew, `dropped` are
+    payments that an operator gave up, `removing_since` tells that a deletion has begun to remove.
     """
 
     id: str
@@ -130,6 +159,10 @@ class Site:
     missing: tuple[str, ...] = ()
     owed: Owed | None = field(default=None)
     paying: Paying | None = field(default=None)
+    faults: tuple[Fault, ...] = ()
+    dropped: tuple[Paying, ...] = ()
+    removing_since: datetime | None = None
+    contact_since: datetime | None = None
 
     @property
     def online(self) -> bool:

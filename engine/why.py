@@ -73,7 +73,7 @@ def _obstacle(name: str, case: Case) -> str:
     except Refused as refused:
         return refused.message
     if None in needs:  # this row holds, and it does nothing: what does something would be open
-        return needless(name)
+        return needless(name, case.site)
     told = " or ".join(dict.fromkeys(NEEDS[word] for word in needs if word in NEEDS and not _is_elsewhere(word, case)))
     if told:
         return f"only {told}{f'; {instead}' if instead else ''}"

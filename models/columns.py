@@ -149,13 +149,43 @@ class Frozen(TypeDecorator[Any]):
     def _from_fields(self, text: str | None) -> Any:
         if text is None:
             return None
-        told = orjson.loads(text).items()
-        return self.kind(**{name: self._read(name, given) for name, given in told if name in self._names})
+        return self.from_fields(orjson.loads(text))
+
+    def from_fields(self, told: Document) -> Any:
+        """The value from its fields as JSON has them."""
+        return self.kind(**{name: self._read(name, given) for name, given in told.items() if name in self._names})
 
     def _read(self, name: str, given: Any) -> Any:
         if name in self._moments and given is not None:
             return unstamp(given)
         return tuple(given) if isinstance(given, list) else given
+
+
+class Several(TypeDecorator[tuple[Any, ...]]):
+    """A tuple of one of the engine's frozen dataclasses, as a JSON list; none is an empty text."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: type) -> None:
+        super().__init__()
+        self.kind = kind
+        self._one = Frozen(kind)
+
+    def bind_processor(self, dialect: Dialect) -> Any:  # noqa: ARG002 - see above
+        """Write."""
+        return _to_list
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002 - see above
+        """Read."""
+        return self._from_list
+
+    def _from_list(self, text: str | None) -> tuple[Any, ...]:
+        return tuple(map(self._one.from_fields, orjson.loads(text))) if text else ()
+
+
+def _to_list(values: tuple[Any, ...] | None) -> str:
+    return to_json([asdict(value) for value in values]) if values else ""
 
 
 def _to_fields(value: Any) -> str | None:

@@ -273,17 +273,50 @@ AGAIN = {
 """It waits for a place like a new one."""
 
 
-def revive(tx: Connection, site_id: str) -> None:
-    """Offer again all that gave up on a site, and at once what waits for its next try."""
-    waits = and_(EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_not(None))
-    again = update(EFFECTS).where(EFFECTS.c.site_id == site_id, or_(EFFECTS.c.status == "gave_up", waits))
-    tx.execute(again.values(AGAIN))
+def revive(tx: Connection, site: engine.Site, which: str, now: datetime, policy: engine.Policy) -> None:
+    """Offer again what gave up on a site and is still wanted, and at once what waits for its next try.
+
+    `which` is "everything" or "letters".
+    """
+    open_ones = or_(EFFECTS.c.status == "gave_up", and_(EFFECTS.c.status == "pending", EFFECTS.c.retry_at.is_not(None)))
+    query = select(EFFECTS).where(EFFECTS.c.site_id == site.id, open_ones)
+    rows = tx.execute(query if which == "everything" else query.where(EFFECTS.c.kind == "mail"))
+    ids = [row.id for row in rows if row.status == "pending" or is_wanted(row, site, now, policy)]
+    tx.execute(update(EFFECTS).where(among(tx, EFFECTS.c.id, ids)).values(AGAIN))
 
 
-def forget_failed(tx: Connection, site_id: str, what: str, now: datetime) -> None:
-    """A later one of the same went well and makes up for those that gave up: nobody need try them again."""
+def is_wanted(row: Row[Any], site: engine.Site, now: datetime, policy: engine.Policy) -> bool:
+    """Whether an effect that gave up may be tried again; a restore is asked for anew."""
+    fault = engine.Fault(
+        code="effect.gave_up",
+        since=row.asked_at,
+        what="",
+        do="",
+        kind=row.kind,
+        about=about(row.args),
+        key=row.args.get("payment_id", ""),
+        effect=row.id,
+        generation=row.generation,
+    )
+    return engine.is_tried_again(fault) and engine.is_wanted(fault, site, now, policy)
+
+
+def about(args: Any) -> str:
+    """Which of its kind an effect is: a letter's name, a backup's purpose, a charge's reason."""
+    return str(args.get("letter") or args.get("purpose") or args.get("reason") or "")
+
+
+def let_go(tx: Connection, effect_ids: set[str], now: datetime) -> None:
+    """What gave up and is not wanted any more is no dead letter either."""
+    gave_up = update(EFFECTS).where(EFFECTS.c.id.in_(sorted(effect_ids)), EFFECTS.c.status == "gave_up")
+    tx.execute(gave_up.values(status="dropped", settled_at=now))
+
+
+def forget_failed(tx: Connection, site_id: str, what: str, now: datetime, but: str = "") -> None:
+    """A later one of the same makes up for those that gave up, or gave up itself: nobody need try them again."""
     gave_up = update(EFFECTS).where(EFFECTS.c.site_id == site_id, EFFECTS.c.status == "gave_up")
-    tx.execute(gave_up.where(EFFECTS.c.id.like(f"%:{what}:%")).values(status="dropped", settled_at=now))
+    older = gave_up.where(EFFECTS.c.id.like(f"%:{what}:%"), EFFECTS.c.id != but)
+    tx.execute(older.values(status="dropped", settled_at=now))
 
 
 def backups_wanted(tx: Connection, site_id: str) -> frozenset[str]:

@@ -63,8 +63,10 @@ class Journal:
             effect.void(self.tx, decision.voids, after.id, self.now)
             self.woken += admission.give_on(self.tx, after.id, effect.LANES["charge"], machine_now())
         if decision.revives:
-            effect.revive(self.tx, after.id)
+            effect.revive(self.tx, after, decision.revives, self.now, self.policy)
             self.woken += admission.admit(self.tx, after.id, sorted({*effect.LANES.values()}), machine_now())
+        if gone := _let_go(decision):
+            effect.let_go(self.tx, gone, self.now)
         self.effects += effect.rows_of(after, command, decision.effects, self.now, machine_now())
 
     def answered(self, command: engine.Command, decision: engine.Decision, digest: str, answer: Ready | None) -> None:
@@ -164,4 +166,12 @@ class Journal:
 def _looks_back(decision: engine.Decision) -> bool:
     """Whether writing it needs the rows of what was decided before it."""
     closes = any(isinstance(entry, engine.Closed | engine.Answered) for entry in decision.entries)
-    return closes or bool(decision.voids) or decision.revives
+    return closes or bool(decision.voids) or bool(decision.revives) or bool(_let_go(decision))
+
+
+def _let_go(decision: engine.Decision) -> set[str]:
+    """The effects that gave up and are no fault any more: nobody need try them again."""
+    before, after = decision.before, decision.site
+    if before is None or after is None or before.faults is after.faults:
+        return set()
+    return {fault.effect for fault in before.faults} - {fault.effect for fault in after.faults} - {""}

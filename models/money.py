@@ -12,17 +12,17 @@ from models.counter import count
 from models.upsert import insert_once
 
 _OPEN_PAYMENT = text("outcome in ('pending', 'unknown')")
-_PERIOD = text("kind = 'period' and status not in ('void', 'uncollectible')")
+_PERIOD = text("kind = 'period' and status not in ('void', 'uncollectible', 'refunded')")
 
 
 class Invoice(SQLModel, table=True):
-    """A bill. Of one site and period start one stands, neither void nor given up; its amount recomputes."""
+    """A bill. Of one site and period start one stands, neither void, given up nor refunded; its amount recomputes."""
 
     __table_args__ = (
         Index(
             "uq_invoice_period", "site_id", "period_start", unique=True, sqlite_where=_PERIOD, postgresql_where=_PERIOD
         ),
-        CheckConstraint("status in ('open', 'paid', 'void', 'uncollectible')", name="ck_invoice_status"),
+        CheckConstraint("status in ('open', 'paid', 'void', 'uncollectible', 'refunded')", name="ck_invoice_status"),
         CheckConstraint("amount_cents >= 0", name="ck_invoice_amount"),
         CheckConstraint(
             "amount_cents = (2 * agents * unit_price_cents * seconds + of_seconds) / (2 * of_seconds)",

@@ -12,7 +12,7 @@ from sqlmodel import Field, SQLModel
 
 import engine
 from models.among import among
-from models.columns import Big, Frozen, Words, with_moments
+from models.columns import Big, Frozen, Several, Words, with_moments
 from models.database import is_reading
 from models.many import KEPT, execute_many, insert_many
 
@@ -80,6 +80,10 @@ class Site(SQLModel, table=True):
     missing: tuple[str, ...] = Field(default=(), sa_column=Column(Words, nullable=False, default=(), server_default=""))
     owed: Any = Field(default=None, sa_column=Column(Frozen(engine.Owed)))
     paying: Any = Field(default=None, sa_column=Column(Frozen(engine.Paying)))
+    faults: Any = Field(default=(), sa_column=Column(Several(engine.Fault), nullable=False, server_default=""))
+    dropped: Any = Field(default=(), sa_column=Column(Several(engine.Paying), nullable=False, server_default=""))
+    removing_since: datetime | None = None
+    contact_since: datetime | None = None
 
 
 SITES = with_moments(Site.__table__)  # type: ignore[attr-defined]

@@ -1,8 +1,11 @@
 """A world for long lives in little time: real engine and database, an outside that remembers and fails when told."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+from models.database import reading
+from models.event import EVENTS
 from tests.model.light import LightWorld, Remembers
 from workers.errors import Permanent
 from workers.payment import Charge, Outcome
@@ -63,3 +66,9 @@ class QuickWorld(LightWorld):
     def charged(self) -> list[tuple[int, str]]:
         """Every amount that the card network accepted, with its currency."""
         return [(charge.amount_cents, charge.currency) for charge in self.outside.charges.values()]
+
+    def events_of(self, kind: str) -> list[Any]:
+        """The data of the events of a type that were told, oldest first."""
+        with reading(self.place.database) as tx:
+            bodies = [json.loads(row.body) for row in tx.execute(EVENTS.select().order_by("seq"))]
+        return [body["data"] for body in bodies if body["type"] == kind]

@@ -23,8 +23,9 @@ def provision(place: Workplace, work: Work) -> Report:
 
 
 def bring_online(place: Workplace, work: Work) -> Report:
-    """Open the doors; a site that has gone offline since is left alone, its own effect comes next."""
+    """Open the doors, for as many agents as may use it now; one that is offline again is left to its own effect."""
     if work.site.online:
+        place.host.set_agent_limit(work.site.id, work.site.agents_allowed, key=work.row.id)
         place.host.bring_online(work.site.id, key=work.row.id)
     return NOTHING
 

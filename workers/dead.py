@@ -9,6 +9,7 @@ from dramatiq.common import q_name
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+import engine
 from engine.printable import escaped
 from models import admission, dead, effect
 from models import site as sites
@@ -17,6 +18,7 @@ from models.database import reading, writing
 from models.moments import stamp
 from workers import announce
 from workers.crash import reached
+from workers.handled import tell_law
 from workers.logs import log
 from workers.workplace import Workplace
 
@@ -97,10 +99,12 @@ def retry(place: Workplace, dead_id: str) -> None:
         _enqueue_again(place, dead_id)
         return
     with writing(place.database) as tx:
-        now, row = machine_now(), effect.revive_one(tx, dead_id)
-        if row is None:
-            raise NoSuchDeadError(f"nothing that gave up has the id {dead_id!r}; `tenure dead list` shows all")
-        woken = admission.admit(tx, row.site_id, (row.lane,), now)
+        found, site = _that_gave_up(tx, dead_id)
+        if site is None or not effect.is_wanted(found, site, engine_now(tx), place.policy):
+            raise ValueError(f"{found.kind} {dead_id} {_why_not(found.kind)}")
+        effect.revive_one(tx, dead_id)
+        tell_law(tx, place, site, found, "site.effect_retried")
+        woken = admission.admit(tx, found.site_id, (found.lane,), machine_now())
         reached("dead.reviving")
     reached("dead.revived")
     announce.effects(place, woken)
@@ -137,28 +141,45 @@ def _anew(body: str, queue: str, redis_id: str) -> str:
 def drop(place: Workplace, dead_id: str) -> None:
     """Forget a message, or close an effect as dropped; not one that the deletion of its site waits for.
 
+    A charge is void then, and what it was to buy is not bought: if it was made after all, operators are told to refund.
+
     Raises NoSuchDeadError, and ValueError for an effect that a guard waits for.
     """
+    woken: list[admission.Woken] = []
     with writing(place.database) as tx:
         if dead_id.startswith("msg_"):
             found = dead.take(tx, dead_id) is not None
         else:
-            _must_not_be_awaited(tx, dead_id)
+            row, site = _that_gave_up(tx, dead_id)
+            _must_not_be_awaited(row, site)
             found = effect.drop(tx, dead_id, engine_now(tx))
+            if site is not None:
+                woken = tell_law(tx, place, site, row, "site.effect_dropped")
         if not found:
             raise NoSuchDeadError(f"nothing that gave up has the id {dead_id!r}; `tenure dead list` shows all")
         reached("dead.dropping")
     reached("dead.dropped")
+    announce.effects(place, woken)
 
 
-def _must_not_be_awaited(tx: Connection, effect_id: str) -> None:
+def _that_gave_up(tx: Connection, effect_id: str) -> tuple[Any, engine.Site | None]:
+    """An effect that gave up, and its site, which is locked first: somebody else may have dealt with it meanwhile."""
+    known = effect.find(tx, effect_id)
+    site = None if known is None else sites.find(tx, known.site_id)
     row = effect.find(tx, effect_id)
-    if row is None:
-        return
-    site = sites.find(tx, row.site_id)
+    if row is None or row.status != "gave_up":
+        raise NoSuchDeadError(f"nothing that gave up has the id {effect_id!r}; `tenure dead list` shows all")
+    return row, site
+
+
+def _why_not(kind: str) -> str:
+    if kind == "restore":
+        return "is not tried again, for the site has lived on since: ask for it anew with site.restore, or drop it"
+    return "is not wanted any more, for its site has moved on since: drop it"
+
+
+def _must_not_be_awaited(row: Any, site: engine.Site | None) -> None:
     leaving = site is not None and site.state in {"cancelled", "expired", "failed", "deleting"}
     is_notice = row.kind == "mail" and row.args["letter"] == "deletion_in_48_hours"
-    if row.kind == "charge":
-        raise ValueError("nobody knows whether this charge was made, and its site waits for the answer; retry it")
     if leaving and (is_notice or row.kind in {"export", "back_up", "delete", "provision"}):
         raise ValueError(f"the deletion of {site.host if site else row.site_id} waits for this {row.kind}; retry it")

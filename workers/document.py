@@ -18,6 +18,7 @@ Document = dict[str, Any]
 
 def document(tx: Connection, site: engine.Site, now: datetime, policy: engine.Policy) -> Document:
     """One site as other systems and portals see it. Times are RFC 3339, money in minor units."""
+    open_faults = [*map(_fault, engine.open_faults(site)), *faults(tx, site)]
     return {
         "schema": "tenure/site/1",
         "site": site.host,
@@ -38,12 +39,13 @@ def document(tx: Connection, site: engine.Site, now: datetime, policy: engine.Po
         "restore_points": _points(backup.backups_of(tx, site.id), now),
         "export": _export(backup.latest_export(tx, site.id), site),
         "invoices": [_invoice(row) for row in money.invoices_of(tx, site.id)],
-        "attention": "; ".join(filter(None, [engine.attention(site), *map(_sentence, faults(tx, site))])) or None,
+        "faults": open_faults,
+        "attention": "; ".join(f"{fault['what']}; {fault['do']}" for fault in open_faults) or None,
     }
 
 
-def _sentence(fault: Document) -> str:
-    return f"{fault['what']}; {fault['do']}"
+def _fault(fault: engine.Fault) -> Document:
+    return {"code": fault.code, "since": stamp(fault.since), "what": fault.what, "do": fault.do}
 
 
 MOMENTS = (

@@ -25,7 +25,7 @@ from workers.answer import answer
 from workers.crash import reached
 from workers.destroying import receipt_of
 from workers.errors import Held, Permanent, Temporary, Unknown
-from workers.late import make_good
+from workers.late import make_good, tell_late
 from workers.lease import keeping
 from workers.logs import log
 from workers.masking import hidden
@@ -55,6 +55,8 @@ def run(place: Workplace, effect_id: str) -> None:
         return
     word, lost = ("done", None) if ours else ("rescued", "another worker has taken it over")
     narrate.effect(word, work.row, work.site, _ms(started), error=lost)
+    if not ours:
+        woken = tell_late(place, work, report)
     _after(place, work, woken, ours=ours)
 
 
@@ -137,11 +139,21 @@ def _report(tx: Connection, place: Workplace, work: Work, report: Report, now: d
     if report.event is not None:
         _tell(tx, work, *report.event, now)
     if report.command is None:
+        return _make_up(tx, place, work, now)
+    return apply(tx, place, work, report.command, report.data, now)[1]
+
+
+def _make_up(tx: Connection, place: Workplace, work: Work, now: datetime) -> list[Woken]:
+    """One of the same that gave up before is a fault no more; a letter makes up for no other letter."""
+    site = sites.find(tx, work.site.id)
+    if site is None or work.row.kind == "mail" or work.row.kind not in {fault.kind for fault in site.faults}:
         return []
-    return apply(tx, place, work, report.command, report.data, now)
+    return apply(tx, place, work, "site.effect_done", {"kind": work.row.kind}, now)[1]
 
 
-def apply(tx: Connection, place: Workplace, work: Work, kind: str, data: dict[str, Any], now: datetime) -> list[Woken]:
+def apply(
+    tx: Connection, place: Workplace, work: Work, kind: str, data: dict[str, Any], now: datetime
+) -> tuple[engine.Decision, list[Woken]]:
     """Let the law judge what an effect reports, in the transaction that settles it."""
     site = sites.find(tx, work.site.id)
     command = engine.Command(
@@ -162,7 +174,7 @@ def apply(tx: Connection, place: Workplace, work: Work, kind: str, data: dict[st
         _tell(tx, work, event.type, dict(event.data), now)
     narrate.move(command, decision)
     narrate.alarms(decision)
-    return woken
+    return decision, woken
 
 
 def _close_the_ledger(tx: Connection, work: Work, data: dict[str, Any], now: datetime) -> None:
@@ -213,12 +225,24 @@ def _give_back(
 
 def _give_up(tx: Connection, place: Workplace, work: Work, error: str, now: datetime) -> list[Woken]:
     _tell(tx, work, "effect.gave_up", _failure(work, error), now)
+    if work.args.get("purpose") == "nightly":
+        effects.forget_failed(tx, work.site.id, "back_up.nightly", now, but=work.row.id)
     kind = "site.provision_failed" if work.row.kind == "provision" else "site.gave_up"
-    return apply(tx, place, work, kind, _what(work, error), now)
+    decision, woken = apply(tx, place, work, kind, _what(work, error), now)
+    if decision.outcome == "no_op":
+        effects.drop(tx, work.row.id, now)
+    return woken
 
 
 def _what(work: Work, error: str) -> dict[str, Any]:
-    return {"kind": work.row.kind, "purpose": work.args.get("purpose"), "error": error}
+    """What the law hears of an effect that gave up."""
+    row, args = work.row, work.args
+    more = {name: args.get(name) for name in ("purpose", "to", "payment_id")}
+    return (
+        {"effect": row.id, "kind": row.kind, "about": effects.about(args), "generation": row.generation}
+        | more
+        | {"error": error}
+    )
 
 
 def _sentence(wrong: Exception) -> str:

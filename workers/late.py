@@ -2,9 +2,11 @@
 
 import engine
 from models import site as sites
-from models.database import reading
+from models.admission import Woken
+from models.database import reading, writing
 from workers.crash import reached
-from workers.work import Work
+from workers.handled import tell_law
+from workers.work import Report, Work
 from workers.workplace import Workplace
 
 ACCESS = {"bring_online", "take_offline", "set_agent_limit", "restore"}
@@ -29,3 +31,15 @@ def make_good(place: Workplace, work: Work) -> None:
 def _entitle(place: Workplace, site: engine.Site, key: str) -> None:
     place.host.set_agent_limit(site.id, site.agents_allowed, key=key)
     (place.host.bring_online if site.online else place.host.take_offline)(site.id, key=key)
+
+
+def tell_late(place: Workplace, work: Work, report: Report) -> list[Woken]:
+    """A charge that was made after an operator had dropped it: the money is to go back, and somebody must know."""
+    if report.command != "site.charge_succeeded":
+        return []
+    with writing(place.database) as tx:
+        site = sites.find(tx, work.site.id)
+        paid = work.row.args["payment_id"]
+        if site is None or paid not in {one.payment_id for one in site.dropped}:
+            return []
+        return tell_law(tx, place, site, work.row, report.command, report.data)

@@ -126,7 +126,7 @@ def reason_of(row):
 
 
 def bad_effects(world):
-    """Two that give up: one is tried again by an operator, one is dropped."""
+    """Two that give up: one is tried again by an operator, one is dropped; a letter to an old address drops itself."""
     world.go_to(0.3)
     world.ask("export")
     world.ask("update_contact", email="other@acme.example")

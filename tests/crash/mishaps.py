@@ -38,8 +38,8 @@ class Mishaps:
         real(queue)
 
     def act(self, kind, act, place, work):
-        is_to_the_old_address = work.args.get("letter") == "contact_changed" and "to" in work.args
-        if is_to_the_old_address or (kind == "export" and not self.world.is_marked("outside")):
+        is_about_the_contact = work.args.get("letter") == "contact_changed"
+        if is_about_the_contact or (kind == "export" and not self.world.is_marked("outside")):
             raise Permanent("the outside said no")
         if work.row.attempt == 1:
             self.first_time(kind, place, work)

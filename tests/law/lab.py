@@ -171,6 +171,10 @@ class Lab:
         rows = [row for row in rows if row["invoice"].kind == "period"]
         return [row.get("period", (row["invoice"].period_start, row["invoice"].period_end)) for row in rows]
 
+    def attention(self):
+        """What operators are told, "" when all is well."""
+        return engine.attention(self.site) or ""
+
     def letter(self, name):
         """The facts of the latest letter of a kind."""
         return next(facts for letter, facts in reversed(self.letters) if letter == name)

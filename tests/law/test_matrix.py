@@ -68,6 +68,9 @@ restored           =      =      ok     ok     ok     ok     ok     ok     ok   
 suspension_noticed =      =      =      =      =      =      =      =      =      =      =      gone
 notice_sent        =      =      =      =      =      =      =      =      ok     ok     =      gone
 gave_up            ok     ok     ok     ok     ok     ok     ok     ok     ok     ok     ok     gone
+effect_done        =      =      =      =      =      =      =      =      =      =      =      gone
+effect_retried     =      =      =      =      =      =      =      =      =      =      =      gone
+effect_dropped     =      =      =      =      =      =      =      =      =      =      =      gone
 site_deleted       =      =      =      =      =      =      =      =      =      =      ok     gone
 """
 
@@ -98,6 +101,9 @@ DATA = {
     "suspension_noticed": {"invoice_id": "an old one"},
     "notice_sent": {"generation": 1, "letter": "deletion_in_48_hours"},
     "gave_up": {"kind": "back_up", "error": "no room"},
+    "effect_done": {"kind": "set_agent_limit"},
+    "effect_retried": {"effect": "an old one", "kind": "export"},
+    "effect_dropped": {"effect": "an old one", "kind": "export"},
     "site_deleted": {"removed": {}},
 }
 

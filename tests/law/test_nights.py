@@ -6,7 +6,8 @@ import pytest
 
 import engine
 from engine.backups import in_words
-from engine.nights import attention, next_try
+from engine.faults import attention
+from engine.nights import next_try
 from engine.retention import Kept, missed
 from engine.words import addresses_in, masked
 from tests.law.lab import DAY, HOUR, TICK, at
