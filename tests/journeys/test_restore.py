@@ -174,7 +174,9 @@ def test_a_hold_refuses_a_restore_and_stops_one_that_was_decided_before(world):
     assert world.send("restore", **{"from": "previous_day"})["code"] == "hold.active"
 
     world.send("release")
-    world.send("retry")
+    assert world.send("retry")["outcome"] == "no_op"
+    assert noted(world) == "live"
+    world.send("restore", **{"from": "previous_day"})
     assert noted(world) == "day 1"
     assert world.show()["attention"] is None
 
@@ -240,6 +242,8 @@ def test_a_failure_leaves_the_site_as_it_was_and_says_so(world, monkeypatch):
     assert world.show()["online"]
     archive.write_bytes(content)
     world.send("retry")
+    assert noted(world) == "live"
+    world.send("restore", **{"from": "previous_day"})
     assert noted(world) == "day 1"
 
 
