@@ -21,6 +21,7 @@ from engine.policy import Policy
 from engine.retention import Kept, restore_points, to_keep
 from engine.site import STATES, UNTIMED, Fault, Owed, Paying, Site, changed_facts, site_of
 from engine.standing import Letter
+from engine.telling import letter_facts
 from engine.timers import timers
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "decide",
     "is_tried_again",
     "is_wanted",
+    "letter_facts",
     "menu",
     "open_faults",
     "restore_points",

@@ -17,7 +17,7 @@ from engine.letters import (
     mail_suspension_near,
 )
 from engine.site import Fault, Paying
-from engine.words import money
+from engine.words import money, plain_decline
 
 # It succeeded
 
@@ -180,7 +180,7 @@ def answer(case: Case, outcome: str) -> Paying:
     names = ("card_label", "decline_code", "retry", "reference")
     case.entries.append(Answered(paying.payment_id, outcome, **{name: case.given(name) for name in names}))
     case.change(paying=None)
-    more = {"decline_code": case.given("decline_code")} if outcome == "declined" else {}
+    more = {"decline_code": plain_decline(case.given("decline_code"))} if outcome == "declined" else {}
     case.tell(f"charge.{outcome}", **charged(case, paying), **more)
     return paying
 

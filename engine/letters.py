@@ -8,8 +8,8 @@ from engine.decision import Closed
 from engine.ladder import suspends_at
 from engine.leaving import days_kept
 from engine.site import Paying, Site
-from engine.standing import ladder
-from engine.words import agents_in_words, moment, money
+from engine.telling import ladder
+from engine.words import agents_in_words, moment, money, plain_decline
 
 # A trial
 
@@ -111,11 +111,12 @@ def mail_declined(case: Case) -> None:
     """The first decline: what happens when, and what to do."""
     case.mail(
         "declined",
+        invoice_id=known(case.site.owed).invoice_id,
         amount_cents=known(case.site.owed).amount_cents,
         currency=case.site.currency,
         card_label=case.given("card_label"),
-        decline_code=case.given("decline_code"),
-        **ladder(case.site, case.policy),
+        decline_code=plain_decline(case.given("decline_code")),
+        **ladder(case.site, case.now, case.policy),
     )
 
 
@@ -148,8 +149,10 @@ def mail_charge_declined(case: Case, paying: Paying) -> None:
         amount_cents=paying.amount_cents,
         currency=currency_of(case, paying),
         declined_at=case.now,
+        reason=paying.reason,
+        agents=paying.agents,
         card_label=case.given("card_label"),
-        decline_code=case.given("decline_code"),
+        decline_code=plain_decline(case.given("decline_code")),
     )
 
 

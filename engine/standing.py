@@ -1,17 +1,20 @@
-"""Letters that have waited for a mail server: which of them are still true, and the moments that they name then."""
+"""Letters at the moment at which they leave: which of them are still true.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+A letter stands only in the generation that asked for it; what it says then stands in `engine/telling.py`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from engine.authority import kept_for, needs
-from engine.ladder import next_try_at, suspends_at
+from engine.authority import needs
 from engine.policy import Policy
-from engine.site import Site
+from engine.site import LEAVING, Site
 
-REMINDERS = {"trial_ending": "trial", "first_charge_soon": "trial_subscribed"}
-"""Of what is to come, by the state in which it still comes."""
+TRIALS = frozenset({"trial", "trial_subscribed"})
+ANY_GENERATION = frozenset({"receipt", "contact_changed"})
+"""Money that was taken, and where mails go: true whatever became of the site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,61 +27,175 @@ class Letter:
     generation: int
 
     def stands(self, site: Site, now: datetime, policy: Policy) -> bool:
-        """Whether it is still to be sent: no threat goes to who has paid or come back, no stale reminder to anybody."""
-        match self.name:
-            case "trial_ending" | "first_charge_soon":
-                return site.state == REMINDERS[self.name] and now - self.asked_at <= policy.stale_after
-            case "declined":
-                return site.owed is not None
-            case "suspended_nonpayment":
-                return site.unpaid_since is not None
-            case "suspension_near":
-                return _is_to_be_told_of_its_suspension(site, self.args.get("invoice_id"))
-            case "deletion_in_7_days" | "deletion_in_48_hours":
-                return self.generation == site.generation
-            case _:
-                return True
+        """Whether it is still to be sent: nothing that is not true any more goes to anybody."""
+        if site.state == "deleted" or (self.generation != site.generation and self.name not in ANY_GENERATION):
+            return False
+        stands = STANDS.get(self.name)
+        return stands is None or stands(self, site, now, policy)
 
-    def dates(self, site: Site, now: datetime, policy: Policy) -> dict[str, datetime | None]:
-        """The moments that follow from when it is sent, by their names in the letter."""
-        match self.name:
-            case "declined":
-                return ladder(site, policy)
-            case "suspension_near" if site.owed is not None and "invoice_id" in self.args:
-                return {"suspends_at": suspends_at(replace(site.owed, noticed_at=now), policy)}
-            case "deletion_in_7_days" | "deletion_in_48_hours":
-                return {"deletes_at": _deleted_at(site, now, policy)}
-            case "download_ready" if self.args.get("left_out") and site.state in {"cancelled", "expired"}:
-                return {"deletes_at": max(now + kept_for(site, policy), site.deletes_at or now)}
-            case _:
-                return {}
+    def is_about(self, name: str, value: object) -> bool:
+        """Whether it was asked for about this; older versions did not say about what."""
+        return self.args.get(name) in {None, value}
 
 
-def _is_to_be_told_of_its_suspension(site: Site, invoice_id: str | None) -> bool:
+# A trial
+
+
+def _trial_ending_stands(asked: Letter, site: Site, now: datetime, policy: Policy) -> bool:
+    """A reminder is stale after a while; of a trial that was extended there will be another."""
+    fresh = now - asked.asked_at <= policy.stale_after
+    return fresh and site.state == "trial" and asked.is_about("trial_ends_at", site.trial_ends_at)
+
+
+def _first_charge_stands(asked: Letter, site: Site, now: datetime, policy: Policy) -> bool:
+    fresh = now - asked.asked_at <= policy.stale_after
+    owes = bool(site.price_cents) and site.state == "trial_subscribed"
+    return fresh and owes and asked.is_about("first_charge_at", site.trial_ends_at)
+
+
+def _subscribed_stands(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
+    return "trial_subscribed" in {site.state, site.suspended_from}
+
+
+def _in_trial(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
+    return site.state in TRIALS
+
+
+# Leaving and coming back
+
+
+def _has_expired(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
+    return site.state == "expired"
+
+
+def _is_cancelled(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
+    return site.state == "cancelled"
+
+
+def _is_online(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
+    return site.online
+
+
+def _ends_later(_asked: Letter, site: Site, now: datetime, _policy: Policy) -> bool:
+    return site.online and site.cancels_at is not None and now < site.cancels_at
+
+
+def _goes_on(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
+    return site.cancels_at is None and site.state in {"trial_subscribed", "active", "past_due", "suspended"}
+
+
+def _is_suspended_by_operator(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
+    return site.state == "suspended" and site.suspended_reason is not None
+
+
+# Money
+
+
+def _owes_it(asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
+    return site.owed is not None and asked.is_about("invoice_id", site.owed.invoice_id)
+
+
+def _is_to_be_told_of_its_suspension(asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
     """While a payment is under way the ladder stands still; its decline asks for the notice again.
 
     One without its invoice is of an older version, which took it for sent when it asked.
     """
     if site.state != "past_due" or site.owed is None:
         return False
+    invoice_id = asked.args.get("invoice_id")
     if invoice_id is None:
         return True
     return invoice_id == site.owed.invoice_id and site.owed.noticed_at is None and site.paying is None
 
 
-def ladder(site: Site, policy: Policy) -> dict[str, datetime | None]:
-    """What comes after a decline; offline the ladder stands still."""
-    owed = site.owed if site.online else None
-    if owed is None:
-        return {"next_try_at": None, "suspends_at": None}
-    return {
-        "next_try_at": None if owed.card_refused else next_try_at(owed, policy),
-        "suspends_at": suspends_at(owed, policy),
-    }
+def _is_unpaid(_asked: Letter, site: Site, now: datetime, policy: Policy) -> bool:
+    since = site.unpaid_since
+    return site.suspended_for == "nonpayment" and since is not None and now < since + policy.unpaid
 
 
-def _deleted_at(site: Site, now: datetime, policy: Policy) -> datetime | None:
+def _changed_nothing(asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
+    """What was declined was not paid for by another try since."""
+    if asked.args.get("reason") == "new_start":
+        return not site.online
+    return site.agents_allowed < (asked.args.get("agents") or site.agents_allowed + 1)
+
+
+# Agents
+
+
+def _will_reduce(asked: Letter, site: Site, now: datetime, _policy: Policy) -> bool:
+    ends, fewer = site.period_ends_at, site.next_agents
+    return fewer is not None and asked.is_about("next_agents", fewer) and ends is not None and now < ends
+
+
+def _could_not_reduce(asked: Letter, site: Site, now: datetime, policy: Policy) -> bool:
+    return _will_reduce(asked, site, now, policy) and site.used_agents > (site.next_agents or 0)
+
+
+def _will_not_reduce(asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
+    return site.next_agents is None and asked.is_about("plan_agents", site.plan_agents)
+
+
+def _is_over_plan(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
+    return site.online and site.plan_agents is not None and site.used_agents > site.plan_agents
+
+
+# The customer's data, and its end
+
+
+def _is_to_be_fetched(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
+    return site.state not in {"deleting", "deleted"}
+
+
+def _is_to_be_deleted(asked: Letter, site: Site, now: datetime, policy: Policy) -> bool:
+    """As long as there is something to lose and a date to name."""
+    whole = site.state in LEAVING or (site.state == "deleting" and site.removing_since is None)
+    given = site.notice_sent_at is not None and site.notice_sent_at >= asked.asked_at
+    return whole and not given and to_come(deleted_at(site, now, policy), now) is not None
+
+
+def deleted_at(site: Site, now: datetime, policy: Policy) -> datetime | None:
     """Never sooner than 48 h after a notice that is still to be sent."""
     if site.deletes_at is None or site.notice_sent_at is not None or not needs(site, "notice"):
         return site.deletes_at
     return max(site.deletes_at, now + policy.notice)
+
+
+def _contact_is_news(asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
+    """To the present address that it is the one, to an older one that it is no longer."""
+    to = asked.args.get("to")
+    return asked.is_about("new_email", site.email) if to is None else to != site.email
+
+
+def to_come(at: datetime | None, now: datetime) -> datetime | None:
+    """A moment that lies ahead, None for one that is past."""
+    return None if at is None or at <= now else at
+
+
+STANDS: dict[str, Callable[[Letter, Site, datetime, Policy], bool]] = {
+    "welcome": _in_trial,
+    "subscribed": _subscribed_stands,
+    "trial_ending": _trial_ending_stands,
+    "first_charge_soon": _first_charge_stands,
+    "trial_expired": _has_expired,
+    "cancelled": _is_cancelled,
+    "cancellation_scheduled": _ends_later,
+    "cancellation_withdrawn": _goes_on,
+    "welcome_back": _is_online,
+    "back_online": _is_online,
+    "restored": _is_online,
+    "suspended_operator": _is_suspended_by_operator,
+    "declined": _owes_it,
+    "suspension_near": _is_to_be_told_of_its_suspension,
+    "suspended_nonpayment": _is_unpaid,
+    "charge_now_declined": _changed_nothing,
+    "reduction_scheduled": _will_reduce,
+    "reduction_impossible": _could_not_reduce,
+    "reduction_withdrawn": _will_not_reduce,
+    "agents_over_plan": _is_over_plan,
+    "download_ready": _is_to_be_fetched,
+    "deletion_in_7_days": _is_to_be_deleted,
+    "deletion_in_48_hours": _is_to_be_deleted,
+    "contact_changed": _contact_is_news,
+}
+"""When a letter is still to be sent; a receipt always is."""

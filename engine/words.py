@@ -55,6 +55,17 @@ def named(host: str) -> str:
     return host if len(host) <= 80 else f"{host[:77]}..."  # noqa: PLR2004 - the contract's 80 characters
 
 
+SUSPECT = ("lost", "stolen", "fraud", "pickup", "pick_up", "restricted", "blacklist", "security", "suspect", "risk")
+"""In decline codes: what a bank suspects is not for the eyes of whoever holds the card."""
+
+
+def plain_decline(code: str | None) -> str | None:
+    """A decline code as a customer may see it: one that speaks of a suspicion reads as a plain decline."""
+    if code is None or not any(word in code.lower().replace("-", "_").replace(" ", "_") for word in SUSPECT):
+        return code
+    return "card_declined"
+
+
 def masked(text: str) -> str:
     """The text with every word that holds an e-mail address taken out, however it is written; JSON stays JSON."""
     return WORDS.sub(_without_address, text) if has_at_sign(text) else text

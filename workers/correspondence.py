@@ -7,13 +7,16 @@ from models import money
 from models.database import reading
 from models.moments import unstamp
 from workers.crash import reached
-from workers.errors import Held
+from workers.errors import Held, Permanent, Temporary
 from workers.letters import letter
 from workers.mailer import Mail
 from workers.work import NOTHING, Facts, Report, Work
 from workers.workplace import Workplace
 
 FAREWELLS = ("deletion_in_7_days", "deletion_in_48_hours")
+COUNTS = ("agents_over_plan", "reduction_impossible")
+"""Letters about the agents in use."""
+
 NOTICES = {"deletion_in_48_hours": "site.notice_sent", "suspension_near": "site.suspension_noticed"}
 """Letters without which something may not happen, and what the law is told once they are out."""
 
@@ -23,22 +26,22 @@ LONGEST_IN_A_LETTER = 200
 
 def mail(place: Workplace, work: Work) -> Report:
     """Write the letter from the facts of now, and send it, if it still stands; a notice that is out is reported."""
-    args = work.args
+    args, site = moments(work.args), _counted(place, work)
     asked = engine.Letter(args["letter"], args, work.row.asked_at, work.row.generation)
-    if not asked.stands(work.site, work.now, place.policy):
+    if not asked.stands(site, work.now, place.policy):
         return NOTHING
-    if asked.name in FAREWELLS and work.site.held_for is not None:
+    if asked.name in FAREWELLS and site.held_for is not None:
         raise Held("a hold is on the site, so the customer is told of no deletion")
-    dates = asked.dates(work.site, work.now, place.policy)
-    facts = {**about(work.site), **_left_out(args), **moments(args), **_receipt(place, args), **dates}
+    told_now = engine.letter_facts(asked, site, work.now, place.policy)
+    facts = {**about(site), **_left_out(args), **args, **_receipt(place, args), **told_now}
     written = letter(asked.name, facts)
-    to = args.get("to") or work.site.email
+    to = args.get("to") or site.email
     if not to:
         return NOTHING
     reached("mail.sending")
     place.mailer.send(Mail(work.row.id, to, written.subject, written.body, work.now))
     told = _told(asked.name, args)
-    return NOTHING if told is None else Report(told, args)
+    return NOTHING if told is None else Report(told, work.args)
 
 
 def _told(name: str, args: Facts) -> str | None:
@@ -52,6 +55,22 @@ def _left_out(args: Facts) -> Facts:
     """The first things that a download lacks, each for a line of its own."""
     names = [str(name)[:LONGEST_IN_A_LETTER] for name in args.get("left_out_names") or ()]
     return {f"left_out_{number}": name for number, name in enumerate(names[:MOST_IN_A_LETTER], 1)}
+
+
+def _counted(place: Workplace, work: Work) -> engine.Site:
+    """The site with the agents in use now, where the letter speaks of them or of a price that hangs on them."""
+    if work.args["letter"] not in COUNTS and work.site.next_agents is None:
+        return work.site
+    claimed = work.site.paying is not None and work.site.paying.claimed
+    return engine.with_live_facts(work.site, used_agents=_used(place, work.site.id), claimed=claimed)
+
+
+def _used(place: Workplace, site_id: str) -> int | None:
+    """A host that can't tell leaves what was last known."""
+    try:
+        return place.host.used_agents(site_id)
+    except (Permanent, Temporary, OSError):
+        return None
 
 
 def about(site: engine.Site) -> Facts:

@@ -10,6 +10,9 @@ from workers.correspondence import about, moments
 from workers.letters import KINDS, letter
 from workers.simulation.fleet import Fleet
 
+TO_COME = ("next_charge_at", "next_try_at", "suspends_at", "ends_at", "deletes_at", "renews_at")
+"""Moments of which a letter speaks as of what is to come."""
+
 
 class Post(Fleet):
     """A fleet whose letters are written, late enough that the site may have moved on."""
@@ -18,21 +21,26 @@ class Post(Fleet):
         self.written = Counter()
         super().__init__(*given, **named)
 
-    def _mail(self, site_id, effect):
-        args = json.loads(to_json(dict(effect.args)))
-        facts = {**about(self.sites[site_id]), **moments(args), **self._receipt(args)}
+    def _mail(self, site_id, effect, asked):
+        args, site = moments(json.loads(to_json(dict(effect.args)))), self.sites[site_id]
+        if not asked.stands(site, self.now, self.policy):
+            return
+        told = engine.letter_facts(asked, site, self.now, self.policy)
+        facts = {**about(site), **args, **self._receipt(args), **told}
         said = letter(args["letter"], facts)
-        assert self.sites[site_id].host in said.subject + said.body
+        assert not [name for name in TO_COME if told.get(name) and told[name] <= self.now], (asked.name, told)
+        assert site.host in said.subject + said.body
         assert "None" not in said.subject + said.body, said
         self.written[args["letter"]] += 1
-        super()._mail(site_id, effect)
+        super()._mail(site_id, effect, asked)
 
     def _receipt(self, args):
         if args["letter"] != "receipt":
             return {}
         bill = self.invoices[args["invoice_id"]]
         names = ("amount_cents", "agents", "unit_price_cents", "period_start", "period_end")
-        return {**{name: getattr(bill, name) for name in names}, "number": 1, "arithmetic": "for one month"}
+        more = {"number": 1, "arithmetic": "for one month", "currency": bill.currency}
+        return {**{name: getattr(bill, name) for name in names}, **more}
 
     def _duration(self, effect):
         """A mail server that is away for hours: the facts may have changed by the time it is back."""

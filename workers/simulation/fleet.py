@@ -111,7 +111,7 @@ class Fleet:
         else:
             self._later(self.now + HOUR, "fire", site_id, kind, due)
 
-    def _report(self, site_id: str, effect: engine.Effect, generation: int) -> None:
+    def _report(self, site_id: str, effect: engine.Effect, generation: int, asked_at: datetime) -> None:
         """An effect is done; the law hears of it."""
         args = effect.args
         match effect.kind:
@@ -131,19 +131,19 @@ class Fleet:
             case "charge":
                 self._charge(site_id, effect)
             case "mail":
-                self._mail(site_id, effect)
+                self._mail(site_id, effect, engine.Letter(args["letter"], args, asked_at, generation))
             case "delete":
                 self._tell(site_id, effect, "site.site_deleted", {"removed": {}})
 
-    def _mail(self, site_id: str, effect: engine.Effect) -> None:
-        if effect.args["letter"] == "suspension_near":
-            letter = engine.Letter("suspension_near", effect.args, self.now, self.sites[site_id].generation)
-            if letter.stands(self.sites[site_id], self.now, self.policy):
-                self.promises.threatened(site_id, self.now)
-                self._tell(site_id, effect, "site.suspension_noticed", effect.args)
-        if effect.args["letter"] == "deletion_in_48_hours":
-            if effect.args["generation"] == self.sites[site_id].generation:
-                self.promises.noticed(site_id, self.now)
+    def _mail(self, site_id: str, effect: engine.Effect, letter: engine.Letter) -> None:
+        """A letter leaves if it still stands; the law hears of those without which something may not happen."""
+        if not letter.stands(self.sites[site_id], self.now, self.policy):
+            return
+        if letter.name == "suspension_near":
+            self.promises.threatened(site_id, self.now)
+            self._tell(site_id, effect, "site.suspension_noticed", effect.args)
+        if letter.name == "deletion_in_48_hours":
+            self.promises.noticed(site_id, self.now)
             self._tell(site_id, effect, "site.notice_sent", effect.args)
 
     def _charge(self, site_id: str, effect: engine.Effect) -> None:
@@ -177,7 +177,8 @@ class Fleet:
             self._set_timers(site_id, decision)
             for effect in decision.effects:
                 if effect.kind in DURATIONS:
-                    self._later(self.now + self._duration(effect), "report", site_id, effect, after.generation)
+                    at = self.now + self._duration(effect)
+                    self._later(at, "report", site_id, effect, after.generation, self.now)
         return decision
 
     def _looked_at(self, site_id: str, command: engine.Command) -> engine.Site | None:
