@@ -27,6 +27,7 @@ PURE = frozenset(
         *("calendar", "collections", "dataclasses", "datetime", "hashlib", "logging", "operator", "re"),
         "transitions",
         *("itertools", "types", "typing", "engine"),
+        *("base64", "html", "unicodedata"),
     }
 )
 """All that the law may import: nothing of it reads a clock, a file, a socket or chance."""
