@@ -71,7 +71,8 @@ class Checker:
         yield from (f"{host}: {path} is still there" for path in self.left_of(site_id))
 
     def left_of(self, site_id: str) -> Iterable[Path]:
-        stores = [self.data_dir / "sites", self.data_dir / "exports", self.backups]
+        sites = self.data_dir / "sites"
+        stores = [sites, sites / ".markers", self.data_dir / "exports", self.backups]
         return (path for store in stores for path in store.glob(f"*{site_id}*"))
 
     def letters(self) -> defaultdict[str, Counter[str]]:
