@@ -190,7 +190,7 @@ def _not_done(place: Workplace, work: Work, wrong: Exception, started: float) ->
     """Try again later with backoff and jitter, or give up where everybody can see it."""
     held, error = isinstance(wrong, Held), _sentence(wrong)
     gives_up = isinstance(wrong, Permanent) or (work.row.attempt >= MOST_ATTEMPTS and not held)
-    again = None if gives_up else machine_now() + (LONGEST_BACKOFF if held else backoff(work.row.attempt))
+    again = None if gives_up else machine_now() + _pause(work, wrong)
     ours, woken = alone_with(place, work.site.id, partial(_give_back, place, work, error, again, held))
     reached("effect.gave_up" if gives_up else "effect.put_off")
     word = "gave_up" if gives_up else "held" if held else "failed"
@@ -252,6 +252,10 @@ def _sentence(wrong: Exception) -> str:
     text = hidden(masked(str(wrong)))
     first = next(iter(text.splitlines()), "")
     return escaped(text if isinstance(wrong, KNOWN) else f"{type(wrong).__name__}: {first}"[:300])
+
+
+def _pause(work: Work, wrong: Exception) -> timedelta:
+    return timedelta(seconds=wrong.again_seconds) if isinstance(wrong, Held) else backoff(work.row.attempt)
 
 
 def backoff(attempt: int) -> timedelta:

@@ -29,11 +29,15 @@ class Held(Temporary):
     prefix = HELD
     """Begins the error that is written down."""
 
+    again_seconds = 600.0
+    """Machine time until it is asked again, if nothing asks before."""
+
 
 class Awaited(Held):
     """An operator must do something first: it is never given up either, and shown as a fault from the first time."""
 
     prefix = ""
+    again_seconds = 20.0
 
 
 class Mounted(Temporary):

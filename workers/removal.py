@@ -18,6 +18,7 @@ from pathlib import Path
 
 from workers.content import Removed
 from workers.errors import Mounted, Temporary
+from workers.progress import moved
 from workers.site_tree import (
     SWAPPED,
     MountPointError,
@@ -134,6 +135,7 @@ class _Removal:
             if not stat.S_ISDIR(status.st_mode):
                 os.unlink(name, dir_fd=folder)
                 self.taken += Removed(1, status.st_size)
+                moved()
             elif len(above) < DEEPEST:
                 self._take_folder(name, folder, above)
             else:
@@ -150,6 +152,7 @@ class _Removal:
         with opened(_enter(name, folder)) as inside:
             self._sweep(inside, (*above, name))
         os.rmdir(name, dir_fd=folder)
+        moved()
 
     def _look_at_the_clock(self) -> None:
         if time.monotonic() > self.deadline:

@@ -3,10 +3,12 @@
 import contextlib
 import subprocess
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 
 from models import effect
+from models.clock import machine_now
 from models.database import reading
 from tests.hostile.trees import can_mount
 from tests.world import HOST
@@ -144,6 +146,7 @@ def test_a_deletion_waits_for_a_mount_says_which_and_is_done_when_it_is_gone(wor
     for said in (row.error, world.show()["attention"], deletion_verdict(world), listed(world)):
         assert f"the deletion waits: {target} is mounted there" in said
         assert "unmount it (umount), then it goes on" in said
+    assert row.retry_at - machine_now() < timedelta(seconds=21), "an operator who has unmounted it need not wait long"
     for _ in range(15):  # it never gives up
         world.retry_now()
     assert [row.status for row in open_deletions(world)] == ["pending"]
