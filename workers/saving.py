@@ -30,6 +30,8 @@ def back_up(place: Workplace, work: Work) -> Report:
 
 def save(place: Workplace, work: Work, purpose: str) -> Facts:
     """One verified backup, as its row; each try makes its own, so that none is older than it says."""
+    for fence in range(1, work.row.fence):
+        place.vault.tidy(work.site.id, name_of(work, fence))
     backup_id = name_of(work, work.row.fence)
     with place.host.snapshot(work.site.id) as snapshot:
         place.vault.save(work.site.id, backup_id, snapshot)

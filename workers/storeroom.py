@@ -61,13 +61,19 @@ class Storeroom:
             finally:
                 remove(folder)
 
+    def tidy(self, site_id: str, item_id: str) -> None:
+        """Take away what an earlier try left beside an item; the item stays."""
+        place = self.place(site_id, item_id)
+        with explained(place):
+            self._clear(place)
+
     def remove(self, site_id: str, item_id: str) -> Removed:
         """Take an item away, and whatever an earlier try left beside it; raises `Permanent` if it is another site's."""
         place = self.place(site_id, item_id)
         with explained(place):
             self._refuse_foreign(site_id, place)
             removed = self._clear(place) + remove(place)
-            self._tidy(place.parent)
+            self._drop_if_empty(place.parent)
             return removed
 
     def remove_all(self, site_id: str) -> Removed:
@@ -111,7 +117,7 @@ class Storeroom:
         found = sorted(place.parent.iterdir()) if is_there(place.parent) else []
         return sum((remove(path) for path in found if path.name.startswith(begins)), Removed())
 
-    def _tidy(self, folder: Path) -> None:
+    def _drop_if_empty(self, folder: Path) -> None:
         """Remove a site's folder when nothing is in it any more."""
         if folder.is_dir():
             sync(folder)

@@ -23,6 +23,9 @@ class Vault(Protocol):
     def extract(self, site_id: str, backup_id: str, into: Path, home: str = "") -> list[str]:
         """Unpack a backup into a new folder that will be `home`; returns what was not made again."""
 
+    def tidy(self, site_id: str, backup_id: str) -> None:
+        """Remove what a try that died, or whose clean-up failed, left beside a backup; the backup itself stays."""
+
     def remove(self, site_id: str, backup_id: str) -> Removed:
         """Take one backup away."""
 

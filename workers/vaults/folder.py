@@ -51,6 +51,10 @@ class FolderVault:
         with _named(site_id, backup_id), explained(into):
             return unpack(self._open(site_id, backup_id), into, home, self._limits.deadline("unpacking it"))
 
+    def tidy(self, site_id: str, backup_id: str) -> None:
+        """Remove what a try that died, or whose clean-up failed, left beside a backup."""
+        self._room.tidy(site_id, backup_id)
+
     def remove(self, site_id: str, backup_id: str) -> Removed:
         """Take one backup away."""
         return self._room.remove(site_id, backup_id)
