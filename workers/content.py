@@ -122,6 +122,10 @@ class Lacks:
         """Whether content is missing."""
         return self.out.count > 0
 
+    def and_unchecked(self, path: str, reason: str) -> "Lacks":
+        """Count a database too that is there as it was copied, but could not be checked within the limits."""
+        return Lacks(self.out.plus(path, reason), self.remake)
+
     def row(self) -> dict[str, dict[str, Any]] | None:
         """What a row keeps of it; None if nothing is lacking."""
         if not (self.out.count or self.remake.count):

@@ -68,6 +68,8 @@ PAGES = 256
 """Pages of a copy between two words of progress."""
 
 TELLING_SECONDS = 0.1
+GOING_ON_SECONDS = 1.0
+LOOK_SECONDS = 0.002
 MAY_READ = {19, 20, 21, 22, 31}
 """Authorizer's numbers: PRAGMA, read, SELECT, transaction and function. Not: recursion, ATTACH, any writing."""
 
@@ -233,7 +235,7 @@ class Progress:
 
 
 def check(asked: Document) -> Document:
-    """Check a copy that nobody writes to, whole or quickly; no row means that it is sound."""
+    """Check a copy that nobody writes to, whole or quickly; no fault means that it is sound."""
     with opened(asked) as database:
         rows = [str(row[0])[:300] for row in database.execute(f"PRAGMA {asked['how']}(5)")]
     return {"faults": [] if rows == ["ok"] else rows}
@@ -243,18 +245,49 @@ def check(asked: Document) -> Document:
 def opened(asked: Document) -> Iterator[Any]:
     """Open a file at the private place; what runs on it is interrupted at the request's end."""
     uri = f"file:{asked['path'].replace('%', '%25').replace('?', '%3f').replace('#', '%23')}?{asked['mode']}"
-    with closing(sqlite.connect(uri, uri=True, timeout=asked["wait"], isolation_level=None)) as database:
-        is_over = _is_over(asked["seconds"], asked.get("cpu_seconds") or asked["seconds"])
-        database.set_progress_handler(is_over, OPCODES)
+    with closing(sqlite.connect(uri, uri=True, isolation_level=None)) as database:
+        database.set_busy_handler(Waiting(asked["wait"]))
+        watch = Watch(asked["seconds"], asked.get("cpu_seconds") or asked["seconds"])
+        database.set_progress_handler(watch, OPCODES)
         for pragma in PRAGMAS:
             database.execute(f"PRAGMA {pragma}")
         yield database
 
 
-def _is_over(seconds: float, cpu_seconds: float) -> Callable[[], bool]:
-    """Whether time is over: by the clock, and by the work done, which a busy machine makes no slower."""
-    until, busy_until = time.monotonic() + seconds, time.process_time() + cpu_seconds
-    return lambda: time.process_time() > busy_until or time.monotonic() > until
+class Waiting:
+    """Looks for a lock every few milliseconds: SQLite's own waiters sleep longer than a busy help desk's pauses are."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.until = 0.0
+
+    def __call__(self, tries: int) -> bool:
+        """Whether to look again; called with 0 when a new wait begins."""
+        now = time.monotonic()
+        if tries == 0:
+            self.until = now + self.seconds
+        time.sleep(LOOK_SECONDS)
+        return now < self.until
+
+
+class Watch:
+    """Asked between steps of a statement whether its time is over; says now and then that it goes on.
+
+    Time is measured by the clock, and by the processor's, which a busy machine makes no faster.
+    """
+
+    def __init__(self, seconds: float, cpu_seconds: float) -> None:
+        self.until = time.monotonic() + seconds
+        self.busy_until = time.process_time() + cpu_seconds
+        self.told_at = time.monotonic()
+
+    def __call__(self) -> bool:
+        """Whether SQLite is to interrupt it."""
+        now = time.monotonic()
+        if now - self.told_at > GOING_ON_SECONDS:
+            self.told_at = now
+            tell({"moved": 1})
+        return now > self.until or time.process_time() > self.busy_until
 
 
 def tell(said: Document) -> None:

@@ -141,9 +141,9 @@ def examine(path: Path, seconds: float = LONGEST_SECONDS) -> Health:
     return Health(unchecked=f"the check was given up: {what}, {_shown(whole['error'])}; {extent}; {do}")
 
 
-def faults(path: Path) -> list[str]:
+def faults(path: Path, seconds: float = LONGEST_SECONDS) -> list[str]:
     """What is wrong with a copy, one that can't be checked included; empty means whole."""
-    found = examine(path)
+    found = examine(path, seconds)
     return [text for text in (found.damage, found.unchecked) if text is not None]
 
 

@@ -22,7 +22,7 @@ from workers.archive_writer import READINGS, Tally
 from workers.content import Content, Entry, Lacks, LeftOutError, Named, Snapshot
 from workers.errors import Permanent, Temporary
 from workers.sorted_names import unhurried
-from workers.sqlite_file import faults
+from workers.sqlite_file import Health, examine
 from workers.zip_names import SafeNames, plain
 from workers.zip_reader import DamagedZipError, Listed, read_ending, read_list, read_local, read_member
 from workers.zip_writer import ZipWriter
@@ -158,12 +158,14 @@ def check_zip(path: Path, site_id: str, export_id: str, scratch: Path, check: Ca
         said = next(lines)
         if [said["schema"], said["site"], said["export"]] != [SCHEMA, site_id, export_id]:
             raise Temporary(f"{path} is another download than {export_id} of {site_id}; it is built again")
+        lacks = Lacks(_named(said["left_out"]), _named(said["not_restorable"]))
         for line in filter(_is_member, lines):
             check()
-            _check_member(files[2], next(listed), line, scratch / DRAFT)
+            if unchecked := _check_member(files[2], next(listed), line, scratch / DRAFT):
+                lacks = lacks.and_unchecked(line["path"], unchecked)
         if [next(listed), next(listed, None)] != [manifest, None] or manifest.name != MANIFEST:
             raise Temporary(f"{path} does not have the members that were written; it is built again")
-        return Lacks(_named(said["left_out"]), _named(said["not_restorable"]))
+        return lacks
 
 
 DRAFT = "checked.db"
@@ -199,7 +201,8 @@ def _lines_of(file: IO[bytes], manifest: Listed) -> Iterator[Said]:
         raise DamagedZipError("its manifest has a line without an end")
 
 
-def _check_member(file: IO[bytes], listed: Listed, line: Said, draft: Path) -> None:
+def _check_member(file: IO[bytes], listed: Listed, line: Said, draft: Path) -> str | None:
+    """Read one member; the answer says why its database, if it is one, could not be checked."""
     name = line["path"] + ("/" if line["kind"] == "folder" else "")
     if listed.name != name:
         raise DamagedZipError(f"{listed.name[:80]!a} stands where the manifest has {name[:80]!a}")
@@ -210,8 +213,10 @@ def _check_member(file: IO[bytes], listed: Listed, line: Said, draft: Path) -> N
             copy.write(chunk)
     if line["kind"] in CONTENT and digest.hexdigest() != line["sha256"]:
         raise DamagedZipError(f"{name[:80]!a} does not have the bytes that were written")
-    if is_database and (wrong := faults(draft)):
-        raise Permanent(f"the database {name[:80]!a} is damaged: {wrong[0]}; restore the site or waive the export")
+    health = examine(draft) if is_database else Health()
+    if health.damage is not None:
+        raise Permanent(f"the database {name[:80]!a} is damaged: {health.damage}; restore the site or waive the export")
+    return health.unchecked
 
 
 def owner_of(path: Path) -> str | None:

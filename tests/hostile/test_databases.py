@@ -309,3 +309,23 @@ def is_running(pid):
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_database_that_cannot_be_checked_in_time_makes_a_partial_backup_and_is_in_it_whole(world, monkeypatch):
+    monkeypatch.setattr(sqlite_file, "CHECK_SECONDS", 0.2)
+    world.start_trial()
+    databases.costly_index(world.site_folder())
+    world.send("back_up")
+    (told,) = (event["data"] for event in world.events("backup.verified"))
+    assert told["partial"]
+    assert told["left_out_names"][0].startswith(f"{DATABASE}: the check was given up")
+    assert "partial" in world.show()["attention"]
+    into = world.data_dir / "out"
+    world.place.vault.extract(world.show()["id"], told["id"], into)
+    with closing(sqlite.connect(into / DATABASE)) as copy:
+        assert copy.execute("SELECT count(*) FROM agents").fetchone() == (1,)
+    world.send("export")
+    assert world.events("export.ready")[0]["data"]["partial"]
+    world.advance(minutes=1)
+    world.send("cancel")
+    assert "site.waive with guard=backup" in world.show()["attention"]

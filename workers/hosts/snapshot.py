@@ -188,7 +188,9 @@ class FolderSnapshot:
             return
         except Temporary as wrong:
             raise LeftOutError(f"this database can't be copied: {wrong}") from wrong
-        yield from self._copied(replace(entry, kind="file" if faults(copy) else "database"), copy)
+        yield from self._copied(
+            replace(entry, kind="file" if faults(copy, self._allowance.seconds_left()) else "database"), copy
+        )
 
     def _copied(self, entry: Entry, copy: Path) -> Iterator[Entry]:
         """Yield a database as it was copied; the copy is used up."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from workers.archive_members import Member, members_of
@@ -11,7 +12,7 @@ from workers.content import Removed, Snapshot, Stored
 from workers.durable import explained
 from workers.errors import Permanent
 from workers.site_limits import DEFAULT_LIMITS, SiteLimits
-from workers.sqlite_file import faults
+from workers.sqlite_file import examine
 from workers.storeroom import Storeroom
 from workers.unpack import unpack, write_chunks
 
@@ -35,13 +36,18 @@ class FolderVault:
             return write_archive(file, snapshot, backup_id, place.parent)
 
     def verify(self, site_id: str, backup_id: str) -> Stored:
-        """Read a backup back from the disk: every byte against its manifest, its databases opened and checked."""
+        """Read a backup back from the disk: every byte against its manifest, its databases opened and checked.
+
+        One with a database that can't be checked within the limits lacks that: it is partial.
+        """
         with _named(site_id, backup_id), self._room.scratch(site_id, backup_id) as scratch:
             archive = self._open(site_id, backup_id)
             scratch.mkdir()
+            lacks = archive.stored.lacks
             for member in members_of(archive, self._limits.deadline("reading it back")):
-                _check(member, scratch / DRAFT)
-            return archive.stored
+                if unchecked := _check(member, scratch / DRAFT, self._limits.seconds):
+                    lacks = lacks.and_unchecked(member.record.path, unchecked)
+            return replace(archive.stored, lacks=lacks)
 
     def extract(self, site_id: str, backup_id: str, into: Path, home: str = "") -> list[str]:
         """Unpack a backup into a new folder that will be `home`; returns what was not made again.
@@ -81,17 +87,20 @@ class FolderVault:
 DRAFT = "checked.db"
 
 
-def _check(member: Member, draft: Path) -> None:
-    """Read one entry to its end; a database is opened as well."""
+def _check(member: Member, draft: Path, seconds: float) -> str | None:
+    """Read one entry to its end, and check it if it is a database; the answer says why that could not be done."""
     if member.record.kind == "database":
         with draft.open("wb", buffering=0) as file:
             write_chunks(file, member.chunks(), member.record.size)
-        if wrong := faults(draft):
-            raise Permanent(f"the database {ascii(member.record.path)[1:-1]} is damaged: {wrong[0]}")
+        health = examine(draft, seconds)
+        if health.damage is not None:
+            raise Permanent(f"the database {ascii(member.record.path)[1:-1]} is damaged: {health.damage}")
         draft.unlink()
-    elif member.record.kind == "file":
+        return health.unchecked
+    if member.record.kind == "file":
         for _ in member.chunks():
             pass
+    return None
 
 
 @contextmanager
