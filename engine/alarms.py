@@ -9,6 +9,7 @@ ALARMS = {
     "safe_mode": "look at the clocks and the database, then `tenure safe-mode leave`",
     "silence": "look at `tenure deletion preview`, then `tenure safe-mode leave` or `tenure deletion resume`",
     "deletions.tripped": "look at `tenure deletion preview`, then `tenure deletion resume --confirm N`",
+    "redis.memory": "see what fills Redis (`tenure doctor`), let the workers catch up, give it more memory (README)",
     "work.stuck": "look at the site and at the process that does it; end that process if it does not move again",
 }
 

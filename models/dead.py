@@ -1,12 +1,14 @@
 """Messages that nobody could read or do: kept here with their reason, because Redis forgets them."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, true
+from sqlalchemy import Connection, Row, delete, func, select, true, update
 from sqlmodel import Field, SQLModel
 from uuid_utils import uuid7
 
+from models.counter import COUNTERS, count
 from models.upsert import insert_once
 
 
@@ -26,18 +28,56 @@ class Dead(SQLModel, table=True):
 
 
 DEAD = Dead.__table__  # type: ignore[attr-defined]
+MOST, MOST_BYTES = 1_000, 16 << 20
+"""Messages that nobody can read are kept up to so many and so many bytes: anybody may send them without end."""
+
+FORGOTTEN = "dead.forgotten"
+BATCH = 500
 
 
 def add(tx: Connection, queue: str, reason: str, body: str, at: datetime, key: str | None = None) -> str:
     """Keep a message, once for each key; the id under which it is found again."""
     dead_id = f"msg_{key or uuid7().hex}"
-    insert_once(tx, DEAD, ("id",), [{"id": dead_id, "queue": queue, "reason": reason, "body": body, "at": at}])
+    row = {"id": dead_id, "queue": queue, "reason": reason, "body": body, "at": at, "bytes": len(body.encode())}
+    insert_once(tx, DEAD, ("id",), [row])
     return dead_id
+
+
+def make_room_for(tx: Connection, dead_id: str) -> int:
+    """Nobody can read this one: the oldest such are forgotten where there are too many; how many. They are counted."""
+    tx.execute(update(DEAD).where(DEAD.c.id == dead_id).values(readable=False))
+    newest = select(DEAD.c.id, DEAD.c.bytes).where(~DEAD.c.readable).order_by(DEAD.c.at.desc(), DEAD.c.id.desc())
+    kept, gone = 0, []
+    for number, row in enumerate(tx.execute(newest)):
+        kept += row.bytes
+        if number >= MOST or kept > MOST_BYTES:
+            gone.append(row.id)
+    for start in range(0, len(gone), BATCH):
+        tx.execute(delete(DEAD).where(DEAD.c.id.in_(gone[start : start + BATCH])))
+    if gone:
+        count(tx, FORGOTTEN, len(gone))
+    return len(gone)
 
 
 def messages(tx: Connection) -> list[Row[Any]]:
     """All that are kept, oldest first."""
     return list(tx.execute(select(DEAD).order_by(DEAD.c.at, DEAD.c.id)))
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many could be read, how many could not, and how many of these were forgotten to make room."""
+
+    readable: int
+    unreadable: int
+    forgotten: int
+
+
+def counts(tx: Connection) -> Counts:
+    """How many messages are kept."""
+    numbers = {row[0]: row[1] for row in tx.execute(select(DEAD.c.readable, func.count()).group_by(DEAD.c.readable))}
+    forgotten = tx.execute(select(COUNTERS.c.value).where(COUNTERS.c.name == FORGOTTEN)).scalar_one_or_none()
+    return Counts(numbers.get(True, 0), numbers.get(False, 0), forgotten or 0)
 
 
 def take(tx: Connection, dead_id: str) -> Row[Any] | None:

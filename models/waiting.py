@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
-from models.effect import EFFECTS, IS_UNFINISHED
+from models.effect import EFFECTS, IS_UNFINISHED, is_blocked, is_ready, queue_of
 from models.event import EVENTS, UNSENT
 from models.timer import TIMERS
 
@@ -39,6 +40,32 @@ def effects(tx: Connection, before: datetime, held: str) -> Queue:
 def events(tx: Connection, before: datetime) -> Queue:
     """Events that happened before a moment and that the stream has not got."""
     return _queue(tx, EVENTS.c.at, EVENTS.c.at < before, UNSENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Effects of a queue that could be claimed now, and since when the first of them could, in machine time.
+
+    Those that are not `admitted` wait until others of their own site are done.
+    """
+
+    queue: str
+    admitted: bool
+    count: int
+    since: datetime
+
+
+def ready(tx: Connection, machine_now: datetime) -> list[Ready]:
+    """What could be done now and nobody does, by queue, the longest wait first."""
+    since = func.min(func.coalesce(EFFECTS.c.waits_since, EFFECTS.c.announced_at))
+    which = (IS_UNFINISHED, EFFECTS.c.status == "pending", is_ready(machine_now), ~is_blocked())
+    query = select(EFFECTS.c.kind, EFFECTS.c.admitted, func.count(), since).where(*which)
+    found: dict[tuple[str, bool], Ready] = {}
+    for kind, admitted, count, first in tx.execute(query.group_by(EFFECTS.c.kind, EFFECTS.c.admitted)):
+        key = (queue_of(kind), bool(admitted))
+        known = found.get(key, Ready(*key, 0, first))
+        found[key] = Ready(*key, known.count + count, min(known.since, first))
+    return sorted(found.values(), key=attrgetter("since"))
 
 
 def _queue(tx: Connection, moment: Any, *which: Any) -> Queue:

@@ -30,6 +30,7 @@ from workers import (
 )
 from workers.errors import AWAY
 from workers.logs import log
+from workers.redis_bounds import Bounds
 from workers.safety import beat as raise_marks
 from workers.settings import SettingsError, load, redis_url
 from workers.sweep import sweep
@@ -74,6 +75,7 @@ class Clock:
         )
         self.stopped = Event()
         self.audited: str | None = None
+        self.bounds = Bounds(place)
         self.fire = self._job(self.fire_all, DueTrigger(place))
         self.sweep = self._job(self.sweep_all, IntervalTrigger(seconds=1))
         self._job(self.beat, IntervalTrigger(seconds=5))
@@ -81,6 +83,7 @@ class Clock:
         self._job(fleet.Reporter(place, HEARTBEAT).report, IntervalTrigger(seconds=fleet.REPORT_SECONDS))
         self._job(self.look_again, IntervalTrigger(seconds=10))
         self._job(self.carry_over, IntervalTrigger(seconds=1))
+        self._job(self.keep_bounds, IntervalTrigger(seconds=10))
         self._job(pulse.Pulse(place.settings.data_dir, "clock").beat, IntervalTrigger(seconds=pulse.BEAT_SECONDS))
 
     def _job(self, verb: Any, trigger: Any) -> Job:
@@ -141,6 +144,13 @@ class Clock:
             checkpoint(self.place.database)
         except AWAY as wrong:
             log.error("alarm", error=f"the database's log could not be carried over, it is tried again: {wrong}")
+
+    def keep_bounds(self) -> None:
+        """Look after Redis: its memory, and what in it is nobody's."""
+        try:
+            self.bounds.look()
+        except AWAY as wrong:
+            log.error("alarm", error=f"Redis could not be looked after, it is tried again in 10 s: {wrong}")
 
     def beat(self) -> None:
         """Prove that the clock lives, to the database and to Redis."""

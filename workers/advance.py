@@ -33,10 +33,11 @@ return 1
 """
 
 COMMANDS_UNDER_WAY = """
-if redis.call("hlen", KEYS[1] .. ":lifecycle.msgs") == 0 then return 0 end
-local count = redis.call("llen", KEYS[1] .. ":lifecycle")
-for _, worker in ipairs(redis.call("zrange", KEYS[1] .. ":__heartbeats__", 0, -1)) do
-  count = count + redis.call("scard", KEYS[1] .. ":__acks__." .. worker .. ".lifecycle")
+local function number(said) return type(said) == "number" and said or 0 end
+if number(redis.pcall("hlen", KEYS[1] .. ":lifecycle.msgs")) == 0 then return 0 end
+local count = number(redis.pcall("llen", KEYS[1] .. ":lifecycle"))
+for _, worker in ipairs(redis.pcall("zrange", KEYS[1] .. ":__heartbeats__", 0, -1)) do
+  count = count + number(redis.pcall("scard", KEYS[1] .. ":__acks__." .. worker .. ".lifecycle"))
 end
 return count
 """

@@ -35,15 +35,15 @@ if redis.call('exists', KEYS[1]) == 0 then return 0 end
 for at = 2, #ARGV, 2 do
   local id = redis.call('xadd', KEYS[1], '*', 'event', ARGV[at + 1])
   if ARGV[at] ~= '' then
-    redis.call('sadd', ARGV[at], id)
-    redis.call('expire', ARGV[at], ARGV[1])
+    if type(redis.pcall('sadd', ARGV[at], id)) == 'number' then redis.call('expire', ARGV[at], ARGV[1]) end
   end
 end
 return 1
 """
 """A batch of events in one call; 0 when the stream is not there any more, and then none of them is in it.
 
-Which entries hold an address is noted beside the stream: who forgets a customer need not read millions.
+Which entries hold an address is noted beside the stream: who forgets a customer need not read millions. Where a key of
+another type stands nothing is noted, and whoever forgets finds that and reads them all.
 """
 
 NAMED_SECONDS = 91 * 86_400
@@ -150,9 +150,10 @@ def _reply(place: Workplace, rows: list[Any]) -> None:
     for row in rows:
         pipeline.xadd(row.reply_to, {"event": row.body}, maxlen=10_000)
         pipeline.expire(row.reply_to, REPLY_SECONDS)
-    wrong = next((one for one in pipeline.execute(raise_on_error=False) if isinstance(one, RedisError)), None)
-    if wrong is not None:
-        log.warning("failed", error=f"an answer could not be put on the stream that was asked for: {wrong}")
+    done = pipeline.execute(raise_on_error=False)
+    wrong = {row.reply_to: one for row, one in zip(rows, done[::2], strict=True) if isinstance(one, RedisError)}
+    for stream, error in wrong.items():
+        log.warning("failed", error=f"an answer could not be put on {stream}, which is no stream, or is full: {error}")
 
 
 def is_empty(place: Workplace) -> bool:

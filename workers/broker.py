@@ -17,6 +17,7 @@ from models.columns import to_json
 from workers.consumer import BellConsumer
 from workers.intake import Intake, TakeEach
 from workers.logs import log
+from workers.redis_scripts import ACK, ENQUEUE, FETCH, EvenIfFull, mended_dispatch
 from workers.wire import OnePiece
 
 COMMANDS = "lifecycle"
@@ -33,66 +34,6 @@ DEAD_MESSAGE_TTL_MS = 30 * 86_400_000
 
 FETCHED_BYTES = 16 << 20
 """Of one fetch, and a message more: a thousand of the largest would take a worker's memory."""
-
-STOCK_CLOCK = b"local timestamp = ARGV[2]"
-REDIS_CLOCK = b'local t = redis.call("TIME")\nlocal timestamp = t[1] * 1000 + math.floor(t[2] / 1000)'
-
-FETCH = """
-local namespace, queue, worker = KEYS[1], ARGV[1], ARGV[2]
-local list = namespace .. ":" .. queue
-local acks = namespace .. ":__acks__." .. worker .. "." .. queue
-local wanted, longest, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local t, fetched, bytes = redis.call("TIME"), {}, 0
-redis.call("zadd", namespace .. ":__heartbeats__", t[1] * 1000 + math.floor(t[2] / 1000), worker)
-while wanted > 0 and bytes < most do
-  local ids = redis.call("lpop", list, math.min(wanted, 100))
-  if not ids then break end
-  wanted = wanted - #ids
-  local taken, left = {}, {}
-  for at, id in ipairs(ids) do
-    if bytes >= most then
-      table.insert(left, 1, id)
-    else
-      local body = redis.call("hget", list .. ".msgs", id)
-      if body then
-        local seen = string.sub(body, 1, longest)
-        table.insert(taken, id)
-        table.insert(fetched, id)
-        table.insert(fetched, seen)
-        bytes = bytes + #seen
-      end
-    end
-  end
-  if #taken > 0 then redis.call("sadd", acks, unpack(taken)) end
-  if #left > 0 then redis.call("lpush", list, unpack(left)) end
-end
-return fetched
-"""
-"""Dramatiq's `fetch`, but it returns the ids too, so that a message that can't be read can still be put aside; it
-forgets an id without a body, cuts a huge body before it travels, and stops at so many bytes: the rest stays there."""
-
-ENQUEUE = """
-local list = KEYS[1] .. ":" .. ARGV[1]
-for first = 2, #ARGV, 1000 do
-  local last, ids = math.min(first + 999, #ARGV), {}
-  for at = first, last, 2 do table.insert(ids, ARGV[at]) end
-  redis.call("hset", list .. ".msgs", unpack(ARGV, first, last))
-  redis.call("rpush", list, unpack(ids))
-end
-"""
-"""Dramatiq's `enqueue` for many: ids and bodies in turn."""
-
-ACK = """
-local acks = KEYS[1] .. ":__acks__." .. ARGV[2] .. "." .. ARGV[1]
-local ours, settled = redis.call("smismember", acks, unpack(ARGV, 3)), {}
-for at, is_ours in ipairs(ours) do
-  if is_ours == 1 then table.insert(settled, ARGV[at + 2]) end
-end
-if #settled == 0 then return end
-redis.call("srem", acks, unpack(settled))
-redis.call("hdel", KEYS[1] .. ":" .. ARGV[1] .. ".msgs", unpack(settled))
-"""
-"""Dramatiq's `ack` for many (a few thousand at most); what was offered to another worker meanwhile is left to it."""
 
 OnPoison = Callable[[str, str, bytes, str], None]
 
@@ -154,11 +95,11 @@ class TenureBroker(RedisBroker):
         self.before_close: Callable[[], None] = lambda: None
         self.held: dict[str, set[bytes]] = {}
         self.put_back: set[str] = set()
-        self.fetch_script = self.client.register_script(FETCH)
-        self.enqueue_script = self.client.register_script(ENQUEUE)
-        self.ack_script = self.client.register_script(ACK)
+        self.fetch_script = EvenIfFull(self.client, FETCH)
+        self.enqueue_script = EvenIfFull(self.client, ENQUEUE)
+        self.ack_script = EvenIfFull(self.client, ACK)
         stock: Any = self.scripts["dispatch"].script
-        self.scripts["dispatch"] = self.client.register_script(dispatch_by_redis_time(stock))
+        self.scripts["dispatch"] = EvenIfFull(self.client, mended_dispatch(stock).decode())
 
     @property
     def consumer_class(self) -> type[BellConsumer]:
@@ -172,8 +113,8 @@ class TenureBroker(RedisBroker):
             return Intake(self, queue_name, timeout, self.take)
         return BellConsumer(self, queue_name, prefetch, timeout)
 
-    def fetch(self, queue_name: str, count: int, *, longest: int) -> list[tuple[bytes, bytes]]:
-        """Take up to `count` messages as (redis id, body), a body cut after `longest` bytes."""
+    def fetch(self, queue_name: str, count: int, *, longest: int) -> list[tuple[bytes, bytes | int]]:
+        """Take up to `count` messages as (redis id, body); of a body of more than `longest` bytes only its length."""
         words: list[Any] = [queue_name, self.broker_id, count, longest, FETCHED_BYTES]
         found: Any = self.fetch_script(keys=[self.namespace], args=words)
         return list(zip(found[::2], found[1::2], strict=True))
@@ -221,13 +162,6 @@ def _wakeup(queue: str, effect_id: str, message_id: str) -> str:
         "message_timestamp": int(time.time() * 1000),
     }
     return to_json(body)
-
-
-def dispatch_by_redis_time(script: bytes) -> bytes:
-    """Let heartbeats use Redis's clock: a host whose clock is ahead would take living workers for dead ones."""
-    if script.count(STOCK_CLOCK) != 1:
-        raise RuntimeError("this Dramatiq's dispatch script is not the one we know: use the version in constraints.txt")
-    return script.replace(STOCK_CLOCK, REDIS_CLOCK)
 
 
 class PatientRetries(Retries):

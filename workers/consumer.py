@@ -31,6 +31,9 @@ KEEP_UP_SECONDS = 3.0
 GATHER_SECONDS = 0.002
 """A full consumer that gets room waits this long for more of it, and fetches once for many."""
 
+FAILED = "failed for good"
+"""So begins the reason of a dead letter that could be read and not be done."""
+
 BATCH = 1500
 """Ids in one call: Redis's Lua stack is not endless."""
 
@@ -56,7 +59,7 @@ class BellConsumer(Consumer):
         self.prefetch = prefetch
         self.timeout = timeout
         self.held = broker.held.setdefault(queue_name, set())
-        self.fetched: deque[tuple[bytes, bytes]] = deque()
+        self.fetched: deque[tuple[bytes, bytes | int]] = deque()
         self.is_quiet = False
         self.has_room = Event()
         self.keep_up_at = 0.0
@@ -85,7 +88,7 @@ class BellConsumer(Consumer):
             self.broker.put_back.discard(redis_id)
             return
         failure = message._exception  # noqa: SLF001 - Dramatiq keeps it nowhere else
-        self._report(redis_id.encode(), message.encode(), f"failed for good: {type(failure).__name__}: {failure}")
+        self._report(redis_id.encode(), message.encode(), f"{FAILED}: {type(failure).__name__}: {failure}")
         self._settle(self.broker.do_nack, message)
         reached("queue.nacked")
 
@@ -131,7 +134,7 @@ class BellConsumer(Consumer):
 
     def _fetch(self) -> None:
         count = min(self.prefetch - len(self.held), BATCH)
-        found = self.broker.fetch(self.queue_name, count, longest=messages.LONGEST + 1)
+        found = self.broker.fetch(self.queue_name, count, longest=messages.LONGEST)
         self.is_quiet = not found
         for redis_id, raw in found:
             if redis_id not in self.held:  # pushed twice: the one in hand is enough
@@ -141,6 +144,9 @@ class BellConsumer(Consumer):
     def _read_next(self) -> Waiting | None:
         while self.fetched:
             redis_id, raw = self.fetched.popleft()
+            if isinstance(raw, int):
+                self._throw_away(redis_id, raw)
+                continue
             try:
                 return Waiting(redis_id, messages.read(raw, redis_id, self.queue_name, self.broker.actors))
             except messages.Poison as poison:
@@ -152,6 +158,13 @@ class BellConsumer(Consumer):
         self._let_go(redis_id)
         self._report(redis_id, raw, reason)
         self.broker.do_nack(self.queue_name, redis_id)
+        reached("queue.buried")
+
+    def _throw_away(self, redis_id: bytes, length: int) -> None:
+        """A body that is too long was never read and is not kept: it may be as large as the memory."""
+        self._let_go(redis_id)
+        self._report(redis_id, b"", f"is longer than {messages.LONGEST} bytes (it has {length}): removed unread")
+        self.broker.do_ack(self.queue_name, redis_id)
         reached("queue.buried")
 
     def _report(self, redis_id: bytes, raw: bytes, reason: str) -> None:

@@ -17,6 +17,7 @@ from models.clock import engine_now, machine_now
 from models.database import reading, writing
 from models.moments import stamp
 from workers import announce
+from workers.consumer import FAILED
 from workers.crash import reached
 from workers.handled import tell_law
 from workers.logs import log
@@ -55,17 +56,21 @@ def keep_unreadable(place: Workplace, queue: str, raw: bytes, reason: str) -> No
 
 
 def _keep(place: Workplace, queue: str, redis_id: str, raw: bytes, reason: str, key: str | None) -> None:
-    text = raw[:LONGEST].decode(errors="backslashreplace").replace("\0", "\\x00")
-    reason = escaped(reason)  # it quotes the message, which may hold what no database can
-    kept = f"{queue} message {redis_id} {reason}"
+    body = raw[:LONGEST].decode(errors="backslashreplace").replace("\0", "\\x00")
+    reason, readable = escaped(reason), reason.startswith(FAILED)  # it quotes what no database may be able to hold
+    kept, gone = f"{queue} message {redis_id} {reason}", 0
     try:
         with writing(place.database) as tx:
-            kept = f"{kept}; tenure dead retry {dead.add(tx, queue, reason, text, machine_now(), key)}"
+            dead_id = dead.add(tx, queue, reason, body, machine_now(), key)
+            gone = 0 if readable else dead.make_room_for(tx, dead_id)
+            kept = f"{kept}; tenure dead {'retry' if body else 'drop'} {dead_id}"
             reached("dead.keeping")
         reached("dead.kept")
     except SQLAlchemyError as wrong:
         kept = f"{kept}; it is in {queue}.XQ only: {str(wrong).splitlines()[0]}"
     log.error("gave_up", code="message.dead", error=kept)
+    if gone:
+        log.warning("gave_up", code="message.forgotten", error=f"{gone} older messages that nobody could read are gone")
 
 
 def listing(place: Workplace) -> Document:
@@ -116,6 +121,8 @@ def _enqueue_again(place: Workplace, dead_id: str) -> None:
         row = next((one for one in dead.messages(tx) if one.id == dead_id), None)
     if row is None:
         raise NoSuchDeadError(f"nothing that gave up has the id {dead_id!r}; `tenure dead list` shows all")
+    if not row.body:
+        raise ValueError(f"{dead_id} was too long to be kept, so there is nothing to send again; ask who sent it")
     queue, redis_id = q_name(row.queue), str(uuid4())
     pipeline = place.redis.pipeline(transaction=True)
     pipeline.hset(f"dramatiq:{queue}.msgs", redis_id, _anew(row.body, queue, redis_id))

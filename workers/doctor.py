@@ -11,22 +11,18 @@ import dramatiq.brokers.redis as stock
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
-from models import breaker, clock, dead, effect, safety, schema, site_fault, waiting
+from models import breaker, clock, effect, safety, schema, site_fault, waiting
 from models.database import reading
 from models.moments import stamp
-from workers import alive, doctor_fleet, modes, offsets, private, pulse, sound_database, sound_redis
-from workers.broker import dispatch_by_redis_time
-from workers.errors import HELD
+from workers import alive, doctor_fleet, doctor_queues, modes, offsets, private, pulse, sound_database, sound_redis
 from workers.finding import Finding, failure, warning, well
 from workers.readiness import asked, clock_heartbeat, worker_heartbeats
+from workers.redis_scripts import mended_dispatch
 from workers.settings import Settings, masked
 from workers.workplace import Workplace
 
 LATE = timedelta(minutes=5)
 """So old nothing is on a machine that keeps up."""
-
-SLOW = timedelta(hours=1)
-"""An effect that is not done so long after it was asked for: something outside is away."""
 
 NO_CLOCK = "no clock fires them: start `tenure up` or `python -m schedules`; if safe mode holds, that comes first"
 NO_SWEEP = "nobody publishes them: start `tenure up` or `python -m schedules`; if Redis is away, that comes first"
@@ -74,6 +70,7 @@ def examine(place: Workplace) -> list[Finding]:
         ("libraries", _libraries),
         ("database", _database),
         ("redis", _redis),
+        ("queues", doctor_queues.judge),
         ("clocks", offsets.judge),
         ("privacy", _privacy),
         ("stores", _stores),
@@ -88,7 +85,7 @@ def _libraries(_place: Workplace) -> Iterator[Finding]:
         remedy = f"Tenure was verified on {verified}: install it as constraints.txt has it"
         yield well(name, found) if found == verified else warning(name, found, remedy)
     try:
-        dispatch_by_redis_time(stock._scripts["dispatch"])  # noqa: SLF001 - what the broker will change
+        mended_dispatch(stock._scripts["dispatch"])  # noqa: SLF001 - what the broker will change
     except RuntimeError as wrong:
         yield failure("dispatch script", "unknown", str(wrong))
 
@@ -137,12 +134,9 @@ def _waiting(tx: Connection) -> Iterator[Finding]:
     now = clock.engine_now(tx)
     yield _queue("timers", waiting.timers(tx, now - LATE), failure, "overdue", NO_CLOCK)
     yield _queue("events", waiting.events(tx, now - LATE), failure, "unsent", NO_SWEEP)
-    slow = waiting.effects(tx, now - SLOW, HELD)
-    yield _queue("effects", slow, warning, "not done", "`tenure site show` says what each waits for")
+    yield doctor_queues.effects(tx, now)
     yield from _still(tx)
-    stuck = len(effect.all_that_gave_up(tx)) + len(dead.messages(tx))
-    remedy = "`tenure dead list` says why: mend that, then `tenure dead retry ID`, or `tenure dead drop ID`"
-    yield failure("dead", f"{stuck} gave up", remedy) if stuck else well("dead", "0 gave up")
+    yield doctor_queues.given_up(tx)
 
 
 def _still(tx: Connection) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """Forgetting a customer, before `deleted` is said: queues and stream, then tables, then the files under both."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -8,11 +9,12 @@ from redis.exceptions import ResponseError
 from models import person
 from models import site as sites
 from models.database import reading, writing
-from workers import announce
+from workers import announce, strange_keys
 from workers.announce import STREAM
 from workers.crash import reached
 from workers.errors import Temporary
 from workers.logs import log
+from workers.message import LONGEST
 from workers.workplace import Workplace
 
 REPLIES = "tenure:reply:*"
@@ -25,10 +27,10 @@ POLL_SECONDS = 0.01
 Entries = list[tuple[bytes, dict[bytes, bytes]]]
 
 REMOVE_STRAY = """
-if redis.call("lpos", KEYS[2], ARGV[1]) then return 0 end
+if redis.pcall("lpos", KEYS[2], ARGV[1]) then return 0 end
 local prefix, queue = string.match(KEYS[2], "^([^:]+):(.*)$")
-for _, worker in ipairs(redis.call("zrange", prefix .. ":__heartbeats__", 0, -1)) do
-  if redis.call("sismember", prefix .. ":__acks__." .. worker .. "." .. queue, ARGV[1]) == 1 then return 0 end
+for _, worker in ipairs(redis.pcall("zrange", prefix .. ":__heartbeats__", 0, -1)) do
+  if redis.pcall("sismember", prefix .. ":__acks__." .. worker .. "." .. queue, ARGV[1]) == 1 then return 0 end
 end
 return redis.call("hdel", KEYS[1], ARGV[1])
 """
@@ -72,9 +74,10 @@ def forget_address(place: Workplace, site_id: str) -> None:
 
 def _forget_messages(place: Workplace, words: list[bytes]) -> None:
     """Dead letters that name the customer go: the database keeps them, masked. A living message is waited for."""
-    for key in place.redis.scan_iter(MESSAGES):
-        for redis_id, body in place.redis.hscan_iter(key):
-            if not _holds(body, words):
+    for key in strange_keys.of_type(place.redis, MESSAGES, "hash"):
+        for redis_id in _ids(place, key):
+            body = _body(place, key, redis_id)
+            if body is None or not _holds(body, words):
                 continue
             if key.endswith(DEAD):
                 place.redis.zrem(key.removesuffix(b".msgs"), redis_id)
@@ -83,18 +86,62 @@ def _forget_messages(place: Workplace, words: list[bytes]) -> None:
                 raise Temporary(f"a message of {key.decode()} still holds the customer's address: it comes first")
 
 
+def _ids(place: Workplace, key: bytes) -> Iterator[bytes]:
+    """The ids of a queue's bodies, without the bodies: one of them may be as large as the memory."""
+    try:
+        yield from place.redis.hscan_iter(key, count=BATCH, no_values=True)
+    except ResponseError as wrong:
+        if strange_keys.is_wrong_type(wrong):  # it was a hash a moment ago
+            return
+        names: Any = place.redis.hkeys(key)
+        yield from names  # before Redis 7.4 nobody goes through the names alone
+
+
+def _body(place: Workplace, key: bytes, redis_id: bytes) -> bytes | None:
+    """A body that somebody could read; one that is longer goes at once, unread, for nobody ever will."""
+    length: Any = place.redis.hstrlen(key, redis_id)
+    if length <= LONGEST:
+        found: Any = place.redis.hget(key, redis_id)
+        return found  # type: ignore[no-any-return]
+    place.redis.hdel(key, redis_id)
+    log.warning("gave_up", code="message.dead", error=f"a body of {length} bytes in {key.decode()} was removed unread")
+    return None
+
+
 def _forget_events(place: Workplace, site_id: str, words: list[bytes]) -> None:
     """Entries that name the customer, in the stream and in replies: a few, for the door masks addresses."""
     for key in (announce.named(site_id), announce.named(None)):
+        _forget_noted(place, key, words)
+    for stream in strange_keys.of_type(place.redis, REPLIES, "stream"):
+        _forget_in(place, stream, words)
+
+
+def _forget_noted(place: Workplace, key: str, words: list[bytes]) -> None:
+    """The entries that were noted under a key; where something else stands there, all of them are read."""
+    try:
         noted: Any = place.redis.smembers(key)
-        for entry in noted:
-            if _remove_named(place, STREAM.encode(), _entries(place, STREAM.encode(), entry, entry), words):
-                place.redis.srem(key, entry)
-    for stream in place.redis.scan_iter(REPLIES):
-        start = b"-"
+    except ResponseError as wrong:
+        if not strange_keys.is_wrong_type(wrong):
+            raise
+        strange_keys.tell(strange_keys.Strange(key, "key of another type", "set"))
+        _forget_in(place, STREAM.encode(), words)
+        place.redis.delete(key)
+        return
+    for entry in noted:
+        if _remove_named(place, STREAM.encode(), _entries(place, STREAM.encode(), entry, entry), words):
+            place.redis.srem(key, entry)
+
+
+def _forget_in(place: Workplace, stream: bytes, words: list[bytes]) -> None:
+    """Read a whole stream. One that is none any more has nothing to forget."""
+    start = b"-"
+    try:
         while entries := _entries(place, stream, start):
             _remove_named(place, stream, entries, words)
             start = b"(%b" % entries[-1][0]
+    except ResponseError as wrong:
+        if not strange_keys.is_wrong_type(wrong):
+            raise
 
 
 def _remove_named(place: Workplace, stream: bytes, entries: Entries, words: list[bytes]) -> int:

@@ -50,8 +50,6 @@ def proxy(fields: dict[str, Any]) -> MessageProxy:
 
 
 def _fields(raw: bytes) -> dict[str, Any]:
-    if len(raw) > LONGEST:
-        raise Poison(f"is longer than {LONGEST} bytes")
     try:
         fields = json_reader.loads(raw)
     except (ValueError, RecursionError) as wrong:

@@ -40,10 +40,6 @@ class Line:
     count: int
     since: datetime | None
 
-    def age_seconds(self, now: datetime) -> float | None:
-        """How long the first has waited, in machine time."""
-        return None if self.since is None else max(0.0, round((now - self.since).total_seconds(), 3))
-
 
 def look(client: "redis.Redis") -> dict[str, Line]:
     """The queues by name, in one call."""

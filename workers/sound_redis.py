@@ -25,7 +25,7 @@ without them."""
 FIRST_SOUND_LINE = (8, 0)
 """An older line that has no fixed patch gets none any more."""
 
-CROWDED, FULL = 0.8, 0.95
+CROWDED, FULL = 0.7, 0.9
 """The share of `maxmemory` from which it is a warning and a failure: a full server can't even acknowledge."""
 
 NOW = ("redis start", "redis disk", "redis memory")

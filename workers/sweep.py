@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from models import event, offer
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
-from workers import announce, queues, safety
+from workers import announce, queues, safety, strange_keys
 from workers.broker import COMMANDS
 from workers.crash import reached
 from workers.logs import log
@@ -18,7 +18,8 @@ KEPT = timedelta(days=90)
 
 
 def sweep(place: Workplace) -> None:
-    """Offer overdue effects, publish what was not published, fill an emptied stream, forget old events."""
+    """Make room for our keys, offer overdue effects, publish what was not, fill an empty stream, forget old events."""
+    strange_keys.put_aside(place)
     offer_effects(place)
     with reading(place.database) as tx:
         waiting, oldest, now = event.count_unsent(tx), event.oldest(tx), engine_now(tx)

@@ -133,7 +133,7 @@ class Supervisor:
         """Start our own server unless another was given; a crashed run may have left us our own address as given."""
         given = self.settings.redis_url
         if given is None or given == valkey.saved_url(self.settings.data_dir):
-            given, command = valkey.prepare(self.settings.data_dir)
+            given, command = valkey.prepare(self.settings.data_dir, self.settings.redis_max_mb)
             self._add(Child(VALKEY, command, self.environ))
         self.settings = replace(self.settings, redis_url=given)
         self.environ["TENURE_REDIS_URL"] = given

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import os
 import platform
 import secrets
 import socket
@@ -36,9 +37,14 @@ appendfsync always
 # A rewritten file has what is alive as commands and nothing else: a forgotten customer is in no packed leftover.
 aof-use-rdb-preamble no
 save ""
-# Nothing is ever thrown away to make room: a full server refuses, and says so.
+# Nothing is ever thrown away to make room: a full server refuses what takes memory; what frees some goes on.
 maxmemory-policy noeviction
+maxmemory {max_mb}mb
 """
+
+LEAST_MB, MOST_MB, SHARE = 256, 4_096, 4
+LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Where a container says how much memory it has."""
 
 
 class ValkeyError(ValueError):
@@ -67,8 +73,10 @@ def saved_url(data_dir: Path) -> str | None:
     return None
 
 
-def prepare(data_dir: Path) -> tuple[str, list[str]]:
+def prepare(data_dir: Path, max_mb: int | None = None) -> tuple[str, list[str]]:
     """Write the configuration, stop a server that a crashed run left, and return the address and the command.
+
+    It takes `max_mb` MiB of memory at the most; None: a quarter of the machine's.
 
     The address and the configuration hold a random password and are readable by their owner only.
     """
@@ -83,7 +91,13 @@ def prepare(data_dir: Path) -> tuple[str, list[str]]:
     parts = urlsplit(url)
     running.write_whole(
         folder / "valkey.conf",
-        CONFIG.format(host=HOST, port=parts.port, password=parts.password, folder=_quotable(folder)),
+        CONFIG.format(
+            host=HOST,
+            port=parts.port,
+            password=parts.password,
+            folder=_quotable(folder),
+            max_mb=max_mb or a_quarter_mb(),
+        ),
     )
     return url, [str(binary()), str(folder / "valkey.conf")]
 
@@ -153,6 +167,15 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def a_quarter_mb() -> int:
+    """A quarter of the memory that this machine or container has, within bounds."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in LIMITS:
+        with contextlib.suppress(OSError, ValueError):
+            total = min(total, int(path.read_text()))
+    return min(max(total // SHARE >> 20, LEAST_MB), MOST_MB)
 
 
 def _quotable(folder: Path) -> str:

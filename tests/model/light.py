@@ -10,6 +10,7 @@ from tests.world import Wakeups, World
 from workers.download import Download
 from workers.host import Removed
 from workers.payment import Charge, Outcome
+from workers.queues import LOOK
 from workers.vault import Stored
 
 CARDS = {"pm_declined": ("declined", "later"), "pm_stolen": ("declined", "never")}
@@ -90,9 +91,12 @@ class _Silent:
     def get(self, _name: str) -> None:
         return None
 
-    def eval(self, _script: str, keys: int, *_words: Any) -> list[Any]:
-        """Every queue is empty."""
-        return [0, b""] * keys
+    def eval(self, script: str, keys: int, *_words: Any) -> list[Any]:
+        """Every queue is empty, and no key is strange."""
+        return [0, b""] * keys if script == LOOK else []
+
+    def ttl(self, _key: str) -> int:
+        return -2
 
     def time(self) -> tuple[int, int]:
         now = machine_now()

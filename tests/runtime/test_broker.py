@@ -9,7 +9,7 @@ from dramatiq.brokers import redis as stock
 from dramatiq.errors import ConnectionClosed
 
 from workers import consumer as consumers
-from workers.broker import FETCHED_BYTES, connect, dispatch_by_redis_time, limits, make_broker
+from workers.broker import FETCHED_BYTES, connect, limits, make_broker, mended_dispatch
 from workers.message import LONGEST
 
 QUEUE = "lifecycle"
@@ -74,7 +74,6 @@ POISON = {
     "a message_id that is a list": {"message_id": []},
     "a delay in the wrong queue": {"options": {"redis_message_id": "given later", "eta": 1}},
     "retries that are a word": {"options": {"redis_message_id": "given later", "retries": "x"}},
-    "a huge one": {"args": ["x" * (LONGEST + 1)]},
 }
 
 
@@ -91,6 +90,21 @@ def test_poison_is_put_aside_and_its_neighbours_are_delivered(broker, tools, sha
     assert broker.client.zrange("dramatiq:lifecycle.XQ", 0, -1) == [bad.encode()]
     assert [(queue, redis_id) for queue, redis_id, _, _ in told] == [(QUEUE, bad)]
     assert len(told[0][2]) <= LONGEST + 1
+
+
+def test_a_huge_message_is_removed_unread_and_its_neighbours_are_delivered(broker, tools):
+    told = []
+    broker.on_poison = lambda *letter: told.append(letter)
+    tools.push(broker.client, QUEUE, tools.body(args=["before"]))
+    bad = tools.push(broker.client, QUEUE, "x" * (LONGEST + 1))
+    tools.push(broker.client, QUEUE, "x" * LONGEST)
+    tools.push(broker.client, QUEUE, tools.body(args=["after"]))
+    consumer = broker.consume(QUEUE, prefetch=10, timeout=0)
+    assert [first(consumer).args, first(consumer).args, first(consumer)] == [("before",), ("after",), None]
+    assert told[0] == (QUEUE, bad, b"", f"is longer than {LONGEST} bytes (it has {LONGEST + 1}): removed unread")
+    assert len(told[1][2]) == LONGEST
+    assert not broker.client.hexists("dramatiq:lifecycle.msgs", bad)
+    assert broker.client.zcard("dramatiq:lifecycle.XQ") == 1
 
 
 def test_poison_does_not_stop_a_real_worker(broker, tools, working):
@@ -188,7 +202,7 @@ def test_a_host_whose_clock_is_ahead_does_not_take_the_living_for_dead(brokers, 
 
 def test_a_dispatch_script_that_is_not_the_known_one_is_refused():
     with pytest.raises(RuntimeError, match="not the one we know"):
-        dispatch_by_redis_time(b"return 1")
+        mended_dispatch(b"return 1")
 
 
 def test_a_fetch_stops_at_so_many_bytes_and_the_next_one_goes_on(broker):

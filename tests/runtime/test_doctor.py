@@ -13,7 +13,7 @@ from models.database import reading, writing
 from models.moments import unstamp
 from tests.runtime.judged import by_name, levels
 from tests.world import HOST, World
-from workers import doctor, offsets, release, settings, sound_redis
+from workers import doctor, doctor_queues, offsets, release, settings, sound_redis
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +40,8 @@ def test_each_finding_that_is_not_well_has_a_remedy_and_one_that_fails_sets_the_
 def test_what_is_out_of_reach_is_said_and_the_rest_is_looked_at(beating):
     beating.place.__dict__["redis"] = sound_redis.connect("redis://127.0.0.1:1/0")
     found = by_name(doctor.examine(beating.place))
-    assert {name for name, one in found.items() if one.value == "out of reach"} == {"redis", "clocks", "processes"}
+    away = {"redis", "queues", "clocks", "processes"}
+    assert {name for name, one in found.items() if one.value == "out of reach"} == away
     assert found["schema"].well
     assert found["host"].well
 
@@ -96,7 +97,7 @@ def test_a_timer_is_late_after_five_minutes_and_not_before(beating):
 
 def test_an_effect_is_slow_after_an_hour_and_one_that_a_guard_holds_never(beating):
     beating.say("start_trial", account="acme", email=f"owner@{HOST}")
-    at(beating, beating.now + doctor.SLOW)
+    at(beating, beating.now + doctor_queues.SLOW)
     assert by_name(doctor.examine(beating.place))["effects"].well
     at(beating, beating.now + timedelta(microseconds=1))
     assert by_name(doctor.examine(beating.place))["effects"].level == "warn"

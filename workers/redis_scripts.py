@@ -1,0 +1,111 @@
+"""The scripts that run in Redis for the queues: Dramatiq's own with what it gets wrong put right, and ours for many."""
+
+from typing import Any
+
+import redis
+
+MENDED = {
+    b"local timestamp = ARGV[2]": b"""local t = redis.call("TIME")
+local timestamp = t[1] * 1000 + math.floor(t[2] / 1000)""",
+    b"""redis.call("smembers", dead_worker_queue_acks)""": b"""redis.pcall("smembers", dead_worker_queue_acks)""",
+    b"""redis.call("keys", dead_worker_acks .. "*")""": (
+        b"""i > 20 and {i} or redis.call("keys", dead_worker_acks .. "*")"""
+    ),
+}
+"""What is changed in Dramatiq's script. Heartbeats use Redis's clock: a host whose clock is ahead would take living
+workers for dead ones. A stranger's key of another type stops no maintenance. And it looks through all keys for a few
+dead workers only, however many names a stranger has put among the heartbeats."""
+
+FETCH = """
+local namespace, queue, worker = KEYS[1], ARGV[1], ARGV[2]
+local list = namespace .. ":" .. queue
+local acks = namespace .. ":__acks__." .. worker .. "." .. queue
+local wanted, longest, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local t, fetched, bytes = redis.call("TIME"), {}, 0
+redis.call("zadd", namespace .. ":__heartbeats__", t[1] * 1000 + math.floor(t[2] / 1000), worker)
+while wanted > 0 and bytes < most do
+  local ids = redis.call("lpop", list, math.min(wanted, 100))
+  if not ids then break end
+  wanted = wanted - #ids
+  local taken, left = {}, {}
+  for at, id in ipairs(ids) do
+    if bytes >= most then
+      table.insert(left, 1, id)
+    else
+      local length = redis.call("hstrlen", list .. ".msgs", id)
+      if length > 0 or redis.call("hexists", list .. ".msgs", id) == 1 then
+        table.insert(taken, id)
+        table.insert(fetched, id)
+        if length > longest then
+          table.insert(fetched, length)
+        else
+          table.insert(fetched, redis.call("hget", list .. ".msgs", id))
+          bytes = bytes + length
+        end
+      end
+    end
+  end
+  if #taken > 0 then redis.call("sadd", acks, unpack(taken)) end
+  if #left > 0 then redis.call("lpush", list, unpack(left)) end
+end
+return fetched
+"""
+"""Dramatiq's `fetch`, but it returns the ids too, so that a message that can't be read can still be put aside; it
+forgets an id without a body, says of a huge body only how long it is, and stops at so many bytes: the rest stays."""
+
+ENQUEUE = """
+local list = KEYS[1] .. ":" .. ARGV[1]
+for first = 2, #ARGV, 1000 do
+  local last, ids = math.min(first + 999, #ARGV), {}
+  for at = first, last, 2 do table.insert(ids, ARGV[at]) end
+  redis.call("hset", list .. ".msgs", unpack(ARGV, first, last))
+  redis.call("rpush", list, unpack(ids))
+end
+"""
+"""Dramatiq's `enqueue` for many: ids and bodies in turn."""
+
+ACK = """
+local acks = KEYS[1] .. ":__acks__." .. ARGV[2] .. "." .. ARGV[1]
+local ours, settled = redis.call("smismember", acks, unpack(ARGV, 3)), {}
+for at, is_ours in ipairs(ours) do
+  if is_ours == 1 then table.insert(settled, ARGV[at + 2]) end
+end
+if #settled == 0 then return end
+redis.call("srem", acks, unpack(settled))
+redis.call("hdel", KEYS[1] .. ":" .. ARGV[1] .. ".msgs", unpack(settled))
+"""
+"""Dramatiq's `ack` for many (a few thousand at most); what was offered to another worker meanwhile is left to it."""
+
+EVEN_IF_FULL = "#!lua flags=allow-oom\n"
+
+
+class EvenIfFull:
+    """A script that must run on a full server too: it frees memory, or takes hardly any.
+
+    The server is told so only once it is full: before Redis 7 none understands, and the refusal stands.
+    """
+
+    def __init__(self, client: redis.Redis, script: str) -> None:
+        self.script = client.register_script(script)
+        self.if_full = client.register_script(EVEN_IF_FULL + script)
+
+    def __call__(self, keys: list[Any], args: list[Any]) -> Any:
+        """Run it. Raises OutOfMemoryError where nothing helps."""
+        try:
+            return self.script(keys=keys, args=args)
+        except redis.exceptions.OutOfMemoryError as full:
+            try:
+                return self.if_full(keys=keys, args=args)
+            except redis.exceptions.ResponseError:
+                raise full from None
+
+
+def mended_dispatch(script: bytes) -> bytes:
+    """Dramatiq's script with our changes. Raises RuntimeError for one that is not the one we know."""
+    for stock, ours in MENDED.items():
+        if script.count(stock) != 1:
+            raise RuntimeError(
+                "this Dramatiq's dispatch script is not the one we know: use the version in constraints.txt"
+            )
+        script = script.replace(stock, ours)
+    return script
