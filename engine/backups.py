@@ -96,6 +96,8 @@ def restore(case: Case) -> None:
         f"{in_words(case.now - backup.taken_at)} of data leave the live site; "
         "a safety backup is made first and can be restored by its id"
     )
+    if backup.lacks:
+        case.notes.append(f"this backup does not bring back everything: {backup.lacks}")
 
 
 def mail_restored(case: Case) -> None:

@@ -26,11 +26,12 @@ by_age = attrgetter("taken_at", "id")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A verified backup; only those whose purpose is `nightly` fill restore points."""
+    """A verified backup; only those whose purpose is `nightly` fill restore points. `lacks` says what is not in it."""
 
     id: str
     purpose: str
     taken_at: datetime
+    lacks: str = ""
 
 
 def restore_points(backups: Iterable[Kept], now: datetime) -> dict[str, Kept | None]:

@@ -44,6 +44,9 @@ class Export(SQLModel, table=True):
     lacks: Any = Field(default=None, sa_column=Column(Json))
 
 
+MOST_TOLD = 3
+"""So many names a sentence has."""
+
 BACKUPS = with_moments(Backup.__table__)  # type: ignore[attr-defined]
 EXPORTS = Export.__table__  # type: ignore[attr-defined]
 
@@ -89,11 +92,22 @@ def kept_of(tx: Connection, site_ids: list[str]) -> dict[str, tuple[engine.Kept,
     """The backups of many sites as facts for the law, oldest first; a site without one has an empty tuple."""
     found: dict[str, list[engine.Kept]] = {site_id: [] for site_id in site_ids}
     if found:
-        query = select(BACKUPS.c.site_id, BACKUPS.c.id, BACKUPS.c.purpose, BACKUPS.c.taken_at)
+        query = select(BACKUPS.c.site_id, BACKUPS.c.id, BACKUPS.c.purpose, BACKUPS.c.taken_at, BACKUPS.c.lacks)
         rows = tx.execute(query.where(among(tx, BACKUPS.c.site_id, site_ids)).order_by(BACKUPS.c.taken_at))
-        for site_id, *facts in rows.all():
-            found[site_id].append(engine.Kept(*facts))
+        for site_id, backup_id, purpose, taken_at, lacks in rows.all():
+            found[site_id].append(engine.Kept(backup_id, purpose, taken_at, in_words(lacks)))
     return {site_id: tuple(backups) for site_id, backups in found.items()}
+
+
+def in_words(lacks: dict[str, Any] | None) -> str:
+    """Say what a backup lacks: how much, and the first names of each kind; "" if nothing."""
+    parts = []
+    for part, what in (("out", "left out"), ("remake", "not to be made again")):
+        said = (lacks or {}).get(part, {})
+        if said.get("count"):
+            more = ", ..." if said["count"] > MOST_TOLD else ""
+            parts.append(f"{said['count']} {what} ({', '.join(said['names'][:MOST_TOLD])}{more})")
+    return "; ".join(parts)
 
 
 def restore_points(backups: list[Row[Any]], now: datetime) -> dict[str, Row[Any] | None]:

@@ -24,7 +24,8 @@ def site(document: Document) -> str:
         lines.append(f"  hold      {document['hold']['reason']} since {document['hold']['since']}")
     lines += [f"  backup    {name}: {_point(point)}" for name, point in document["restore_points"].items()]
     if document["export"]:
-        lines.append(f"  download  {document['export']['url']} ({document['export']['bytes']} bytes)")
+        export = document["export"]
+        lines.append(f"  download  {export['url']} ({export['bytes']} bytes){_partial(export)}")
     lines += [f"  invoice   {_invoice(invoice)}" for invoice in document["invoices"]]
     lines += [f"  next      {step['at']}  {step['what']}" for step in document["next"]]
     lines.append(f"  menu      {', '.join(entry['label'] for entry in document['menu']) or 'nothing'}")
@@ -50,7 +51,13 @@ def _plan(plan: Document | None) -> str:
 
 
 def _point(point: Document | None) -> str:
-    return "none yet" if point is None else f"{point['taken_at']} ({point['bytes']} bytes, {point['id']})"
+    if point is None:
+        return "none yet"
+    return f"{point['taken_at']} ({point['bytes']} bytes, {point['id']}){_partial(point)}"
+
+
+def _partial(copy: Document) -> str:
+    return f"  PARTIAL: {'; '.join(copy['left_out'])}" if copy["partial"] else ""
 
 
 def _invoice(invoice: Document) -> str:
@@ -133,7 +140,7 @@ def backups(found: Document) -> str:
 
 def _backup(one: Document) -> str:
     points = f"  {', '.join(one['points'])}" if one["points"] else ""
-    return f"{one['taken_at']}  {one['id']}  {one['purpose']:<9} {one['bytes']:>12} bytes{points}"
+    return f"{one['taken_at']}  {one['id']}  {one['purpose']:<9} {one['bytes']:>12} bytes{points}{_partial(one)}"
 
 
 def backup_check(found: Document) -> str:

@@ -235,7 +235,9 @@ print(files, next(line for line in open("/proc/self/status") if line.startswith(
 """
 
 
-@pytest.mark.parametrize("count", [6_000, pytest.param(60_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "count", [6_000, *(pytest.param(many, marks=pytest.mark.long) for many in (60_000, 1_000_000))]
+)
 def test_memory_stays_flat_for_a_download_with_very_many_members(tmp_path, count):
     peaks = []
     for number in (10, count):

@@ -93,7 +93,7 @@ def test_a_partial_final_backup_asks_for_a_waiver_and_with_it_the_site_is_delete
     assert "does not count" not in str(narrow.show()["attention"])
     narrow.advance(days=3)
     assert narrow.state() == "deleted"
-    assert not list((narrow.data_dir / "sites").iterdir())
+    assert [path.name for path in (narrow.data_dir / "sites").iterdir() if not path.name.startswith(".")] == []
 
 
 def test_what_a_restore_can_not_bring_back_is_named_everywhere(world):
@@ -120,3 +120,22 @@ def test_what_a_restore_can_not_bring_back_is_named_everywhere(world):
     assert "attachments/pipe: a pipe" in done["data"]["left_out"]
     assert done["subject"] == HOST
     assert not Path(world.site_folder() / "attachments" / "pipe").exists()
+
+
+def test_a_restore_is_refused_while_the_safety_backup_would_be_partial(narrow):
+    big = narrow.site_folder() / "attachments" / "big\x1b.bin"
+    content = big.read_bytes()
+    big.unlink()
+    narrow.advance(days=1)
+    big.write_bytes(content)
+    narrow.send("restore", **{"from": "previous_day"})
+    assert "the safety backup is partial, so nothing was restored" in narrow.show()["attention"]
+    assert big.read_bytes() == content
+
+
+def test_the_review_of_a_restore_says_what_the_backup_does_not_bring_back(narrow):
+    os.mkfifo(narrow.site_folder() / "pipe")
+    narrow.advance(days=1)
+    said = narrow.say("restore", extra={"dryrun": True}, **{"from": "previous_day"})
+    assert "does not bring back everything: 1 left out (attachments/big" in said["message"]
+    assert "1 not to be made again (pipe: a pipe)" in said["message"]

@@ -6,6 +6,9 @@ import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
+LINKS = 30_000
+"""Of one file: no disk that we know allows fewer."""
+
 
 def deep(folder, levels, name="d", bottom=b"at the bottom"):
     """Make a chain of folders by descriptors, far beyond PATH_MAX, with a file in the last one."""
@@ -26,11 +29,14 @@ def remove(folder):
 
 
 def flat(folder, count):
-    """Make so many empty entries in one folder: hard links of one file, which costs no inodes."""
+    """Make so many empty entries in one folder: mostly hard links, which cost no inodes."""
     folder.mkdir()
-    (folder / "0").touch()
-    for number in range(1, count):
-        os.link(folder / "0", folder / f"{number:x}")
+    for number in range(count):
+        if number % LINKS == 0:
+            first = folder / f"{number:x}"
+            first.touch()
+        else:
+            os.link(first, folder / f"{number:x}")
 
 
 def sparse(path, size):
