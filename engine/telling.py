@@ -28,8 +28,9 @@ def _trial_ending(_asked: Letter, site: Site, now: datetime, policy: Policy) -> 
 
 def _first_charge(_asked: Letter, site: Site, now: datetime, _policy: Policy) -> Facts:
     """The plan as it is now, and day 30."""
+    ends, waits = site.trial_ends_at, site.state == "suspended"  # then nothing is charged before it is back
     return {
-        "first_charge_at": None if site.trial_ends_at is None else max(site.trial_ends_at, now),
+        "first_charge_at": None if ends is None or (waits and ends <= now) else max(ends, now),
         "amount_cents": (site.plan_agents or 0) * (site.price_cents or 0),
         "currency": site.currency,
         "plan_agents": site.plan_agents,
@@ -48,11 +49,11 @@ def _left(_asked: Letter, site: Site, _now: datetime, policy: Policy) -> Facts:
     return {**facts, "open_cents": open_cents, "currency": currency}
 
 
-def _welcome_back(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> Facts:
+def _welcome_back(_asked: Letter, site: Site, now: datetime, _policy: Policy) -> Facts:
     """Paid until the end of a period that is paid, free until the end of a trial."""
     paid = site.state == "active" and site.owed is None
     return {
-        "period_ends_at": site.period_ends_at if paid else None,
+        "period_ends_at": to_come(site.period_ends_at, now) if paid else None,
         "trial_ends_at": site.trial_ends_at if site.state in TRIALS else None,
     }
 
