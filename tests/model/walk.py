@@ -196,7 +196,7 @@ class Walk:
         voided = set(decision.voids)
         self.waiting = [one for one in self.waiting if one.args.get("payment_id") not in voided]
         self.waiting += decision.effects
-        if decision.revives and self.site is not None:
+        if decision.revives == "everything" and self.site is not None:
             self._revive(self.site.generation)
         self._settle()
 
