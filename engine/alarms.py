@@ -10,7 +10,8 @@ ALARMS = {
     "silence": "look at `tenure deletion preview`, then `tenure safe-mode leave` or `tenure deletion resume`",
     "deletions.tripped": "look at `tenure deletion preview`, then `tenure deletion resume --confirm N`",
     "redis.memory": "see what fills Redis (`tenure doctor`), let the workers catch up, give it more memory (README)",
-    "work.stuck": "look at the site and at the process that does it; end that process if it does not move again",
+    "work.stuck": "look at the site's content and at the disk; another worker tries again when the lease has run out",
+    "database.unreadable": "`tenure site show` says what is wrong with the site's database and what helps",
 }
 
 

@@ -34,12 +34,13 @@ class Fault(NamedTuple):
     do: str
 
 
-def note(tx: Connection, site_id: str, part: str, fault: Fault, now: datetime) -> None:
-    """Write a fault down; one of the same code keeps its `since`."""
+def note(tx: Connection, site_id: str, part: str, fault: Fault, now: datetime) -> bool:
+    """Write a fault down, and say whether it is a new one; one of the same code keeps its `since`."""
     known = tx.execute(_of(site_id, part)).one_or_none()
-    since = known.since if known is not None and known.code == fault.code else now
-    row = {"site_id": site_id, "part": part, "since": since, **fault._asdict()}
+    before = known.since if known is not None and known.code == fault.code else None
+    row = {"site_id": site_id, "part": part, "since": before or now, **fault._asdict()}
     upsert(tx, FAULTS, ("site_id", "part"), [row])
+    return before is None
 
 
 def forget(tx: Connection, site_id: str, part: str | None = None) -> None:

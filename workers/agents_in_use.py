@@ -11,12 +11,15 @@ from threading import Condition, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from engine.alarms import alarm
 from models import site as sites
 from models import site_fault
 from models.clock import engine_now
 from models.database import reading, writing
+from models.record import tell
 from models.site_fault import Fault
 from workers.held_database import Unusable
 from workers.logs import log
@@ -29,6 +32,9 @@ PATIENCE_SECONDS = 2.0
 
 ALONE_SECONDS = 0.02
 """So long one thread asks site after site; then others help it."""
+
+TURN_SECONDS = 0.25
+"""If no asker is free within this time, the host keeps them all waiting: then nobody waits for it."""
 
 ASKERS = 8
 ASIDE_SECONDS = 60.0
@@ -46,6 +52,7 @@ class Round:
 
     def __init__(self, site_ids: Iterable[str]) -> None:
         self.left = deque(site_ids)
+        self.open = len(self.left)
         self.begun: set[str] = set()
         self.found: dict[str, int | None] = {}
         self.changed = Condition()
@@ -56,21 +63,32 @@ class Round:
             if not self.left:
                 return None
             self.begun.add(site_id := self.left.popleft())
+            self.changed.notify_all()
             return site_id
 
-    def settle(self, site_id: str, answer: "int | Fault | None") -> None:
+    def answer(self, site_id: str, answer: "int | Fault | None") -> None:
         """One site was asked; None means that there is no such site."""
         with self.changed:
             self.begun.discard(site_id)
             if not isinstance(answer, Fault):
                 self.found[site_id] = answer
-            if not self.left and not self.begun:
+
+    def settle(self) -> None:
+        """What followed from one answer is done as well."""
+        with self.changed:
+            self.open -= 1
+            if not self.open:
                 self.changed.notify_all()
 
     def wait(self, seconds: float) -> bool:
         """Whether all were asked within this time."""
         with self.changed:
-            return self.changed.wait_for(lambda: not self.left and not self.begun, seconds)
+            return self.changed.wait_for(lambda: not self.open, seconds)
+
+    def has_begun(self, seconds: float) -> bool:
+        """Whether an asker was free for it within this time."""
+        with self.changed:
+            return self.changed.wait_for(lambda: bool(self.begun or self.found), seconds)
 
     def close(self) -> tuple[dict[str, int | None], set[str]]:
         """What was found, and the sites that are being asked still; no other is asked any more."""
@@ -110,7 +128,7 @@ class AgentsInUse:
         self._send(asked, 1)
         if not asked.wait(ALONE_SECONDS):
             self._send(asked, min(ASKERS, len(site_ids)) - 1)
-            asked.wait(PATIENCE_SECONDS - ALONE_SECONDS)
+            asked.wait(PATIENCE_SECONDS - ALONE_SECONDS - TURN_SECONDS if asked.has_begun(TURN_SECONDS) else 0)
         found, silent = asked.close()
         for site_id in silent:
             self._put_aside(site_id, _silent())
@@ -149,23 +167,24 @@ class AgentsInUse:
             with self._lock:
                 self._busy += 1
             while (site_id := asked.take()) is not None:
-                asked.settle(site_id, self._one(site_id))
+                answer = self._one(site_id)
+                asked.answer(site_id, answer)
+                if isinstance(answer, Fault):
+                    self._put_aside(site_id, answer)
+                else:
+                    self._take_back(site_id, answer)
+                asked.settle()
             with self._lock:
                 self._busy -= 1
 
     def _one(self, site_id: str) -> int | Fault | None:
         try:
-            agents = self._place.host.used_agents(site_id)
+            return self._place.host.used_agents(site_id)
         except Unusable as wrong:
-            fault = Fault(wrong.code, wrong.what, wrong.do)
+            return Fault(wrong.code, wrong.what, wrong.do)
         except Exception as wrong:  # noqa: BLE001 - whatever it is, nobody waits for it: what was last known holds
             what = f"agents in use are not known now: {type(wrong).__name__}: {wrong}"[:300]
-            fault = Fault("host.failed", what, REMEDY)
-        else:
-            self._take_back(site_id, agents)
-            return agents
-        self._put_aside(site_id, fault)
-        return fault
+            return Fault("host.failed", what, REMEDY)
 
     def _put_aside(self, site_id: str, fault: Fault) -> None:
         with self._lock:
@@ -179,7 +198,7 @@ class AgentsInUse:
         log.warning("alarm", site_id=site_id, code=fault.code, error=f"{fault.what}; {fault.do}")
         try:
             with writing(self._place.database) as tx:
-                site_fault.note(tx, site_id, PART, fault, engine_now(tx))
+                _write_down(tx, site_id, fault)
         except SQLAlchemyError as wrong:
             log.warning("failed", site_id=site_id, error=f"its fault was not written down: {wrong}")
 
@@ -199,6 +218,17 @@ class AgentsInUse:
                 site_fault.forget(tx, site_id, PART)
         except SQLAlchemyError as wrong:
             log.warning("failed", site_id=site_id, error=f"its fault was not taken away: {wrong}")
+
+
+def _write_down(tx: Connection, site_id: str, fault: Fault) -> None:
+    """Note the fault of a site that lives, and raise the alarm if it is a new one."""
+    site = sites.find(tx, site_id)
+    if site is None or site.state == "deleted":
+        return
+    now = engine_now(tx)
+    if site_fault.note(tx, site_id, PART, fault, now):
+        what = f"{fault.code}: {fault.what}"
+        tell(tx, "alarm.raised", alarm("database.unreadable", what), now, host=site.host, site_id=site_id, cause=None)
 
 
 def _silent() -> Fault:

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 import engine
+from engine.alarms import ALARMS
 from models import effect, failing, site_fault
 from models.moments import stamp
 from workers import shortfall
@@ -24,8 +25,6 @@ ADAPTER_OF = {
 
 REMEDY = "it is tried again by itself; `tenure doctor` says what is out of reach"
 
-STUCK = "look at the site's content and at the disk; another worker tries again by itself"
-
 
 def faults(tx: Connection, site: engine.Site) -> list[Fault]:
     """What fails now on a site and what its newest backup lacks, as `faults` of its document: code, since, what, do."""
@@ -40,7 +39,7 @@ def faults(tx: Connection, site: engine.Site) -> list[Fault]:
 
 def _stuck(row: Any) -> Fault:
     what = f"{row.kind} has moved nothing since {stamp(row.stuck_since)}"
-    return {"code": "work.stuck", "since": stamp(row.stuck_since), "what": what, "do": STUCK}
+    return {"code": "work.stuck", "since": stamp(row.stuck_since), "what": what, "do": ALARMS["work.stuck"]}
 
 
 def _fault(row: Any) -> Fault:

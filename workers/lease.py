@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from engine.alarms import ALARMS, alarm
 from models import effect as effects
 from models import site as sites
 from models.clock import engine_now, machine_now
@@ -24,8 +25,6 @@ STILL_SECONDS = 120.0
 
 OUTSIDE_SECONDS = {"mail": 1_200.0, "charge": 900.0}
 """Acts that wait for an answer from outside, and have deadlines of their own that are shorter."""
-
-REMEDY = "look at its site's content and at the disk; another worker tries again when its lease has run out"
 
 
 @contextmanager
@@ -103,10 +102,10 @@ class Keeper:
                 where = {"host": "" if site is None else site.host, "site_id": row.site_id, "cause": row.cause_id}
                 told = {"effect": row.id, "kind": row.kind, "since": stamp(now)}
                 tell(tx, "work.stuck", told, now, **where)
-                tell(tx, "alarm.raised", {"code": "work.stuck", "what": what, "do": REMEDY}, now, **where)
+                tell(tx, "alarm.raised", alarm("work.stuck", what), now, **where)
         except SQLAlchemyError as wrong:
             log.warning("failed", effect=row.kind, effect_id=row.id, error=f"that it is stuck was not told: {wrong}")
             self.is_stuck = False
             return
         facts = {"site_id": row.site_id, "effect": row.kind, "effect_id": row.id, "attempt": row.attempt}
-        log.error("alarm", **facts, code="work.stuck", error=f"{what}; {REMEDY}")
+        log.error("alarm", **facts, code="work.stuck", error=f"{what}; {ALARMS['work.stuck']}")

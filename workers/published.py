@@ -14,6 +14,7 @@ Document = dict[str, Any]
 EVENTS = (
     *("command.answered", "site.moved", "effect.done", "effect.failed", "effect.gave_up", "charge.succeeded"),
     *("charge.declined", "backup.verified", "export.ready", "site.restored", "site.deleted", "alarm.raised"),
+    "work.stuck",
 )
 CODES = (
     *("envelope.malformed", "envelope.too_large", "command.unknown_type", "command.unexpected_field"),

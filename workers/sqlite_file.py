@@ -4,8 +4,6 @@ Only a new site's own file is opened here. Whatever a customer could write is re
 `customer_database`, each time with limits and a deadline.
 """
 
-import os
-import stat
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -18,7 +16,7 @@ import pysqlite3.dbapi2 as sqlite
 from workers import customer_database
 from workers.content import DATABASE
 from workers.errors import Permanent
-from workers.held_database import FILE, Bounds, Held, Unusable, held, must_copy, restless
+from workers.held_database import Bounds, Held, Unusable, held, must_copy, restless
 
 MAGIC = b"SQLite format 3\0"
 SMALLEST = 512
@@ -98,15 +96,6 @@ def count_agents(folder: int, private: Path, cpu_seconds: float = COUNT_CPU_SECO
     return int(_answered(said, DATABASE, "agents"))
 
 
-def copy_live(source: Path, target: Path) -> None:
-    """Copy the database at a path; see `copy_database`."""
-    folder = os.open(source.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        copy_database(folder, source.name, target)
-    finally:
-        os.close(folder)
-
-
 def copy_database(
     folder: int, name: str, target: Path, *, seconds: float = LONGEST_SECONDS, most_bytes: int = MOST_BYTES
 ) -> None:
@@ -145,25 +134,6 @@ def faults(path: Path, seconds: float = LONGEST_SECONDS) -> list[str]:
     """What is wrong with a copy, one that can't be checked included; empty means whole."""
     found = examine(path, seconds)
     return [text for text in (found.damage, found.unchecked) if text is not None]
-
-
-def is_database(path: Path) -> bool:
-    """Whether a regular file says of itself that it is a SQLite database; nothing else is opened."""
-    try:
-        descriptor = os.open(path, FILE)
-    except OSError:
-        return False
-    try:
-        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        return is_file and os.pread(descriptor, len(MAGIC), 0) == MAGIC
-    finally:
-        os.close(descriptor)
-
-
-def is_sidecar(path: Path) -> bool:
-    """Whether a file belongs to a live database beside it, and has no meaning without that very one."""
-    names = (path.name.removesuffix(end) for end in SIDECARS if path.name.endswith(end))
-    return any(name and is_database(path.with_name(name)) for name in names)
 
 
 def _check(path: Path, how: str, seconds: float) -> dict[str, Any]:
