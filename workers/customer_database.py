@@ -37,7 +37,7 @@ MOST_REQUESTS = 1_000
 """What one process answers: then a new one takes its place, with the memory of a new one."""
 
 LONGEST_LINE = 1 << 20
-IDLE = 3
+IDLE = 2
 """Processes of a kind that are kept waiting for work."""
 
 ROUGH = {"slow", "died", "too_much"}

@@ -41,6 +41,8 @@ KINDS = (
     (stat.S_ISSOCK, "a socket"),
 )
 
+COPYING = "let the user that runs Tenure own it; if its help desk died while it wrote, start that once"
+
 Identity = tuple[int, int]
 
 
@@ -105,23 +107,33 @@ class Held:
 
         Raises `Unusable` when they are too many, or change meanwhile.
         """
-        for suffix in COPIED:
-            if suffix in self.seen:
-                self._copy_one(suffix, bounds)
+        suffixes = [suffix for suffix in COPIED if suffix in self.seen]
+        before = self._states(suffixes)
+        for suffix in suffixes:
+            self._copy_one(suffix, bounds)
+        if self._states(suffixes) != before:
+            raise restless(self.name)
         self.is_copy = True
         if "-journal" in self.seen:
             self._free_the_journal()
         return self.path
 
+    def _states(self, suffixes: list[str]) -> list[tuple[int, ...]]:
+        try:
+            found = [os.stat(self.name + suffix, dir_fd=self.folder, follow_symlinks=False) for suffix in suffixes]
+        except FileNotFoundError:
+            raise restless(self.name) from None
+        return [(*_identity(status), status.st_size, status.st_mtime_ns) for status in found]
+
     def _copy_one(self, suffix: str, bounds: Bounds) -> None:
         linked = self.linked(suffix)
         source = os.open(linked, FILE) if linked.exists() else os.open(self.name + suffix, FILE, dir_fd=self.folder)
         try:
-            before = os.fstat(source)
-            _must_be_regular(self.name + suffix, before)
-            _copy_bytes(source, self.copied(suffix), bounds)
-            if _state(before) != _state(os.fstat(source)) or _identity(before) != self.seen[suffix]:
+            status = os.fstat(source)
+            _must_be_regular(self.name + suffix, status)
+            if _identity(status) != self.seen[suffix]:
                 raise restless(self.name)
+            _copy_bytes(source, self.copied(suffix), bounds)
         finally:
             os.close(source)
 
@@ -180,19 +192,24 @@ def remove_private(private: Path) -> None:
 
 
 def _take(taken: Held, suffix: str) -> None:
-    """Link what stands at a name; where that can't be done it is only looked at, to be copied."""
-    name, place = taken.name + suffix, taken.linked(suffix)
+    """Link what stands at a name, or only look at it where it can't be linked: then it is copied."""
+    name = taken.name + suffix
     try:
-        os.link(name, place, src_dir_fd=taken.folder, follow_symlinks=False)
-        status = place.lstat()
+        status = _linked(name, taken.linked(suffix), taken.folder)
     except FileNotFoundError:
         return
+    _must_be_regular(name, status)
+    taken.seen[suffix] = _identity(status)
+
+
+def _linked(name: str, place: Path, folder: int) -> os.stat_result:
+    try:
+        os.link(name, place, src_dir_fd=folder, follow_symlinks=False)
     except OSError as wrong:
         if wrong.errno not in UNLINKABLE:
             raise
-        status = os.stat(name, dir_fd=taken.folder, follow_symlinks=False)
-    _must_be_regular(name, status)
-    taken.seen[suffix] = _identity(status)
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    return place.lstat()
 
 
 def must_copy(taken: Held) -> bool:
@@ -236,8 +253,8 @@ def _copy_bytes(source: int, target: Path, bounds: Bounds) -> None:
         while chunk := os.read(source, CHUNK):
             left -= len(chunk)
             if left < 0 or time.monotonic() > bounds.until:
-                what = "a help desk died while it wrote, and its database is too large to be put in order aside"
-                raise Unusable("database.unfinished", what, "start the help desk once: it puts its database in order")
+                what = "it must be copied before it can be read, and is too large for that"
+                raise Unusable("database.unfinished", what, COPYING)
             copy.write(chunk)
             moved(len(chunk))
 
@@ -266,10 +283,6 @@ def restless(name: str) -> Unusable:
 
 def _identity(status: os.stat_result) -> Identity:
     return status.st_dev, status.st_ino
-
-
-def _state(status: os.stat_result) -> tuple[int, int]:
-    return status.st_size, status.st_mtime_ns
 
 
 def _shown(name: str) -> str:

@@ -42,9 +42,9 @@ LONGEST_SECONDS = 3_600.0
 MOST_BYTES = 1 << 40
 """The bounds of one act where the caller gives none."""
 
-CHECK_SECONDS = 60.0
+CHECK_SECONDS = 20.0
 CHECKED_BYTES = 4 << 20
-"""A check may take a minute and a second for each 4 MiB; a sound database takes a tenth of that."""
+"""A check may take 20 s and one more for each 4 MiB; a sound database takes a tenth of that."""
 
 TRIES = 4
 PAUSE_SECONDS = 0.02

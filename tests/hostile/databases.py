@@ -128,7 +128,7 @@ def missing(folder):
     (folder / NAME).unlink()
 
 
-def costly_index(folder, rows=80):
+def costly_index(folder, rows=50):
     """An index whose check computes something large for each row."""
     script = "CREATE TABLE t (x);" + MANY.format(rows, "t", "i")
     with closing(sqlite.connect(folder / NAME)) as database:

@@ -1,5 +1,6 @@
 """Whatever a customer's database is, asking for its agents and copying it ends soon, and touches nothing else."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pysqlite3.dbapi2 as sqlite
 import pytest
 
 from tests.hostile import databases
-from workers import customer_database, sqlite_file
+from workers import customer_database, held_database, sqlite_file
 from workers.content import DATABASE
 from workers.errors import Permanent, Temporary
 from workers.held_database import Unusable
@@ -215,11 +216,76 @@ def test_millions_of_rows_are_given_up_in_time_and_counted_by_who_has_more_of_it
     os.close(folder)
 
 
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_where_nothing_can_be_linked_the_bytes_are_copied(host, tmp_path, mode, monkeypatch):
+    with closing(sqlite.connect(host.root / SITE / DATABASE, isolation_level=None)) as desk:
+        desk.execute(f"PRAGMA journal_mode = {mode}")
+        desk.execute("INSERT INTO agents (email) VALUES ('second@acme.example')")
+        monkeypatch.setattr(held_database.os, "link", cannot_link)
+        assert host.used_agents(SITE) == 2
+        copied(host, tmp_path)
+    with closing(sqlite.connect(tmp_path / "copy.db")) as copy:
+        assert copy.execute("SELECT count(*) FROM agents").fetchone() == (2,)
+    assert left_over(host.root) == []
+
+
+@pytest.mark.parametrize("make", [databases.fifo, databases.fifo_beside("-wal"), databases.link_to("/dev/zero")])
+def test_where_nothing_can_be_linked_nothing_but_files_is_opened(host, make, monkeypatch):
+    make(host.root / SITE)
+    monkeypatch.setattr(held_database.os, "link", cannot_link)
+    with pytest.raises(Unusable, match="no regular file"):
+        host.used_agents(SITE)
+
+
+def cannot_link(*_args, **_more):
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+
+def test_a_database_that_is_swapped_all_the_time_is_never_anothers(host, tmp_path):
+    """The neighbour has 77 agents and a secret; a link to its database stands there half of the time."""
+    with closing(sqlite.connect(host.root / OTHER / DATABASE)) as neighbour, neighbour:
+        rows = [(f"SECRET-{number}@acme.example",) for number in range(75)]
+        neighbour.executemany("INSERT INTO agents (email) VALUES (?)", rows)
+    swapper = subprocess.Popen([sys.executable, "-c", SWAPPER, str(host.root / SITE), str(host.root / OTHER)])
+    seen, refused = set(), 0
+    try:
+        for number in range(150):
+            try:
+                seen.add(host.used_agents(SITE))
+                if number % 10 == 0:
+                    copied(host, tmp_path)
+                    assert b"SECRET" not in (tmp_path / "copy.db").read_bytes()
+            except (Permanent, Temporary):
+                refused += 1
+            (tmp_path / "copy.db").unlink(missing_ok=True)
+    finally:
+        swapper.kill()
+        swapper.wait(10)
+    assert seen == {1}
+    assert refused > 0
+    assert host.used_agents(OTHER) == 77
+
+
+SWAPPER = """
+import os, sys
+mine, other = sys.argv[1:]
+os.chdir(mine)
+os.rename("helpdesk.db", "real")
+os.symlink(other + "/helpdesk.db", "link")
+os.symlink(other + "/helpdesk.db-wal", "wal")
+while True:
+    for source, target in (("real", "helpdesk.db"), ("link", "helpdesk.db"), ("wal", "helpdesk.db-wal")):
+        os.link(source, "next", follow_symlinks=False)
+        os.rename("next", target)
+    os.unlink("helpdesk.db-wal")
+"""
+
+
 class TestAnExpensiveCheck:
     def test_an_expensive_index_ends_at_the_limit_and_the_check_says_so(self, host, tmp_path, monkeypatch):
         databases.costly_index(host.root / SITE)
         copied(host, tmp_path)
-        monkeypatch.setattr(sqlite_file, "CHECK_SECONDS", 0.2)
+        monkeypatch.setattr(sqlite_file, "CHECK_SECONDS", 0.05)
         began = time.monotonic()
         health = sqlite_file.examine(tmp_path / "copy.db")
         assert time.monotonic() - began < 2 + SOON
@@ -312,7 +378,7 @@ def is_running(pid):
 
 
 def test_a_database_that_cannot_be_checked_in_time_makes_a_partial_backup_and_is_in_it_whole(world, monkeypatch):
-    monkeypatch.setattr(sqlite_file, "CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(sqlite_file, "CHECK_SECONDS", 0.05)
     world.start_trial()
     databases.costly_index(world.site_folder())
     world.send("back_up")
