@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, true, update
+from sqlalchemy import Connection, Row, delete, func, select, true
 from sqlmodel import Field, SQLModel
 from uuid_utils import uuid7
 
@@ -36,16 +36,23 @@ BATCH = 500
 
 
 def add(tx: Connection, queue: str, reason: str, body: str, at: datetime, key: str | None = None) -> str:
-    """Keep a message, once for each key; the id under which it is found again."""
+    """Keep a message that could not be done, once for each key; the id under which it is found again."""
+    return _add(tx, {"queue": queue, "reason": reason, "body": body, "at": at, "readable": True}, key)
+
+
+def add_unreadable(tx: Connection, queue: str, reason: str, body: str, at: datetime, key: str | None = None) -> str:
+    """Keep a message that nobody can read, for as long as there is room for it; its id."""
+    return _add(tx, {"queue": queue, "reason": reason, "body": body, "at": at, "readable": False}, key)
+
+
+def _add(tx: Connection, message: dict[str, Any], key: str | None) -> str:
     dead_id = f"msg_{key or uuid7().hex}"
-    row = {"id": dead_id, "queue": queue, "reason": reason, "body": body, "at": at, "bytes": len(body.encode())}
-    insert_once(tx, DEAD, ("id",), [row])
+    insert_once(tx, DEAD, ("id",), [{"id": dead_id, "bytes": len(message["body"].encode()), **message}])
     return dead_id
 
 
-def make_room_for(tx: Connection, dead_id: str) -> int:
-    """Nobody can read this one: the oldest such are forgotten where there are too many; how many. They are counted."""
-    tx.execute(update(DEAD).where(DEAD.c.id == dead_id).values(readable=False))
+def make_room(tx: Connection) -> int:
+    """Forget the oldest of those that nobody can read, where there are too many; how many went. They are counted."""
     newest = select(DEAD.c.id, DEAD.c.bytes).where(~DEAD.c.readable).order_by(DEAD.c.at.desc(), DEAD.c.id.desc())
     kept, gone = 0, []
     for number, row in enumerate(tx.execute(newest)):

@@ -54,7 +54,7 @@ def declare(place: Workplace) -> None:
     """Put the actors on this process's broker: commands, and effects by character."""
     hands = Hands(place)
     dramatiq.set_broker(place.broker)
-    place.broker.on_poison = partial(dead.keep, place)
+    place.broker.on_poisons = partial(dead.keep_all, place)
     place.broker.take = partial(command.take_each, place)
     dramatiq.actor(actor_name="command", queue_name="lifecycle", broker=place.broker, **PATIENCE)(hands.lifecycle)
     for queue in ("effects", "data", "deletions"):

@@ -8,6 +8,7 @@ import dramatiq.worker
 import redis
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.common import q_name
 from dramatiq.middleware import Retries
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -17,7 +18,7 @@ from models.columns import to_json
 from workers.consumer import BellConsumer
 from workers.intake import Intake, TakeEach
 from workers.logs import log
-from workers.redis_scripts import ACK, ENQUEUE, FETCH, EvenIfFull, mended_dispatch
+from workers.redis_scripts import ACK, ENQUEUE, FETCH, NACK, EvenIfFull, mended_dispatch
 from workers.wire import OnePiece
 
 COMMANDS = "lifecycle"
@@ -36,6 +37,7 @@ FETCHED_BYTES = 16 << 20
 """Of one fetch, and a message more: a thousand of the largest would take a worker's memory."""
 
 OnPoison = Callable[[str, str, bytes, str], None]
+OnPoisons = Callable[[str, list[tuple[str, bytes, str]]], None]
 
 
 def connect(redis_url: str, *, reply_seconds: float = REPLY_SECONDS) -> redis.Redis:
@@ -76,7 +78,8 @@ class TenureBroker(RedisBroker):
 
     Only the `Retries` middleware is used. Time limits and shutdown notices are asynchronous exceptions, which can land
     in a commit; an age limit drops commands; callbacks and pipelines would let a message start any actor.
-    `on_poison(queue, redis id, raw, reason)` is told of every dead letter, before it is in the dead-letter queue.
+    `on_poison(queue, redis id, raw, reason)` is told of every dead letter, before it is in the dead-letter queue;
+    `on_poisons(queue, letters)`, when it is set, of many at once.
     `take`, when it is set, is given the commands in batches: then no thread of the worker runs them one by one.
     `held` has the redis ids that this process has fetched and not yet settled, by queue: it outlives a consumer.
     """
@@ -91,6 +94,7 @@ class TenureBroker(RedisBroker):
         self.bells = connect(redis_url)  # its connections are the ones that wait
         self.limits = limits
         self.on_poison: OnPoison = log_poison
+        self.on_poisons: OnPoisons | None = None
         self.take: TakeEach | None = None
         self.before_close: Callable[[], None] = lambda: None
         self.held: dict[str, set[bytes]] = {}
@@ -98,6 +102,7 @@ class TenureBroker(RedisBroker):
         self.fetch_script = EvenIfFull(self.client, FETCH)
         self.enqueue_script = EvenIfFull(self.client, ENQUEUE)
         self.ack_script = EvenIfFull(self.client, ACK)
+        self.nack_script = EvenIfFull(self.client, NACK)
         stock: Any = self.scripts["dispatch"].script
         self.scripts["dispatch"] = EvenIfFull(self.client, mended_dispatch(stock).decode())
 
@@ -129,7 +134,22 @@ class TenureBroker(RedisBroker):
 
     def ack_all(self, queue_name: str, redis_ids: list[bytes]) -> None:
         """Acknowledge many messages in one call."""
-        self.ack_script(keys=[self.namespace], args=[queue_name, self.broker_id, *redis_ids])
+        if redis_ids:
+            self.ack_script(keys=[self.namespace], args=[queue_name, self.broker_id, *redis_ids])
+
+    def nack_all(self, queue_name: str, redis_ids: list[bytes]) -> None:
+        """Put many messages into the dead-letter queue in one call."""
+        if redis_ids:
+            words = [queue_name, q_name(queue_name), self.broker_id, *redis_ids]
+            self.nack_script(keys=[self.namespace], args=words)
+
+    def report(self, queue_name: str, letters: list[tuple[str, bytes, str]]) -> None:
+        """Tell of dead letters (redis id, body, reason): of all at once where somebody takes them so."""
+        if self.on_poisons is not None:
+            self.on_poisons(queue_name, letters)
+            return
+        for letter in letters:
+            self.on_poison(queue_name, *letter)
 
     def keep_up(self, queue_name: str) -> None:
         """Beat, offer again what dead processes held, and drop dead letters that are too old."""

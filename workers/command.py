@@ -31,7 +31,7 @@ def take(place: Workplace, args: Args) -> Document | None:
 
     Database and Redis errors pass through: the message is delivered again, and twice equals once.
     """
-    return _take(place, [_opened(place, args)])[0]
+    return _take(place, _opened(place, [args]))[0]
 
 
 def take_each(place: Workplace, batch: list[Args]) -> list[Outcome]:
@@ -40,7 +40,7 @@ def take_each(place: Workplace, batch: list[Args]) -> list[Outcome]:
     A batch that fails is halved until the one that fails stands alone, and its neighbours are answered as if it had
     not been there. What keeps anybody from being answered (the database is away) passes through.
     """
-    return _take_halves(place, [_opened(place, args) for args in batch])
+    return _take_halves(place, _opened(place, batch))
 
 
 def _take_halves(place: Workplace, batch: list[Envelope | None]) -> list[Outcome]:
@@ -76,13 +76,20 @@ def _take(place: Workplace, envelopes: list[Envelope | None]) -> list[Document |
     return [None if envelope is None else next(verdicts).said for envelope in envelopes]
 
 
-def _opened(place: Workplace, args: Args) -> Envelope | None:
-    try:
-        return _with_mail_that_arrives(place, read(args))
-    except Unreadable as wrong:
-        reason = f"refused envelope.malformed: {wrong}; nobody can be answered"
-        dead.keep_unreadable(place, "lifecycle", json.dumps(_message(args)).encode(), reason)
-        return None
+def _opened(place: Workplace, batch: list[Args]) -> list[Envelope | None]:
+    """The envelopes; None for what nobody can read, which is put aside, all of it at once."""
+    opened: list[Envelope | None] = []
+    dark: list[tuple[bytes, str]] = []
+    for args in batch:
+        try:
+            opened.append(_with_mail_that_arrives(place, read(args)))
+        except Unreadable as wrong:
+            opened.append(None)
+            reason = f"refused envelope.malformed: {wrong}; nobody can be answered"
+            dark.append((json.dumps(_message(args)).encode(), reason))
+    if dark:
+        dead.keep_all_unreadable(place, "lifecycle", dark)
+    return opened
 
 
 def _with_mail_that_arrives(place: Workplace, envelope: Envelope) -> Envelope:

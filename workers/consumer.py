@@ -45,6 +45,14 @@ class Waiting(NamedTuple):
     fields: dict[str, Any]
 
 
+class Letter(NamedTuple):
+    """A message that can't be run: its redis id, its body (None: too long to be read), and why."""
+
+    redis_id: bytes
+    raw: bytes | None
+    reason: str
+
+
 class BellConsumer(Consumer):
     """Reads one queue for one thread. An idle one blocks on its queue's own list, so that it wakes within milliseconds.
 
@@ -60,6 +68,7 @@ class BellConsumer(Consumer):
         self.timeout = timeout
         self.held = broker.held.setdefault(queue_name, set())
         self.fetched: deque[tuple[bytes, bytes | int]] = deque()
+        self.poison: list[Letter] = []
         self.is_quiet = False
         self.has_room = Event()
         self.keep_up_at = 0.0
@@ -72,6 +81,7 @@ class BellConsumer(Consumer):
             if not self.fetched:
                 self._fill()
             found = self._read_next()
+            self._bury_all()
             return None if found is None else messages.proxy(found.fields)
 
     def ack(self, message: MessageProxy) -> None:
@@ -88,7 +98,7 @@ class BellConsumer(Consumer):
             self.broker.put_back.discard(redis_id)
             return
         failure = message._exception  # noqa: SLF001 - Dramatiq keeps it nowhere else
-        self._report(redis_id.encode(), message.encode(), f"{FAILED}: {type(failure).__name__}: {failure}")
+        self._report([Letter(redis_id.encode(), message.encode(), f"{FAILED}: {type(failure).__name__}: {failure}")])
         self._settle(self.broker.do_nack, message)
         reached("queue.nacked")
 
@@ -142,36 +152,40 @@ class BellConsumer(Consumer):
                 self.fetched.append((redis_id, raw))
 
     def _read_next(self) -> Waiting | None:
+        """The next that can be run; what can't is kept for `_bury_all`."""
         while self.fetched:
             redis_id, raw = self.fetched.popleft()
             if isinstance(raw, int):
-                self._throw_away(redis_id, raw)
+                reason = f"is longer than {messages.LONGEST} bytes (it has {raw}): removed unread"
+                self.poison.append(Letter(redis_id, None, reason))
                 continue
             try:
                 return Waiting(redis_id, messages.read(raw, redis_id, self.queue_name, self.broker.actors))
             except messages.Poison as poison:
-                self._bury(redis_id, raw, str(poison))
+                self.poison.append(Letter(redis_id, raw, str(poison)))
         return None
 
-    def _bury(self, redis_id: bytes, raw: bytes, reason: str) -> None:
-        """Dead-letter it. Let go first: if Redis is away just now, `_keep_up` brings the message back."""
-        self._let_go(redis_id)
-        self._report(redis_id, raw, reason)
-        self.broker.do_nack(self.queue_name, redis_id)
+    def _bury_all(self) -> None:
+        """Dead-letter what can't be run; of a body that was too long to be read nothing is kept.
+
+        Let go first: if Redis is away just now, `_keep_up` brings the messages back.
+        """
+        if not self.poison:
+            return
+        letters, self.poison = self.poison, []
+        for letter in letters:
+            self._let_go(letter.redis_id)
+        self._report(letters)
+        self.broker.nack_all(self.queue_name, [letter.redis_id for letter in letters if letter.raw is not None])
+        self.broker.ack_all(self.queue_name, [letter.redis_id for letter in letters if letter.raw is None])
         reached("queue.buried")
 
-    def _throw_away(self, redis_id: bytes, length: int) -> None:
-        """A body that is too long was never read and is not kept: it may be as large as the memory."""
-        self._let_go(redis_id)
-        self._report(redis_id, b"", f"is longer than {messages.LONGEST} bytes (it has {length}): removed unread")
-        self.broker.do_ack(self.queue_name, redis_id)
-        reached("queue.buried")
-
-    def _report(self, redis_id: bytes, raw: bytes, reason: str) -> None:
+    def _report(self, letters: list[Letter]) -> None:
+        told = [(one.redis_id.decode(errors="backslashreplace"), one.raw or b"", one.reason) for one in letters]
         try:
-            self.broker.on_poison(self.queue_name, redis_id.decode(errors="backslashreplace"), raw, reason)
-        except Exception:  # noqa: BLE001 - the letter is kept in Redis; whoever is told must not stop the queue
-            log.exception("failed", code="message.dead", error="a dead letter could not be reported")
+            self.broker.report(self.queue_name, told)
+        except Exception:  # noqa: BLE001 - the letters are kept in Redis; whoever is told must not stop the queue
+            log.exception("failed", code="message.dead", error="dead letters could not be reported")
 
     def _settle(self, verb: Callable[..., Any], message: MessageProxy) -> None:
         """Settle a message in Redis; it is held until that has worked or can never work."""

@@ -1,8 +1,9 @@
 """`tenure dead`: messages and effects that gave up, to be seen, tried again or dropped."""
 
 import json
+from datetime import datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from dramatiq.common import q_name
@@ -20,7 +21,7 @@ from workers import announce
 from workers.consumer import FAILED
 from workers.crash import reached
 from workers.handled import tell_law
-from workers.logs import log
+from workers.logs import log, together
 from workers.workplace import Workplace
 
 LONGEST = 70_000
@@ -31,14 +32,31 @@ class NoSuchDeadError(Exception):
     """Nothing that gave up has this id."""
 
 
-def keep(place: Workplace, queue: str, redis_id: str, raw: bytes, reason: str) -> None:
-    """Mirror a dead letter into the database, and say so in one line without its content.
+class Letter(NamedTuple):
+    """A dead letter: its redis id, body and reason, and the key under which it is kept once (None: it has none)."""
 
-    It comes before the dead-letter queue, so whoever dies in between keeps it again: under the same id. A producer that
-    gives one Redis id to many messages has them all kept.
+    redis_id: str
+    raw: bytes
+    reason: str
+    key: str | None
+
+
+def keep(place: Workplace, queue: str, redis_id: str, raw: bytes, reason: str) -> None:
+    """Mirror one dead letter into the database; see `keep_all`."""
+    keep_all(place, queue, [(redis_id, raw, reason)])
+
+
+def keep_all(place: Workplace, queue: str, letters: list[tuple[str, bytes, str]]) -> None:
+    """Mirror dead letters (redis id, body, reason) into the database, and say so in one line each without its content.
+
+    It comes before the dead-letter queue, so whoever dies in between keeps them again: under the same ids. A producer
+    that gives one Redis id to many messages has them all kept.
     """
-    key = blake2b(f"{queue} {redis_id} ".encode() + _asked(raw), digest_size=16).hexdigest()
-    _keep(place, queue, redis_id, raw, reason, key)
+    _keep(place, queue, [Letter(*letter, _key(queue, *letter[:2])) for letter in letters])
+
+
+def _key(queue: str, redis_id: str, raw: bytes) -> str:
+    return blake2b(f"{queue} {redis_id} ".encode() + _asked(raw), digest_size=16).hexdigest()
 
 
 def _asked(raw: bytes) -> bytes:
@@ -52,25 +70,38 @@ def _asked(raw: bytes) -> bytes:
 
 def keep_unreadable(place: Workplace, queue: str, raw: bytes, reason: str) -> None:
     """A message of which nobody knows where it came from: two that are the same are two."""
-    _keep(place, queue, "without a readable id", raw, reason, None)
+    keep_all_unreadable(place, queue, [(raw, reason)])
 
 
-def _keep(place: Workplace, queue: str, redis_id: str, raw: bytes, reason: str, key: str | None) -> None:
-    body = raw[:LONGEST].decode(errors="backslashreplace").replace("\0", "\\x00")
-    reason, readable = escaped(reason), reason.startswith(FAILED)  # it quotes what no database may be able to hold
-    kept, gone = f"{queue} message {redis_id} {reason}", 0
+def keep_all_unreadable(place: Workplace, queue: str, letters: list[tuple[bytes, str]]) -> None:
+    """Such messages (body, reason), many at once."""
+    _keep(place, queue, [Letter("without a readable id", raw, reason, None) for raw, reason in letters])
+
+
+def _keep(place: Workplace, queue: str, letters: list[Letter]) -> None:
+    """In one transaction, for anybody may send thousands of them."""
     try:
         with writing(place.database) as tx:
-            dead_id = dead.add(tx, queue, reason, body, machine_now(), key)
-            gone = 0 if readable else dead.make_room_for(tx, dead_id)
-            kept = f"{kept}; tenure dead {'retry' if body else 'drop'} {dead_id}"
+            now = machine_now()
+            kept = [f"tenure dead {'retry' if one.raw else 'drop'} {_add(tx, queue, one, now)}" for one in letters]
+            gone = dead.make_room(tx)
             reached("dead.keeping")
         reached("dead.kept")
     except SQLAlchemyError as wrong:
-        kept = f"{kept}; it is in {queue}.XQ only: {str(wrong).splitlines()[0]}"
-    log.error("gave_up", code="message.dead", error=kept)
+        gone, kept = 0, [f"it is in {queue}.XQ only: {str(wrong).splitlines()[0]}"] * len(letters)
+    with together():
+        for one, how in zip(letters, kept, strict=True):
+            error = f"{queue} message {one.redis_id} {escaped(one.reason)}; {how}"
+            log.error("gave_up", code="message.dead", error=error)
     if gone:
         log.warning("gave_up", code="message.forgotten", error=f"{gone} older messages that nobody could read are gone")
+
+
+def _add(tx: Connection, queue: str, letter: Letter, at: datetime) -> str:
+    body = letter.raw[:LONGEST].decode(errors="backslashreplace").replace("\0", "\\x00")
+    reason = escaped(letter.reason)  # it quotes the message, which may hold what no database can
+    add = dead.add if letter.reason.startswith(FAILED) else dead.add_unreadable
+    return add(tx, queue, reason, body, at, letter.key)
 
 
 def listing(place: Workplace) -> Document:

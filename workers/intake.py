@@ -50,6 +50,7 @@ class Intake(BellConsumer):
             if not self.fetched:
                 self._fill()
             batch = self._open_batch()
+            self._bury_all()
         if batch:
             self._judge(batch)
 

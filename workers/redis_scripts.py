@@ -64,6 +64,20 @@ end
 """
 """Dramatiq's `enqueue` for many: ids and bodies in turn."""
 
+NACK = """
+local list, dead = KEYS[1] .. ":" .. ARGV[1] .. ".msgs", KEYS[1] .. ":" .. ARGV[2] .. ".XQ"
+local acks, t = KEYS[1] .. ":__acks__." .. ARGV[3] .. "." .. ARGV[1], redis.call("TIME")
+for at = 4, #ARGV do
+  local body = redis.call("srem", acks, ARGV[at]) > 0 and redis.call("hget", list, ARGV[at])
+  if body then
+    redis.call("zadd", dead, t[1] * 1000 + math.floor(t[2] / 1000), ARGV[at])
+    redis.call("hset", dead .. ".msgs", ARGV[at], body)
+    redis.call("hdel", list, ARGV[at])
+  end
+end
+"""
+"""Dramatiq's `nack` for many."""
+
 ACK = """
 local acks = KEYS[1] .. ":__acks__." .. ARGV[2] .. "." .. ARGV[1]
 local ours, settled = redis.call("smismember", acks, unpack(ARGV, 3)), {}

@@ -15,7 +15,7 @@ from models import dead
 from models.clock import machine_now
 from models.database import reading, writing
 from models.effect import EFFECTS, IS_UNFINISHED
-from workers import alive, broker, doctor_queues, queues, readiness, redis_bounds, sound_redis, stats, valkey
+from workers import alive, broker, command, doctor_queues, queues, readiness, redis_bounds, sound_redis, stats, valkey
 from workers import dead as graveyard
 from workers.message import LONGEST
 from workers.redis_bounds import Bounds
@@ -191,6 +191,42 @@ def test_one_callers_nonsense_is_a_warning_and_what_gave_up_is_a_failure(world):
     graveyard.keep(world.place, "lifecycle", "r2", b"{}", "failed for good: ValueError: x")
     with reading(world.place.database) as tx:
         assert doctor_queues.given_up(tx).level == "fail"
+
+
+def test_a_thousand_messages_of_nonsense_cost_one_transaction_and_the_command_behind_them_is_next(world, monkeypatch):
+    kept = []
+    keep_all = graveyard.keep_all
+    monkeypatch.setattr(graveyard, "keep_all", lambda *given: kept.append(len(given[2])) or keep_all(*given))
+    made = broker.make_broker(world.place.settings.redis_url)
+    made.on_poisons = lambda *given: graveyard.keep_all(world.place, *given)
+    pipeline = world.place.redis.pipeline()
+    for number in range(1000):
+        pipeline.hset(
+            f"{QUEUE}.msgs", f"r{number}", "junk" if number % 2 else "x" * (LONGEST + 1) if number == 500 else ""
+        )
+        pipeline.rpush(QUEUE, f"r{number}")
+    pipeline.execute()
+    seen = []
+    made.take = lambda batch: seen.extend(batch) or [None] * len(batch)
+    consumer = made.consume("lifecycle", timeout=0)
+    assert next(consumer) is None
+    made.close()
+
+    assert kept == [1000]
+    assert world.place.redis.zcard(f"{QUEUE}.XQ") == 999
+    assert not world.place.redis.exists(f"{QUEUE}.msgs")
+    assert made.held["lifecycle"] == set()
+    with reading(world.place.database) as tx:
+        assert dead.counts(tx).unreadable == 1000
+
+
+def test_commands_whose_sender_nobody_can_tell_are_put_aside_together(world, log_lines):
+    before = len(world.events())
+    assert command.take_each(world.place, [({"id": 7},)] * 20) == [None] * 20
+    assert len(lines(log_lines, "gave_up", "message.dead")) == 20
+    assert len(world.events()) == before
+    with reading(world.place.database) as tx:
+        assert dead.counts(tx) == dead.Counts(0, 20, 0)
 
 
 # Heartbeats
