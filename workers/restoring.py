@@ -19,7 +19,7 @@ from workers.errors import Permanent, Temporary
 from workers.logs import log
 from workers.saving import about, lacks_of, save
 from workers.shortfall import shortfall
-from workers.work import Facts, Report, Work
+from workers.work import Report, Work
 from workers.workplace import Workplace
 
 
@@ -57,7 +57,6 @@ def _keep_what_is_there(place: Workplace, work: Work) -> None:
     """Each try makes a safety backup of its own: users go on writing between two tries."""
     row = save(place, work, "safety")
     reached("restore.saved")
-    _must_be_whole(row)
     with writing(place.database) as tx:
         sites.find(tx, work.site.id)  # its lock: the events of a site are written one after the other
         _must_be_ours(effects.extend_lease(tx, work.row.id, work.row.fence, machine_now() + place.lease))
@@ -74,15 +73,6 @@ def _keep_what_is_there(place: Workplace, work: Work) -> None:
         )
         reached("restore.keeping")
     reached("restore.kept")
-
-
-def _must_be_whole(row: Facts) -> None:
-    """What a safety backup has left out would be lost with the swap."""
-    if lacks_of(row)["partial"]:
-        raise Permanent(
-            f"the safety backup is partial, so nothing was restored: {backup.in_words(row['lacks'])}; "
-            "remove what is in the way, or raise the limit (TENURE_SITE_…), then ask for the restore again"
-        )
 
 
 def _swap_in(place: Workplace, work: Work, into: Path) -> list[str]:

@@ -34,8 +34,10 @@ def save(place: Workplace, work: Work, purpose: str) -> Facts:
         place.vault.tidy(work.site.id, name_of(work, fence))
     backup_id = name_of(work, work.row.fence)
     with place.host.snapshot(work.site.id) as snapshot:
-        place.vault.save(work.site.id, backup_id, snapshot)
+        written = place.vault.save(work.site.id, backup_id, snapshot)
     reached("backup.saved")
+    if purpose == "safety" and written.lacks.partial:
+        raise Permanent(_would_be_lost(written.lacks))
     stored = place.vault.verify(work.site.id, backup_id)
     reached("backup.read_back")
     return {
@@ -50,6 +52,13 @@ def save(place: Workplace, work: Work, purpose: str) -> Facts:
         "files": stored.files,
         "lacks": stored.lacks.row(),
     }
+
+
+def _would_be_lost(lacks: Lacks) -> str:
+    return (
+        f"nothing was restored: the safety backup is partial, and what it lacks would be lost ({lacks.out}); remove what "
+        "is in the way, or raise the limit (TENURE_SITE_…), then ask for the restore again"
+    )
 
 
 def name_of(work: Work, fence: int) -> str:

@@ -129,7 +129,7 @@ def test_a_restore_is_refused_while_the_safety_backup_would_be_partial(narrow):
     narrow.advance(days=1)
     big.write_bytes(content)
     narrow.send("restore", **{"from": "previous_day"})
-    assert "the safety backup is partial, so nothing was restored" in narrow.show()["attention"]
+    assert "nothing was restored: the safety backup is partial" in narrow.show()["attention"]
     assert big.read_bytes() == content
 
 
