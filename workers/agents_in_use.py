@@ -6,7 +6,7 @@ and its fault is written down for operators. The clock asks it again, and takes 
 
 from collections import deque
 from collections.abc import Iterable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Condition, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ TURN_SECONDS = 0.25
 """If no asker is free within this time, the host keeps them all waiting: then nobody waits for it."""
 
 ASKERS = 8
+IDLE_SECONDS = 5.0
 ASIDE_SECONDS = 60.0
 """So long a site that could not tell is not asked by those who wait."""
 
@@ -127,7 +128,7 @@ class AgentsInUse:
         asked = Round(site_ids)
         self._send(asked, 1)
         if not asked.wait(ALONE_SECONDS):
-            self._send(asked, min(ASKERS, len(site_ids)) - 1)
+            self._send(asked, max(1, min(ASKERS, len(site_ids)) - 1))
             asked.wait(PATIENCE_SECONDS - ALONE_SECONDS - TURN_SECONDS if asked.has_begun(TURN_SECONDS) else 0)
         found, silent = asked.close()
         for site_id in silent:
@@ -158,14 +159,12 @@ class AgentsInUse:
             for _ in range(missing):
                 self._askers += 1
                 Thread(target=self._work, daemon=True, name=f"agents {self._askers}").start()
-        for _ in range(number):
-            self._rounds.put(asked)
+            for _ in range(number):
+                self._rounds.put(asked)
 
     def _work(self) -> None:
-        while True:
-            asked = self._rounds.get()
-            with self._lock:
-                self._busy += 1
+        """Be an asker, until there is nothing to ask for a while."""
+        while (asked := self._next()) is not None:
             while (site_id := asked.take()) is not None:
                 answer = self._one(site_id)
                 asked.answer(site_id, answer)
@@ -176,6 +175,20 @@ class AgentsInUse:
                 asked.settle()
             with self._lock:
                 self._busy -= 1
+
+    def _next(self) -> Round | None:
+        while True:
+            try:
+                asked = self._rounds.get(timeout=IDLE_SECONDS)
+            except Empty:
+                asked = None
+            with self._lock:
+                if asked is not None:
+                    self._busy += 1
+                    return asked
+                if self._rounds.empty():
+                    self._askers -= 1
+                    return None
 
     def _one(self, site_id: str) -> int | Fault | None:
         try:

@@ -145,6 +145,18 @@ def test_many_sites_that_never_answer_do_not_use_up_the_askers_for_ever(world, m
         over.set()
 
 
+def test_askers_end_when_there_is_nothing_to_ask_and_begin_again(neighbours, monkeypatch):
+    monkeypatch.setattr(agents_in_use, "IDLE_SECONDS", 0.05)
+    agents = agents_in_use.AgentsInUse(neighbours.place)
+    site_id = neighbours.show(HEALTHY)["id"]
+    for _ in range(3):
+        assert agents.ask([site_id]) == {site_id: 2}
+        until = time.monotonic() + 10
+        while agents._askers:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
 def test_a_renewal_is_on_time_while_a_neighbour_hangs_and_its_own_is_charged_by_what_was_known(neighbours):
     world = neighbours
     for host in (HOST, HEALTHY):
