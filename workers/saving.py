@@ -56,8 +56,8 @@ def save(place: Workplace, work: Work, purpose: str) -> Facts:
 
 def _would_be_lost(lacks: Lacks) -> str:
     return (
-        f"nothing was restored: the safety backup is partial, and what it lacks would be lost ({lacks.out}); remove what "
-        "is in the way, or raise the limit (TENURE_SITE_…), then ask for the restore again"
+        f"nothing was restored: the safety backup is partial, and what it lacks would be lost ({lacks.out}); remove "
+        "what is in the way, or raise the limit (TENURE_SITE_…), then ask for the restore again"
     )
 
 
