@@ -157,6 +157,30 @@ def test_a_deletion_waits_for_a_mount_says_which_and_is_done_when_it_is_gone(wor
     assert (precious / "one").read_text() == "keep me"
 
 
+@pytest.mark.parametrize("kind", ["a folder", "a file"])
+def test_a_mount_that_was_there_all_the_time_is_named_in_every_copy_and_waited_for_at_the_end(
+    world, precious, mounts, kind
+):
+    """What is mounted is no part of the site: its copies lack nothing, so only the removal waits for the operator."""
+    world.start_trial()
+    target = world.site_folder() / "attachments" / "disk"
+    target.mkdir() if kind == "a folder" else target.touch()
+    mounts("--bind", precious if kind == "a folder" else precious / "one", target)
+    world.advance(days=1)
+    (named,) = world.show()["restore_points"]["previous_day"]["not_restorable"]
+    assert named.startswith("attachments/disk: is a mount point")
+    assert not world.show()["restore_points"]["previous_day"]["partial"]
+    assert "attachments/disk" in world.show()["attention"]
+    world.send("cancel")
+    world.advance(days=15)
+    assert world.state() == "deleting"
+    assert f"{target} is mounted there" in world.show()["attention"]
+    unmount(target)
+    world.retry_now()
+    assert world.state() == "deleted"
+    assert (precious / "one").read_text() == "keep me"
+
+
 def deletion_verdict(world):
     (verdict,) = [one for one in reports.why(world.place, HOST)["verdicts"] if one["type"] == "deletion"]
     return verdict["because"]

@@ -22,7 +22,7 @@ from workers.progress import moved
 from workers.site_file import SiteFile
 from workers.site_limits import Allowance
 from workers.site_tree import Status, look, open_file, open_top, opened, read_link
-from workers.site_walk import Found, walk
+from workers.site_walk import MOUNTED, Found, walk
 from workers.sorted_names import NameLists
 from workers.sqlite_file import MAGIC, SIDECARS, SMALLEST, copy_database, faults
 
@@ -115,6 +115,9 @@ class FolderSnapshot:
         """Yield one entry, or nothing if it is gone; its content can be read until the next step."""
         if one.path == DATABASE:
             yield from self._copied(self._described_helpdesk, self._helpdesk)
+            return
+        if one.fault == MOUNTED:  # an operator's, who may unmount it: it is named, and nothing of the site is missing
+            yield Entry(one.path, "special", nature=MOUNTED)
             return
         if one.fault or one.status is None:
             yield Entry(one.path, "absent", nature=one.fault)
