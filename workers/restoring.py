@@ -22,6 +22,9 @@ from workers.shortfall import shortfall
 from workers.work import Report, Work
 from workers.workplace import Workplace
 
+LONGEST_NAMED = 400
+"""Of one thing that was not made again, in ASCII: a customer chose its name."""
+
 
 def restore(place: Workplace, work: Work) -> Report:
     """Put a backup's content in the place of the live one; never plan, dates, invoices or address."""
@@ -78,7 +81,7 @@ def _keep_what_is_there(place: Workplace, work: Work) -> None:
 def _swap_in(place: Workplace, work: Work, into: Path) -> list[str]:
     """Unpack and swap; returns what was not made again."""
     site_id = work.site.id
-    left_out = _unpacked(place, work, into)
+    left_out = [_told(name) for name in _unpacked(place, work, into)]
     reached("restore.unpacked")
     with writing(place.database) as tx:
         _must_be_possible(sites.find(tx, site_id))
@@ -88,6 +91,11 @@ def _swap_in(place: Workplace, work: Work, into: Path) -> list[str]:
         error = f"{what} were not made again: {', '.join(named[:MOST_NAMED])}"
         log.warning("alarm", site=work.site.host, site_id=site_id, effect_id=work.row.id, error=error)
     return left_out
+
+
+def _told(name: str) -> str:
+    shown = name if name.isascii() and name.isprintable() else ascii(name)[1:-1]
+    return shown[:LONGEST_NAMED]
 
 
 def _sorted_out(left_out: list[str]) -> list[tuple[str, list[str]]]:

@@ -139,3 +139,18 @@ def test_the_review_of_a_restore_says_what_the_backup_does_not_bring_back(narrow
     said = narrow.say("restore", extra={"dryrun": True}, **{"from": "previous_day"})
     assert "does not bring back everything: 1 left out (attachments/big" in said["message"]
     assert "1 not to be made again (pipe: a pipe)" in said["message"]
+
+
+def test_names_that_are_no_text_are_told_in_ascii_and_stop_nothing(narrow):
+    folder = narrow.site_folder() / "attachments"
+    (folder / "big\x1b.bin").unlink()
+    (folder / os.fsdecode(b"link\xff\x1b[31m")).symlink_to("/etc/passwd")
+    os.mkfifo(folder / os.fsdecode(b"pipe\xff\n"))
+    narrow.advance(days=1)
+    (folder / os.fsdecode(b"big\xff")).write_bytes(bytes(BIG))
+    narrow.send("export")
+    assert narrow.show()["export"]["left_out"][0].startswith("attachments/big\\udcff: its 300000 bytes")
+    (folder / os.fsdecode(b"big\xff")).unlink()
+    narrow.send("restore", **{"from": "previous_day"})
+    (done,) = narrow.events("site.restored")
+    assert done["data"]["left_out"] == ["attachments/link\\udcff\\x1b[31m", "attachments/pipe\\udcff\\n: a pipe"]
