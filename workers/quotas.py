@@ -1,11 +1,12 @@
 """How many commands may come in a minute: of one source, and of one source for one site.
 
 The counts are in Redis, so they hold for all processes of all hosts; an emptied Redis begins them anew. They go by its
-clock, which is machine time. A minute slides: at no moment were there more within the 60 s before it.
+clock, which is machine time, in whole seconds. A minute slides: it is the present second and the 59 before it.
 """
 
+import re
 from collections import Counter
-from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,7 @@ from workers.logs import log
 if TYPE_CHECKING:
     from workers.workplace import Workplace
 
+SITE_ID = re.compile(r"site_[0-9a-f]{1,64}")
 OPERATOR = "tenure-cli"
 OPERATORS = (f"{OPERATOR}:", "console:")
 """Sources of people who operate: they are not counted, for whoever mends a flood must not wait for its end."""
@@ -27,11 +29,15 @@ local now, window, shelf = tonumber(redis.call("TIME")[1]), 60, {}
 local function of(key)
   local known = shelf[key]
   if known then return known end
-  known = {sum = 0, seconds = {}, counts = {}}
   local text = redis.pcall("get", key)
-  for second, count in string.gmatch(type(text) == "string" and text or "", "(%d+):(%d+)") do
+  if type(text) ~= "string" then
+    shelf[key] = 0
+    return 0
+  end
+  known = {sum = 0, seconds = {}, counts = {}}
+  for second, count in string.gmatch(text, "(%d+):(%d+)") do
     second, count = tonumber(second), tonumber(count)
-    if second >= now - window and second <= now then
+    if second > now - window and second <= now then
       table.insert(known.seconds, second)
       table.insert(known.counts, count)
       known.sum = known.sum + count
@@ -42,30 +48,39 @@ local function of(key)
 end
 local function keep()
   for key, known in pairs(shelf) do
-    if known.changed then
+    if type(known) == "number" then
+      if known > 0 then redis.pcall("set", key, now .. ":" .. known, "ex", window) end
+    elseif known.changed then
       local words = {}
       for at, second in ipairs(known.seconds) do
         if known.counts[at] > 0 then table.insert(words, second .. ":" .. known.counts[at]) end
       end
-      redis.pcall("set", key, table.concat(words, " "), "ex", window + 1)
+      redis.pcall("set", key, table.concat(words, " "), "ex", window)
     end
   end
 end
 """
-"""A count is a text: each second of the last minute with the commands in it. A key of another type is written over."""
+"""A count is a text: each second of the last minute with the commands in it. A key of another type is written over.
+Most keys are new, and of those only the number is kept while a batch is counted."""
 
 TAKE = (
     READ
     + """
 local function wait(known, limit)
+  if type(known) == "number" then return known >= limit and window or 0 end
   local left, at = known.sum, 0
   while left >= limit do
     at = at + 1
     left = left - known.counts[at]
   end
-  return at > 0 and known.seconds[at] + window + 1 - now or 0
+  return at > 0 and known.seconds[at] + window - now or 0
 end
-local function add(known)
+local function add(key)
+  local known = shelf[key]
+  if type(known) == "number" then
+    shelf[key] = known + 1
+    return
+  end
   local last = #known.seconds
   if known.seconds[last] ~= now then
     last = last + 1
@@ -84,7 +99,7 @@ for at = 3, #ARGV, 2 do
   if longest == 0 then
     for which = 1, 2 do
       local index = tonumber(ARGV[at + which - 1])
-      if index > 0 then add(of(KEYS[index])) end
+      if index > 0 then add(KEYS[index]) end
     end
   end
   table.insert(verdicts, longest)
@@ -100,7 +115,7 @@ GIVE_BACK = (
     + """
 for index, key in ipairs(KEYS) do
   local known, left = of(key), tonumber(ARGV[index])
-  for at = #known.seconds, 1, -1 do
+  for at = known ~= 0 and #known.seconds or 0, 1, -1 do
     local back = math.min(left, known.counts[at])
     known.counts[at], left, known.changed = known.counts[at] - back, left - back, true
   end
@@ -181,9 +196,10 @@ class Quotas:
         """Of the source and of the site; empty where nothing is limited. No key shows a name."""
         if is_operator(asked.source):
             return "", ""
+        source = _digest(asked.source)
         return (
-            _key(asked.source) if self.of_source else "",
-            _key(asked.source, asked.site) if self.of_site else "",
+            f"tenure:rate:{source}" if self.of_source else "",
+            f"tenure:rate:{source}:{_named(asked.site)}" if self.of_site else "",
         )
 
 
@@ -192,9 +208,11 @@ def is_operator(source: str) -> bool:
     return source == OPERATOR or source.startswith(OPERATORS)
 
 
-def _key(*names: str) -> str:
-    return f"tenure:rate:{blake2b(_joined(names), digest_size=12).hexdigest()}"
+def _named(site: str) -> str:
+    """The id of a site; what was given for one, and may be anything, as its digest."""
+    return site if SITE_ID.fullmatch(site) else _digest(site)
 
 
-def _joined(names: Iterable[str]) -> bytes:
-    return "\0".join(names).encode(errors="surrogatepass")
+@lru_cache(1024)
+def _digest(name: str) -> str:
+    return blake2b(name.encode(errors="surrogatepass"), digest_size=12).hexdigest()
