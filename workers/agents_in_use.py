@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 2.0
 """The longest that a batch of commands, or the clock, waits for all its answers."""
 
-ALONE_SECONDS = 0.02
-"""So long one thread asks site after site; then others help it."""
+STEP_SECONDS, ALONE_SECONDS = 0.02, 0.25
+"""One thread asks site after site: others help it when it has no answer for a step, or is not done in the end."""
 
 TURN_SECONDS = 0.25
 """If no asker is free within this time, the host keeps them all waiting: then nobody waits for it."""
@@ -86,6 +86,15 @@ class Round:
         with self.changed:
             return self.changed.wait_for(lambda: not self.open, seconds)
 
+    def is_done_by_one(self) -> bool:
+        """Wait for the one asker as long as it has answers at every step; whether it has answered all."""
+        before, end = -1, monotonic() + ALONE_SECONDS
+        while not self.wait(STEP_SECONDS):
+            if len(self.found) == before or monotonic() > end:
+                return False
+            before = len(self.found)
+        return True
+
     def has_begun(self, seconds: float) -> bool:
         """Whether an asker was free for it within this time."""
         with self.changed:
@@ -127,7 +136,7 @@ class AgentsInUse:
     def _ask_all(self, site_ids: list[str]) -> dict[str, int | None]:
         asked = Round(site_ids)
         self._send(asked, 1)
-        if not asked.wait(ALONE_SECONDS):
+        if not asked.is_done_by_one():
             self._send(asked, max(1, min(ASKERS, len(site_ids)) - 1))
             asked.wait(PATIENCE_SECONDS - ALONE_SECONDS - TURN_SECONDS if asked.has_begun(TURN_SECONDS) else 0)
         found, silent = asked.close()

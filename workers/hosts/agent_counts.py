@@ -49,9 +49,11 @@ class AgentCounts:
     def count(self, site_id: str, live: Path) -> int | None:
         """Count a site's active agents; None when there is no site. Raises `Unusable` and OSError."""
         try:
-            before = _look(live / DATABASE)
+            before = _look(f"{live}/{DATABASE}")
         except FileNotFoundError:
             before = ()
+            if not os.path.lexists(live):
+                return None
         known = self._known.get(site_id)
         if known is not None and known.look == before and time.monotonic() - known.at < BELIEVED_SECONDS:
             return known.agents
@@ -94,16 +96,16 @@ class AgentCounts:
                 (self._root / name).unlink(missing_ok=True)
 
 
-def _look(path: Path) -> Look:
+def _look(path: str) -> Look:
     """A database and its log from outside: which files, their sizes and when they were written last."""
     log: tuple[int, ...] = ()
     with suppress(FileNotFoundError):
-        log = _seen(path.with_name(f"{path.name}-wal"))
+        log = _seen(f"{path}-wal")
     return _seen(path) + log
 
 
-def _seen(path: Path) -> tuple[int, ...]:
-    status = path.lstat()
+def _seen(path: str) -> tuple[int, ...]:
+    status = os.lstat(path)
     return status.st_dev, status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns
 
 
