@@ -67,6 +67,9 @@ COUNTED = frozenset({"site.subscribe", "site.change_plan", "site.pay", "site.res
 PUBLIC = (*LABELS, *OPERATORS)
 INTERNAL = frozenset((*TIMERS, *EFFECTS, *HANDLED))
 
+OPERATORS_SOURCE = "tenure-cli"
+OPERATORS_SOURCES = (f"{OPERATORS_SOURCE}:", "console:")
+
 CLOCK = "tenure:clock"
 """The source of what timers ask."""
 
@@ -101,3 +104,8 @@ class Command(NamedTuple):
     def digest(self) -> str:
         """Sixteen hex digits that are the same for the same source and id, for derived ids."""
         return blake2b(f"{self.source}\0{self.id}".encode(), digest_size=8).hexdigest()
+
+
+def is_operators(source: str) -> bool:
+    """Whether a source names an operator: the command line's, or the console's."""
+    return source == OPERATORS_SOURCE or source.startswith(OPERATORS_SOURCES)

@@ -1,9 +1,10 @@
 """Values in a reader's words, for refusals, notes and attention."""
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 
-from engine.spelling import has_at_sign, plain
+from engine.spelling import has_at_sign, names, plain
 
 WORDS = re.compile(r"(\\{1,8}(?![uUx][0-9a-fA-F]{2})[bfnrt]?)|((?:[^\s\"<>\\]|\\{1,8}[uUx][0-9a-fA-F]{2})+)")
 """What stands between blanks, quotes and angle brackets. A backslash belongs to a word only if it escapes a letter."""
@@ -69,6 +70,15 @@ def plain_decline(code: str | None) -> str | None:
 def masked(text: str) -> str:
     """The text with every word that holds an e-mail address taken out, however it is written; JSON stays JSON."""
     return WORDS.sub(_without_address, text) if has_at_sign(text) else text
+
+
+def without(text: str, known: Collection[str]) -> str:
+    """The text masked, and without these addresses (`spelling.plain`) in whatever spelling they are written."""
+    text = masked(text)
+    if not names(text, known):
+        return text
+    text = WORDS.sub(lambda found: MASK if names(found[0], known) else found[0], text)
+    return MASK if names(text, known) else text
 
 
 def addresses_in(text: str) -> set[str]:

@@ -2,14 +2,17 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator
-from hashlib import blake2b
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, String, Table, Text, and_, bindparam, func, or_, select, type_coerce
+from sqlalchemy import Column, Connection, Engine, RowMapping, String, Table, Text, bindparam, or_, select, type_coerce
 from sqlmodel import SQLModel
 
-from engine.words import addresses_in, masked
+from engine.command import is_operators
+from engine.spelling import has_at_sign, names, plain
+from engine.words import addresses_in, without
+from models import receipt
+from models.clock import review_secret
 from models.columns import to_json
 from models.database import checkpoint
 from models.dead import DEAD
@@ -21,28 +24,41 @@ FREE = ("dead", "event", "receipt")
 PATIENCE_SECONDS = 5.0
 LOOK_SECONDS = 0.05
 
-AT_ONCE = 50
-"""Addresses in one question, each asked of every column that has text."""
+PAGE = 500
+"""Rows of nobody that are looked at in one go."""
+
+MARKS = ("@", "\uff20", "\ufe6b", "%", "=", "\\", "&")
+"""One of these is in every spelling of an at sign: a database finds no more than that."""
+
+KEY = {"source", "id"}
+ASKED_BY = {"source", "cause_source"}
 
 
 def addresses(tx: Connection, site_id: str) -> frozenset[str]:
-    """Every e-mail address that any row of the site holds, the present one first of all."""
+    """Every e-mail address that any row of the site holds, the present one first of all; operators' are not its own."""
     found: set[str] = set()
     for table in _tables():
-        for row in tx.execute(_rows(table, _belongs(table, site_id))).mappings():
-            found |= {address for value in row.values() for address in addresses_in(str(value))}
-    return frozenset(found)
+        for row in _rows(tx, table, _belongs(table, site_id)):
+            for column in _texts(table):
+                if not _is_operators(column.name, row[column.name]):
+                    found |= addresses_in(row[column.name] or "")
+    return frozenset(address for address in found if not is_operators(address))
 
 
 def forget(tx: Connection, site_id: str, known: frozenset[str]) -> None:
     """Mask every address in the rows of the site, its own one excepted, and the known ones in rows of nobody.
 
-    The address itself goes last (`forget_address`), because the last letter needs it.
+    They are found in whatever spelling (`engine.spelling`). The address itself goes last (`forget_address`), because
+    the last letter needs it.
     """
+    masking = Masking(review_secret(tx), frozenset(map(plain, known)))
     for table in _tables():
-        _mask(tx, table, _belongs(table, site_id), keep="email" if table is SITES else None)
-        for some in _few_at_once(known) if table.name in FREE else ():
-            _mask(tx, table, and_(_is_nobodys(table), _names(table, some)), keep=None)
+        keep = "email" if table is SITES else None
+        for row in _rows(tx, table, _belongs(table, site_id)):
+            masking.clean(tx, table, row, keep)
+        for row in _rows_of_nobody(tx, table) if known and table.name in FREE else ():
+            if masking.is_named_in(row):
+                masking.clean(tx, table, row, None)
 
 
 def forget_address(tx: Connection, site_id: str) -> None:
@@ -69,12 +85,6 @@ def _tables() -> Iterator[Table]:
             yield table
 
 
-def _few_at_once(known: frozenset[str]) -> Iterator[list[str]]:
-    """Addresses in parts: a database has a depth that it understands a question to, SQLite one of 1,000."""
-    ordered = sorted(known)
-    return (ordered[first : first + AT_ONCE] for first in range(0, len(ordered), AT_ONCE))
-
-
 def _texts(table: Table) -> list[Column[Any]]:
     return [column for column in table.c if isinstance(getattr(column.type, "impl", column.type), String)]
 
@@ -89,51 +99,76 @@ def _is_nobodys(table: Table) -> Any:
     return table.c.id.is_not(None) if table is DEAD else table.c.site_id.is_(None)
 
 
-def _names(table: Table, known: Iterable[str]) -> Any:
-    """Whether some text of a row has one of the addresses, in whatever case."""
-    texts = [func.lower(type_coerce(column, Text)) for column in _texts(table)]
-    return or_(*(text.contains(address.lower(), autoescape=True) for text in texts for address in known))
-
-
-def _rows(table: Table, where: Any) -> Any:
-    """The raw texts of rows that hold an address, with their key."""
+def _rows(tx: Connection, table: Table, where: Any, limit: int | None = None) -> list[RowMapping]:
+    """The raw texts of rows that may hold an address, with their key, in the order of it."""
     texts = [type_coerce(column, Text).label(column.name) for column in _texts(table)]
     keys = [column.label(f"key_{column.name}") for column in table.primary_key]
-    return select(*keys, *texts).where(where, or_(*(text.contains("@") for text in texts)))
+    may_hold = or_(*(text.contains(mark, autoescape=True) for text in texts for mark in MARKS))
+    query = select(*keys, *texts).where(where, may_hold).order_by(*table.primary_key).limit(limit)
+    return list(tx.execute(query).mappings())
 
 
-def _mask(tx: Connection, table: Table, where: Any, *, keep: str | None) -> None:
-    for row in tx.execute(_rows(table, where)).mappings().all():
+def _rows_of_nobody(tx: Connection, table: Table) -> Iterator[RowMapping]:
+    """Page by page: strangers may have left many."""
+    (key,) = table.primary_key
+    where = _is_nobodys(table)
+    while page := _rows(tx, table, where, PAGE):
+        yield from page
+        where = _is_nobodys(table) & (key > page[-1][f"key_{key.name}"])
+
+
+def _is_operators(column: str, text: str | None) -> bool:
+    """Whether it says which operator asked: that is history, and no customer's."""
+    return column in ASKED_BY and is_operators(text or "")
+
+
+class Masking:
+    """Takes addresses out of rows: any that reads as one, and the known ones in every spelling."""
+
+    def __init__(self, secret: bytes, known: frozenset[str]) -> None:
+        self.secret = secret
+        self.known = known
+
+    def is_named_in(self, row: RowMapping) -> bool:
+        """Whether some text of a row has one of the known addresses."""
+        return any(isinstance(text, str) and names(text, self.known) for text in row.values())
+
+    def clean(self, tx: Connection, table: Table, row: RowMapping, keep: str | None) -> None:
+        """Write a row's texts without addresses, where that is a change."""
         changed = {
-            column.name: _without(table, column.name, row[column.name])
+            column.name: cleaned
             for column in _texts(table)
-            if column.name != keep and row[column.name] and "@" in row[column.name]
+            if column.name != keep and (text := row[column.name]) and has_at_sign(text)
+            if (cleaned := self._without(table, column.name, text)) != text
         }
         if changed:
             same = [column == row[f"key_{column.name}"] for column in table.primary_key]
             values = {table.c[name]: bindparam(f"new_{name}", type_=Text) for name in changed}
             tx.execute(table.update().where(*same).values(values), {f"new_{name}": v for name, v in changed.items()})
 
+    def _without(self, table: Table, name: str, text: str) -> str:
+        """The text without addresses; a caller's key stays a key of its own."""
+        if _is_operators(name, text):
+            return text
+        if table.name == "receipt" and name in KEY:
+            is_named = bool(addresses_in(text)) or names(text, self.known)
+            return receipt.forgotten(self.secret, text) if is_named else text
+        return self._in_document(text)
 
-def _without(table: Table, name: str, text: str) -> str:
-    """The text without addresses; a caller's key stays a key of its own."""
-    if table.name == "receipt" and name in {"source", "id"}:
-        return f"forgotten:{blake2b(text.encode(), digest_size=12).hexdigest()}"
-    return _masked(text)
+    def _in_document(self, text: str) -> str:
+        """A JSON document is masked value by value, so that it stays one."""
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            return without(text, self.known)
+        if not isinstance(document, (dict, list)):
+            return without(text, self.known)
+        cleaned = self._each(document)
+        return to_json(cleaned) if cleaned != document else text
 
-
-def _masked(text: str) -> str:
-    """A JSON document is masked value by value, so that it stays one."""
-    try:
-        document = json.loads(text)
-    except ValueError:
-        return masked(text)
-    return to_json(_each(document)) if isinstance(document, (dict, list)) else masked(text)
-
-
-def _each(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {masked(name): _each(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_each(inner) for inner in value]
-    return masked(value) if isinstance(value, str) else value
+    def _each(self, value: Any, name: str = "") -> Any:
+        if isinstance(value, Mapping):
+            return {without(one, self.known): self._each(inner, one) for one, inner in value.items()}
+        if isinstance(value, list):
+            return [self._each(inner) for inner in value]
+        return without(value, self.known) if isinstance(value, str) and not _is_operators(name, value) else value

@@ -1,11 +1,14 @@
 """Every command answered once: the idempotency key, the history of a site, and each refusal."""
 
 from datetime import datetime
+from hashlib import blake2b
+from itertools import product
 from typing import Any
 
 from sqlalchemy import Column, Connection, Row, UniqueConstraint, select
 from sqlmodel import Field, SQLModel
 
+from engine.spelling import has_at_sign
 from models.among import pairs_among
 from models.columns import Big, Json, with_moments
 from models.many import insert_many
@@ -30,6 +33,8 @@ class Receipt(SQLModel, table=True):
     answer: Any = Field(default=None, sa_column=Column(Json))
 
 
+FORGOTTEN = "forgotten:"
+
 RECEIPTS = with_moments(Receipt.__table__)  # type: ignore[attr-defined]
 
 
@@ -50,3 +55,20 @@ def find_all(tx: Connection, keys: list[tuple[str, str]]) -> dict[tuple[str, str
 def history(tx: Connection, site_id: str) -> list[Row[Any]]:
     """A site's moves, oldest first."""
     return list(tx.execute(select(RECEIPTS).where(RECEIPTS.c.site_id == site_id).order_by(RECEIPTS.c.seq)))
+
+
+def forgotten(secret: bytes, word: str) -> str:
+    """A source or an id that named a person, as it is kept: only who has the word, and the secret, finds it again."""
+    return FORGOTTEN + blake2b(word.encode(), digest_size=16, key=secret[:64], person=b"forgotten-key").hexdigest()
+
+
+def forgotten_keys(secret: bytes, key: tuple[str, str]) -> list[tuple[str, str]]:
+    """The keys under which the receipt of a key that names a person may be kept, by this version or by 0.1."""
+    sources, ids = (_ways(secret, word) for word in key)
+    return [(source, word) for source, word in product(sources, ids) if (source, word) != key]
+
+
+def _ways(secret: bytes, word: str) -> list[str]:
+    if not has_at_sign(word):
+        return [word]
+    return [word, forgotten(secret, word), FORGOTTEN + blake2b(word.encode(), digest_size=12).hexdigest()]

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from engine.spelling import has_at_sign
 from models import effect, event
 from models.clock import engine_now, machine_now
 from models.database import reading, writing, writing_lightly
@@ -133,7 +134,7 @@ def _publish_batch(place: Workplace) -> int:
 
 def _send(place: Workplace, rows: list[Any]) -> bool:
     """All of them or none, so that none overtakes another; False when the stream is not there any more."""
-    words = [word for row in rows for word in (named(row.site_id) if "@" in row.body else "", row.body)]
+    words = [word for row in rows for word in (named(row.site_id) if has_at_sign(row.body) else "", row.body)]
     return bool(place.redis.eval(PUBLISH, 1, STREAM, NAMED_SECONDS, *words))
 
 

@@ -1,11 +1,12 @@
 """Forgetting a customer, before `deleted` is said: queues and stream, then tables, then the files under both."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from redis.exceptions import ResponseError
 
+from engine.spelling import names, plain
 from models import person
 from models import site as sites
 from models.database import reading, writing
@@ -45,7 +46,7 @@ def forget_others(place: Workplace, site_id: str) -> None:
     with reading(place.database) as tx:
         known = person.addresses(tx, site_id)
     if known:
-        words = [address.lower().encode() for address in known]
+        words = frozenset(map(plain, known))
         _forget_messages(place, words)
         reached("forget.messages")
         _forget_events(place, site_id, words)
@@ -72,7 +73,7 @@ def forget_address(place: Workplace, site_id: str) -> None:
     reached("forget.rewritten")
 
 
-def _forget_messages(place: Workplace, words: list[bytes]) -> None:
+def _forget_messages(place: Workplace, words: Collection[str]) -> None:
     """Dead letters that name the customer go: the database keeps them, masked. A living message is waited for."""
     for key in strange_keys.of_type(place.redis, MESSAGES, "hash"):
         for redis_id in _ids(place, key):
@@ -108,7 +109,7 @@ def _body(place: Workplace, key: bytes, redis_id: bytes) -> bytes | None:
     return None
 
 
-def _forget_events(place: Workplace, site_id: str, words: list[bytes]) -> None:
+def _forget_events(place: Workplace, site_id: str, words: Collection[str]) -> None:
     """Entries that name the customer, in the stream and in replies: a few, for the door masks addresses."""
     for key in (announce.named(site_id), announce.named(None)):
         _forget_noted(place, key, words)
@@ -116,7 +117,7 @@ def _forget_events(place: Workplace, site_id: str, words: list[bytes]) -> None:
         _forget_in(place, stream, words)
 
 
-def _forget_noted(place: Workplace, key: str, words: list[bytes]) -> None:
+def _forget_noted(place: Workplace, key: str, words: Collection[str]) -> None:
     """The entries that were noted under a key; where something else stands there, all of them are read."""
     try:
         noted: Any = place.redis.smembers(key)
@@ -132,7 +133,7 @@ def _forget_noted(place: Workplace, key: str, words: list[bytes]) -> None:
             place.redis.srem(key, entry)
 
 
-def _forget_in(place: Workplace, stream: bytes, words: list[bytes]) -> None:
+def _forget_in(place: Workplace, stream: bytes, words: Collection[str]) -> None:
     """Read a whole stream. One that is none any more has nothing to forget."""
     start = b"-"
     try:
@@ -144,7 +145,7 @@ def _forget_in(place: Workplace, stream: bytes, words: list[bytes]) -> None:
             raise
 
 
-def _remove_named(place: Workplace, stream: bytes, entries: Entries, words: list[bytes]) -> int:
+def _remove_named(place: Workplace, stream: bytes, entries: Entries, words: Collection[str]) -> int:
     """Take those of the entries out that name the customer; how many."""
     named = [entry for entry, fields in entries if _holds(b"".join(fields.values()), words)]
     return place.redis.xdel(stream, *named) if named else 0
@@ -155,10 +156,9 @@ def _entries(place: Workplace, stream: bytes, start: bytes, end: bytes = b"+") -
     return list(found)
 
 
-def _holds(body: bytes, words: list[bytes]) -> bool:
-    """Whether a message names an address, as it stands or as JSON escapes it."""
-    text = body.lower()
-    return any(word in text or word.decode().encode("ascii", "backslashreplace") in text for word in words)
+def _holds(body: bytes, words: Collection[str]) -> bool:
+    """Whether a message names an address in whatever spelling."""
+    return names(body.decode(errors="backslashreplace"), words)
 
 
 def _rewrite(place: Workplace) -> None:

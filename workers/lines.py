@@ -31,6 +31,7 @@ LONGEST_VALUE = 1_000
 LONGEST_ERROR = 6_000
 """Characters of a value, and of an error with its traceback: its beginning and its end are kept."""
 
+LOOKED_AT = 1 << 20
 LONGEST_LINE = 16 << 10
 """Bytes of a line, whatever its values become when they are escaped."""
 
@@ -71,7 +72,7 @@ class Bounded:
 
 def _clean(value: Any) -> Any:
     """A value without addresses, as text unless it is a number."""
-    return value if isinstance(value, (int, float)) and abs(value) < 1 << 63 else masked(str(value)[:LONGEST_LINE])
+    return value if isinstance(value, (int, float)) and abs(value) < 1 << 63 else masked(_cut(str(value), LOOKED_AT))
 
 
 def _fitted(form: Form, event: EventDict) -> str:

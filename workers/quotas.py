@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from redis.exceptions import RedisError
 
 import engine
+from engine.command import is_operators
 from engine.words import shown
 from workers.logs import log
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from workers.workplace import Workplace
 
 SITE_ID = re.compile(r"site_[0-9a-f]{1,64}")
-OPERATOR = "tenure-cli"
-OPERATORS = (f"{OPERATOR}:", "console:")
-"""Sources of people who operate: they are not counted, for whoever mends a flood must not wait for its end."""
 
 READ = """
 local now, window, shelf = tonumber(redis.call("TIME")[1]), 60, {}
@@ -194,18 +192,13 @@ class Quotas:
 
     def _keys(self, asked: Asked) -> tuple[str, str]:
         """Of the source and of the site; empty where nothing is limited. No key shows a name."""
-        if is_operator(asked.source):
+        if is_operators(asked.source):  # whoever mends a flood must not wait for its end
             return "", ""
         source = _digest(asked.source)
         return (
             f"tenure:rate:{source}" if self.of_source else "",
             f"tenure:rate:{source}:{_named(asked.site)}" if self.of_site else "",
         )
-
-
-def is_operator(source: str) -> bool:
-    """Whether a person asks, by the command line or the console."""
-    return source == OPERATOR or source.startswith(OPERATORS)
 
 
 def _named(site: str) -> str:

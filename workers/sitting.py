@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 from uuid_utils import uuid7
 
 import engine
-from engine.words import shown
+from engine.spelling import has_at_sign
+from engine.words import masked, shown
 from models import backup, receipt
 from models import site as sites
 from models.clock import engine_now, review_secret
@@ -38,11 +39,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """The first answer to a key, and the digest of what it was asked with."""
+    """The first answer to a key, and the digest of what it was asked with; its customer may be forgotten since."""
 
     digest: str
     site_id: str | None
     said: Document
+    is_forgotten: bool = False
 
 
 class Sitting:
@@ -66,9 +68,7 @@ class Sitting:
         dear = {self.ids[one.subject] for one in envelopes if one.type in DEAR and one.subject in self.ids}
         self.under_way = under_way_of(tx, list(dear))
         keys = [envelope.key for envelope in envelopes if envelope.uses_up_its_id]
-        self.first = {
-            key: First(row.digest, row.site_id, row.answer) for key, row in receipt.find_all(tx, keys).items()
-        }
+        self.first = _first_answers(tx, keys)
         self.envelopes = self._within(quotas, envelopes)
 
     def _within(self, quotas: Quotas, envelopes: list[Envelope]) -> list[Envelope]:
@@ -95,7 +95,8 @@ class Sitting:
         """Give the first answer again, or a new one."""
         first = self.first.get(envelope.key) if envelope.uses_up_its_id else None
         if first is not None:
-            return self._tell(Verdict(envelope, _again(first, envelope)))
+            heard = _unnamed(envelope) if first.is_forgotten else envelope
+            return self._tell(Verdict(heard, _again(first, heard)))
         site = self._live(envelope.subject)
         command = self._command(envelope, site)
         if envelope.fault is None and envelope.type == "site.show" and site is not None:
@@ -221,6 +222,24 @@ class Sitting:
 
 def _over(envelope: Envelope, asked: Asked, seconds: int) -> Envelope:
     return envelope._replace(fault=OverQuotaError(asked, seconds))
+
+
+def _first_answers(tx: Connection, keys: list[tuple[str, str]]) -> dict[tuple[str, str], First]:
+    """What was answered to these keys before; those that named somebody may be kept as hashes."""
+    first = {key: First(row.digest, row.site_id, row.answer) for key, row in receipt.find_all(tx, keys).items()}
+    naming = [key for key in keys if key not in first and any(map(has_at_sign, key))]
+    if naming:
+        secret = review_secret(tx)
+        hashed = {kept: key for key in naming for kept in receipt.forgotten_keys(secret, key)}
+        for kept, row in receipt.find_all(tx, list(hashed)).items():
+            first[hashed[kept]] = First(row.digest, row.site_id, row.answer, is_forgotten=True)
+    return first
+
+
+def _unnamed(envelope: Envelope) -> Envelope:
+    """The envelope without the name of somebody who was forgotten: what is said to it is kept again."""
+    correlation_id = None if envelope.correlation_id is None else masked(envelope.correlation_id)
+    return envelope._replace(source=masked(envelope.source), id=masked(envelope.id), correlation_id=correlation_id)
 
 
 def _text(said: Document) -> Ready:

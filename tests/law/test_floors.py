@@ -24,7 +24,19 @@ HOMES = {
 }
 PURE = frozenset(
     {
-        *("calendar", "collections", "dataclasses", "datetime", "hashlib", "logging", "operator", "re"),
+        *(
+            "base64",
+            "calendar",
+            "collections",
+            "dataclasses",
+            "datetime",
+            "hashlib",
+            "html",
+            "logging",
+            "operator",
+            "re",
+        ),
+        "unicodedata",
         "transitions",
         *("itertools", "types", "typing", "engine"),
         *("base64", "html", "unicodedata"),
