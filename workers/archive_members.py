@@ -15,14 +15,16 @@ from workers.sorted_names import unhurried
 class Member:
     """One entry of a backup. The content of a file must be read to its end before the next one is asked for."""
 
-    def __init__(self, record: Record, stream: Stream) -> None:
+    def __init__(self, record: Record, stream: Stream, check: Callable[[], None]) -> None:
         self.record = record
         self._stream = stream
+        self._check = check
 
     def chunks(self) -> Iterator[bytes]:
-        """Read the content; raises `Permanent` when its bytes are not those that were saved."""
+        """Read the content; raises `Permanent` when its bytes are not those that were saved, what the check raises."""
         digest, record = hashlib.sha256(), self.record
         for start in range(0, record.size, CHUNK):
+            self._check()
             chunk = self._stream.read(min(CHUNK, record.size - start))
             digest.update(chunk)
             moved(len(chunk))
@@ -34,7 +36,7 @@ class Member:
 
 
 def members_of(archive: Archive, check: Callable[[], None] = unhurried) -> Iterator[Member]:
-    """Yield every entry, links and special files included; `check` is called before each.
+    """Yield every entry, links and special files included; `check` is called before each, and before each chunk of it.
 
     Raises `Permanent` at the first thing that is not right.
     """
@@ -44,7 +46,7 @@ def members_of(archive: Archive, check: Callable[[], None] = unhurried) -> Itera
             moved()
             if record.kind in MEMBERS:
                 _expect(record, stream)
-            yield Member(record, stream)
+            yield Member(record, stream, check)
         _finish(stream)
 
 

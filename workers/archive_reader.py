@@ -6,7 +6,7 @@ or second copy of a name can come out of an archive, whatever stands in it.
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from workers.archive import (
 from workers.content import Stored
 from workers.errors import Permanent
 from workers.progress import moved
+from workers.sorted_names import unhurried
 
 WIDEST_WINDOW = 1 << 27
 
@@ -64,9 +65,12 @@ class Archive:
             yield Stream(Window(file, self.totals.manifest))
 
 
-def open_archive(path: Path, site_id: str, backup_id: str) -> Archive:
-    """Read all bytes of a backup against its digest, and look whose it is; raises `Permanent`."""
-    totals, size, digest = _check_digest(path)
+def open_archive(path: Path, site_id: str, backup_id: str, check: Callable[[], None] = unhurried) -> Archive:
+    """Read all bytes of a backup against its digest, and look whose it is; `check` is called before each chunk.
+
+    Raises `Permanent`, what `check` raises.
+    """
+    totals, size, digest = _check_digest(path, check)
     said = title_of(path)
     if said.site != site_id:
         raise Permanent(f"it is of another site: {ascii(said.site)[:80]}, not {site_id}")
@@ -75,11 +79,12 @@ def open_archive(path: Path, site_id: str, backup_id: str) -> Archive:
     return Archive(path, said, totals, Stored(size, digest, totals.files, said.lacks))
 
 
-def _check_digest(path: Path) -> tuple[Totals, int, str]:
+def _check_digest(path: Path, check: Callable[[], None]) -> tuple[Totals, int, str]:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         digest, left = hashlib.sha256(), size - DIGEST
         while left > 0 and (chunk := file.read(min(CHUNK, left))):
+            check()
             digest.update(chunk)
             left -= len(chunk)
             moved(len(chunk))

@@ -146,7 +146,7 @@ def _seconds(entry: Entry) -> int:
 def check_zip(path: Path, site_id: str, export_id: str, scratch: Path, check: Callable[[], None] = unhurried) -> Lacks:
     """Read every member against its CRC and its SHA-256, and open the databases in `scratch`; says what it lacks.
 
-    `check` is called before each member. Raises `Temporary` when the zip is not what was written, `Permanent` when a
+    `check` is called before each chunk. Raises `Temporary` when the zip is not what was written, `Permanent` when a
     database of the site is damaged, what `check` raises.
     """
     scratch.mkdir()
@@ -161,7 +161,7 @@ def check_zip(path: Path, site_id: str, export_id: str, scratch: Path, check: Ca
         lacks = Lacks(_named(said["left_out"]), _named(said["not_restorable"]))
         for line in filter(_is_member, lines):
             check()
-            if unchecked := _check_member(files[2], next(listed), line, scratch / DRAFT):
+            if unchecked := _check_member(files[2], next(listed), line, scratch / DRAFT, check):
                 lacks = lacks.and_unchecked(line["path"], unchecked)
         if [next(listed), next(listed, None)] != [manifest, None] or manifest.name != MANIFEST:
             raise Temporary(f"{path} does not have the members that were written; it is built again")
@@ -201,7 +201,7 @@ def _lines_of(file: IO[bytes], manifest: Listed) -> Iterator[Said]:
         raise DamagedZipError("its manifest has a line without an end")
 
 
-def _check_member(file: IO[bytes], listed: Listed, line: Said, draft: Path) -> str | None:
+def _check_member(file: IO[bytes], listed: Listed, line: Said, draft: Path, check: Callable[[], None]) -> str | None:
     """Read one member; the answer says why its database, if it is one, could not be checked."""
     name = line["path"] + ("/" if line["kind"] == "folder" else "")
     if listed.name != name:
@@ -209,6 +209,7 @@ def _check_member(file: IO[bytes], listed: Listed, line: Said, draft: Path) -> s
     digest, is_database = hashlib.sha256(), line["kind"] == "database"
     with (draft if is_database else Path(os.devnull)).open("wb") as copy:
         for chunk in read_member(file, listed):
+            check()
             digest.update(chunk)
             copy.write(chunk)
     if line["kind"] in CONTENT and digest.hexdigest() != line["sha256"]:

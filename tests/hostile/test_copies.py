@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -216,6 +217,31 @@ print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM"
     said, peak = ran.stdout.splitlines()
     assert said.startswith("large: the time limit of 2 s was over (TENURE_SITE_SECONDS)")
     assert int(peak) < 130 << 10
+
+
+def test_the_time_limit_ends_the_reading_back_in_the_middle_of_a_file(stores):
+    trees.sparse(stores.live / "large", 64 << 20)
+    stores.save()
+    stores.build()
+    ticks = iter(range(1_000_000))
+    hurried = SiteLimits(seconds=30).deadline("reading it back", lambda: next(ticks))
+    stores.vault._limits = stores.downloads._limits = Hurried(hurried)
+    for act in (partial(stores.vault.verify, SITE, BACKUP), partial(stores.downloads._check, SITE, "exp_1")):
+        with pytest.raises(Temporary, match="reading it back took longer than 30 s"):
+            act()
+    assert next(ticks) < 200
+
+
+class Hurried:
+    """Limits whose time passes with every look at the clock."""
+
+    seconds = 30.0
+
+    def __init__(self, check):
+        self._check = check
+
+    def deadline(self, _doing):
+        return self._check
 
 
 MEASURED = f"""

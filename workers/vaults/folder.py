@@ -1,6 +1,6 @@
 """The embedded vault: one archive for each backup, in a folder for each site."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -41,10 +41,11 @@ class FolderVault:
         One with a database that can't be checked within the limits lacks that: it is partial.
         """
         with _named(site_id, backup_id), self._room.scratch(site_id, backup_id) as scratch:
-            archive = self._open(site_id, backup_id)
+            check = self._limits.deadline("reading it back")
+            archive = self._open(site_id, backup_id, check)
             scratch.mkdir()
             lacks = archive.stored.lacks
-            for member in members_of(archive, self._limits.deadline("reading it back")):
+            for member in members_of(archive, check):
                 if unchecked := _check(member, scratch / DRAFT, self._limits.seconds):
                     lacks = lacks.and_unchecked(member.record.path, unchecked)
             return replace(archive.stored, lacks=lacks)
@@ -55,7 +56,8 @@ class FolderVault:
         Links that lead out of the site are named by their path alone.
         """
         with _named(site_id, backup_id), explained(into):
-            return unpack(self._open(site_id, backup_id), into, home, self._limits.deadline("unpacking it"))
+            check = self._limits.deadline("unpacking it")
+            return unpack(self._open(site_id, backup_id, check), into, home, check)
 
     def tidy(self, site_id: str, backup_id: str) -> None:
         """Remove what a try that died, or whose clean-up failed, left beside a backup."""
@@ -77,11 +79,11 @@ class FolderVault:
         """Raise `Temporary`, with the remedy, if backups can't be written."""
         self._room.writable()
 
-    def _open(self, site_id: str, backup_id: str) -> Archive:
+    def _open(self, site_id: str, backup_id: str, check: Callable[[], None]) -> Archive:
         place = self._room.place(site_id, backup_id)
         if not place.is_file():
             raise Permanent(f"it is not there: {place}")
-        return open_archive(place, site_id, backup_id)
+        return open_archive(place, site_id, backup_id, check)
 
 
 DRAFT = "checked.db"
