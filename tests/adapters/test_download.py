@@ -126,5 +126,5 @@ def test_a_download_of_another_site_is_never_deleted(stores):
 def test_a_place_that_can_not_be_written_says_what_to_do(stores):
     stores.folder.mkdir()
     (stores.folder / "exports").write_text("a file in the way")
-    with pytest.raises(Temporary, match="look at this disk"):
+    with pytest.raises(Temporary, match="something stands where a folder must be: move it away"):
         stores.downloads.writable()

@@ -321,5 +321,5 @@ def test_sites_may_stand_elsewhere(tmp_path, data_tools):
 
 def test_a_store_that_can_not_be_written_says_what_to_do(tmp_path):
     (tmp_path / "sites").write_text("a file in the way")
-    with pytest.raises(Temporary, match=r"sites.*look at this disk"):
+    with pytest.raises(Temporary, match=r"sites.*something stands where a folder must be"):
         open_host("file:", tmp_path).writable()

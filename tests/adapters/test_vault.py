@@ -82,7 +82,7 @@ def test_killed_at_each_step_a_backup_is_whole_or_not_there_and_the_next_try_fin
         stored = world.save()
         assert world.vault.verify(SITE, "bkp_1") == stored
         assert world.vault.remains(SITE) == [f"backups/{SITE}/bkp_1.tar.zst"]
-        assert world.host.remains(SITE) == [f"sites/{SITE}"]
+        assert world.host.remains(SITE) == [f"sites/{SITE}", f"sites/.markers/{SITE}.json"]
         number += 1
     assert number > 10
 
