@@ -34,7 +34,7 @@ from workers.redis_bounds import Bounds
 from workers.safety import beat as raise_marks
 from workers.settings import SettingsError, load, redis_url
 from workers.sweep import sweep
-from workers.terminal import warn
+from workers.terminal import take_over, warn
 from workers.timer import fire_due
 from workers.workplace import Workplace
 
@@ -166,6 +166,7 @@ class Clock:
 def main() -> int:
     """`python -m schedules`: the clock process."""
     private.begin()
+    take_over()
     try:
         settings = load()
         logs.configure(settings.log_format, role="clock")

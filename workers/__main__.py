@@ -7,7 +7,7 @@ from functools import partial
 
 from workers import alive, logs, private
 from workers.settings import Settings, SettingsError, load, redis_url
-from workers.terminal import warn
+from workers.terminal import take_over, warn
 from workers.worker_processes import WorkerProcesses, run_worker
 
 BOOT = "workers.boot:boot"
@@ -16,6 +16,7 @@ BOOT = "workers.boot:boot"
 def main() -> int:
     """Read the settings, refuse what is unsafe, and keep the worker processes alive. Errors of settings exit 1."""
     private.begin()
+    take_over()
     boot = sys.argv[1] if len(sys.argv) > 1 else BOOT
     try:
         settings = load()

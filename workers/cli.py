@@ -8,10 +8,10 @@ import click
 
 from workers import private
 from workers.settings import Settings, SettingsError, load
-from workers.terminal import show_crash, warn
+from workers.terminal import take_over, warn
 from workers.up import run
 
-sys.excepthook = show_crash
+take_over()
 
 VERBS = {
     "backup": "keeping.backup_group",

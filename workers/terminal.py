@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from types import TracebackType
@@ -43,6 +44,18 @@ def printable(value: Any) -> Any:
 def json_line(document: Any) -> str:
     """A document as JSON in one line: readable letters stay, what may harm is escaped as JSON escapes it."""
     return UNSAFE.sub(_in_json, json.dumps(document, ensure_ascii=False))
+
+
+def take_over() -> None:
+    """Let nothing be printed in this process but by the rules of this room, not even a crash."""
+    sys.excepthook = show_crash
+    threading.excepthook = _show_end_of_thread
+
+
+def _show_end_of_thread(end: threading.ExceptHookArgs) -> None:
+    if end.exc_value is not None:
+        warn(f"the thread {end.thread.name if end.thread else 'without a name'} ended:")
+        show_crash(end.exc_type, end.exc_value, end.exc_traceback)
 
 
 def show_crash(kind: type[BaseException], wrong: BaseException, trace: TracebackType | None) -> None:

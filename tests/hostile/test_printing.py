@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import sys
+import threading
 
 import pytest
 import structlog
@@ -103,7 +104,20 @@ def test_a_crash_shows_its_traceback_without_secrets_and_escaped(capsys):
     assert "t0psecret" not in said
     assert said.startswith("Traceback (most recent call last):\n")
     assert UNSAFE.sub("", said.replace("\n", "")) == said.replace("\n", "")
+
+
+def test_a_crash_of_any_process_or_thread_goes_the_same_way(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    learn(["redis:/:t0psecret@h"])
+    terminal.take_over()
+    thread = threading.Thread(target=fail, args=("\x1b t0psecret",), name="beat")
+    thread.start()
+    thread.join()
+    said = capsys.readouterr().err
     assert sys.excepthook is terminal.show_crash
+    assert said.startswith("the thread beat ended:\nTraceback")
+    assert "RuntimeError: \\x1b ***" in said
 
 
 # Secrets
