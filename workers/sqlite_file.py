@@ -4,9 +4,11 @@ Only a new site's own file is opened here. Whatever a customer could write is re
 `customer_database`, each time with limits and a deadline.
 """
 
+import os
+import shutil
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,9 @@ COUNT_BYTES = 64 << 20
 LONGEST_SECONDS = 3_600.0
 MOST_BYTES = 1 << 40
 """The bounds of one act where the caller gives none."""
+
+RESERVE_BYTES = 1 << 30
+"""A copy leaves so much of the disk free, or half of what is free where that is little."""
 
 CHECK_SECONDS = 20.0
 CHECKED_BYTES = 4 << 20
@@ -104,6 +109,7 @@ def copy_database(
     `target` is a new file in a folder of ours on the same disk. Raises `Permanent` when the database is damaged or none
     at all, else `Unusable`, which is `Temporary`: it is locked, takes too long, is larger than `most_bytes`.
     """
+    most_bytes = min(most_bytes, _room(folder, name, target.parent))
     about = {"verb": "copy", "target": str(target), "seconds": seconds, "most_bytes": most_bytes}
     about |= {"wait": PATIENCE_SECONDS}
     private = target.with_name(f"{target.name}.held")
@@ -112,6 +118,21 @@ def copy_database(
     if said.get("wrong") == "damaged":
         raise Permanent(f"{_shown(name)}: this database can't be copied: {_shown(said['error'])}")
     _answered(said, name, "copied")
+
+
+def _room(folder: int, name: str, where: Path) -> int:
+    """How many bytes a copy may take of the disk. A file full of holes says that it is larger than all disks.
+
+    Raises `Unusable` when the database has more.
+    """
+    free = shutil.disk_usage(where).free
+    room = max(free - RESERVE_BYTES, free // 2)
+    with suppress(FileNotFoundError):
+        size = os.stat(name, dir_fd=folder, follow_symlinks=False).st_size
+        if size > room:
+            what = f"{_shown(name)} has {size} bytes, and a copy may take {room} of this disk"
+            raise Unusable("database.too_large", what, "free space on the disk, or make the database smaller")
+    return room
 
 
 def examine(path: Path, seconds: float = LONGEST_SECONDS) -> Health:

@@ -91,8 +91,18 @@ def left_over(root):
 def test_a_sparse_terabyte_is_counted_and_not_copied_beyond_the_limit(host, tmp_path):
     databases.sparse_terabyte(host.root / SITE)
     assert host.used_agents(SITE) == 1
+    with pytest.raises(Unusable, match="a copy may take") as found:
+        copied(host, tmp_path)
+    assert found.value.code == "database.too_large"
+    assert not (tmp_path / "copy.db").exists()
+
+
+def test_a_copy_that_grows_beyond_its_limit_ends_there(host, tmp_path):
+    with closing(sqlite.connect(host.root / SITE / DATABASE)) as desk, desk:
+        desk.execute("CREATE TABLE large (x)")
+        desk.execute("INSERT INTO large VALUES (zeroblob(20000000))")
     with pytest.raises(Temporary):
-        copied(host, tmp_path, seconds=2, most_bytes=8 << 20)
+        copied(host, tmp_path, seconds=20, most_bytes=8 << 20)
     assert (tmp_path / "copy.db").stat().st_size <= 8 << 20
 
 
