@@ -329,7 +329,7 @@ class TestTheFolder:
         (tmp_path / "file").touch()
         mailer = open_mailer("file:", tmp_path / "file")
         for call in (mailer.writable, lambda: mailer.send(MAIL)):
-            with pytest.raises(Temporary, match=r"file: .*exists; look at this disk"):
+            with pytest.raises(Temporary, match=r"file: .*exists; something stands where a folder must be"):
                 call()
 
 

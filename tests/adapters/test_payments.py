@@ -330,7 +330,7 @@ class TestTheLedger:
         (tmp_path / "file").touch()
         ledger = open_payments("ledger:", tmp_path / "file")
         for call in (ledger.writable, lambda: ledger.lookup("key"), lambda: ledger.charge(CHARGE)):
-            with pytest.raises(Temporary, match=r"file: .*exists; look at this disk"):
+            with pytest.raises(Temporary, match=r"file: .*exists; something stands where a folder must be"):
                 call()
 
 
