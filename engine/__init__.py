@@ -1,7 +1,7 @@
 """The law: one table of rules and the pure functions around it. No I/O, no clock, no log, no random."""
 
 from engine.authority import authorize_destruction
-from engine.command import CLOCK, COUNTED, EFFECTS, INTERNAL, LABELS, OPERATORS, PUBLIC, TIMERS, Command
+from engine.command import CLOCK, COUNTED, EFFECTS, INTERNAL, LABELS, OPERATORS, PUBLIC, TIMERS, Bill, Command
 from engine.decide import decide, with_live_facts
 from engine.decision import (
     Answered,
@@ -37,6 +37,7 @@ __all__ = [
     "TIMERS",
     "UNTIMED",
     "Answered",
+    "Bill",
     "Charge",
     "Closed",
     "Command",

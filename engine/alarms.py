@@ -5,6 +5,7 @@ from typing import Any
 ALARMS = {
     "backup.partial": "look at what was left out, then site.waive with guard=backup if the site may go without it",
     "refund.due": "refund it at the payment provider, then site.record_refund with the invoice that `site show` names",
+    "notice.bounced": "mend the contact with site.update_contact, or send it again with site.retry, or waive it",
     "restore_point.missing": "look at what gave up on the site (`tenure dead list`) and let the night be tried again",
     "safe_mode": "look at the clocks and the database, then `tenure safe-mode leave`",
     "silence": "look at `tenure deletion preview`, then `tenure safe-mode leave` or `tenure deletion resume`",

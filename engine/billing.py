@@ -7,7 +7,7 @@ from hashlib import blake2b
 from engine.case import Case, known
 from engine.conditions import added_cents, agreed_price, share_left
 from engine.decision import Charge, Closed, Invoice, Payment
-from engine.letters import mail_over_plan, mail_reduction_impossible
+from engine.letters import mail_reduction_impossible, tell_over_plan
 from engine.periods import add_months, next_boundary, seconds_left
 from engine.site import Owed, Paying
 from engine.words import agents_in_words, moment, money
@@ -68,8 +68,7 @@ def charge_period(case: Case, reason: str, period: Period, key: str) -> None:
         invoice = bill(case, "period", reason, period, agents=agents, price_cents=price, numbered=True)
         case.change(owed=Owed(invoice.id, invoice.amount_cents, agents, *period, attempts=1))
         ask(case, invoice, reason, agents, f"{site.id}:{reason}:{key}")
-    if site.used_agents > agents:
-        mail_over_plan(case)
+    tell_over_plan(case)
 
 
 def charge_owed(case: Case) -> None:
@@ -122,6 +121,7 @@ def start_period(case: Case, agents: int, *, price_cents: int, currency: str) ->
         price_cents=price_cents,
         currency=currency,
     )
+    tell_over_plan(case)
 
 
 # Charge Now

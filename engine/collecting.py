@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from engine.billing import start_period
+from engine.bounces import has_bounced
 from engine.case import Case, currency_of, known
 from engine.command import CLOCK
 from engine.decision import Answered, Closed
-from engine.faults import REFUND_DUE, note
+from engine.faults import note
 from engine.ladder import needs_notice
 from engine.letters import (
     charged,
@@ -16,6 +17,7 @@ from engine.letters import (
     mail_suspended_unpaid,
     mail_suspension_near,
 )
+from engine.refunds import REFUND_DUE, SURPLUS
 from engine.site import Fault, Paying
 from engine.words import money, plain_decline
 
@@ -86,13 +88,14 @@ def ask_for_refund(case: Case) -> None:
     owe_refund(case, known(case.site.paying), "after the cancellation")
 
 
-def owe_refund(case: Case, paying: Paying, when: str) -> None:
+def owe_refund(case: Case, paying: Paying, when: str, kind: str = "") -> None:
     """Operators are told until the refund is recorded."""
     fault = Fault(
         code=REFUND_DUE,
         since=case.now,
         what=f"{money(paying.amount_cents, currency_of(case, paying))} were charged {when}",
         do=f"refund them at the payment provider, then site.record_refund with invoice={paying.invoice_id}",
+        kind=kind,
         key=paying.invoice_id,
         generation=case.site.generation,
     )
@@ -146,7 +149,7 @@ def count_try(case: Case) -> None:
 
 def give_notice(case: Case) -> None:
     """Ask for the notice until one is sent; a site that is offline already waits for its return."""
-    if case.site.online and needs_notice(known(case.site.owed), case.now, case.policy):
+    if case.site.online and not has_bounced(case) and needs_notice(known(case.site.owed), case.now, case.policy):
         mail_suspension_near(case)
 
 
@@ -211,7 +214,7 @@ def refund_dropped(case: Case) -> None:
     case.entries.append(Answered(paying.payment_id, "void", **{name: case.given(name) for name in names}))
     case.change(dropped=tuple(one for one in case.site.dropped if one is not paying))
     case.tell("charge.succeeded", **charged(case, paying))
-    owe_refund(case, paying, "after the charge was dropped")
+    owe_refund(case, paying, "after the charge was dropped", SURPLUS)
 
 
 # Money that is open when something else ends

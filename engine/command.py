@@ -1,6 +1,7 @@
 """Commands: what may be asked of a site, by whom, and under which label."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from types import MappingProxyType
@@ -31,6 +32,8 @@ OPERATORS = (
     "site.hold",
     "site.release",
     "site.retry",
+    "site.record_refund",
+    "site.mail_bounced",
 )
 TIMERS = (
     "site.expire",
@@ -56,6 +59,7 @@ EFFECTS = (
     "site.suspension_noticed",
     "site.gave_up",
     "site.effect_done",
+    "site.removal_began",
     "site.site_deleted",
 )
 HANDLED = ("site.tell_again", "site.effect_retried", "site.effect_dropped")
@@ -74,12 +78,27 @@ CLOCK = "tenure:clock"
 """The source of what timers ask."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """An invoice as it stands in the books, for the command that names it."""
+
+    id: str
+    kind: str
+    status: str
+    agents: int
+    amount_cents: int
+    currency: str
+    period_start: datetime
+    period_end: datetime
+
+
 class Command(NamedTuple):
     """One thing asked: `(source, id)` is its idempotency key, `cause` the command that it goes back to.
 
     `new_site_id` is the id a new site would get; `quoted_at` the moment of a review, which fixes the amount;
     `by_customer` tells that no operator asks. `backups` are the site's, for the commands that look at them, else None.
-    `under_way` says what is being done for the site now: "export", "back_up" (on demand), "restore".
+    `under_way` says what is being done for the site now: "export", "back_up" (on demand), "restore". `bill` is the
+    invoice that a refund names, None if the site has none of that id.
     """
 
     type: str
@@ -94,6 +113,7 @@ class Command(NamedTuple):
     by_customer: bool = False
     backups: tuple[Kept, ...] | None = None
     under_way: frozenset[str] = frozenset()
+    bill: Bill | None = None
 
     @property
     def root(self) -> tuple[str, str]:

@@ -13,6 +13,7 @@ BY_DATA = frozenset(
         *("at_period_end", "already_waived", "must_cover_used_agents", "must_be_subscribed_first", "must_be_at_once"),
         *("must_name_a_card_to_try", "not_awaited", "pays_period", "pays_agents", "pays_new_start", "pays_return"),
         *("card_changed", "is_final", "is_whole", "is_nightly", "of_this_generation", "of_this_debt", "of_the_notice"),
+        *("must_name_a_paid_invoice", "must_not_be_of_this_period", "threat_bounced", "notice_bounced"),
         *("must_have_a_restore_point", "must_have_no_restore_under_way", "export_under_way", "back_up_under_way"),
     }
 )
@@ -106,6 +107,10 @@ def held(case: Case) -> bool:
 def deletion_is_late(case: Case) -> bool:
     """Its date passed while something stopped it; a site that was never ready has nobody to tell."""
     return case.site.ready_at is not None and case.site.deletes_at is not None and case.now >= case.site.deletes_at
+
+
+def nothing_is_removed(case: Case) -> bool:
+    return case.site.removing_since is None
 
 
 def owing(case: Case) -> bool:

@@ -5,9 +5,10 @@ Each changes the facts of a case or asks for an effect. None does anything in th
 
 from datetime import timedelta
 
+from engine.bounces import tell_notices_again
 from engine.case import Case, known
 from engine.conditions import deletion_is_late
-from engine.faults import NOT_BUILT, is_tried_again, name_of, note, written_down
+from engine.faults import NOT_BUILT, is_tried_again, name_of, note
 from engine.leaving import days_kept, tell_again, tell_deletion
 from engine.letters import period_price
 from engine.nights import trouble
@@ -146,8 +147,9 @@ def hold(case: Case) -> None:
 def release(case: Case) -> None:
     """After the date a new notice is sent, and the deletion comes 48 h after it; one that has begun goes on."""
     case.change(held_for=None, held_since=None)
-    case.revives = "everything" if case.site.state == "deleting" else ""
-    if deletion_is_late(case) and not case.revives:
+    began = case.site.state == "deleting"
+    case.revives = "everything" if began else ""
+    if deletion_is_late(case) and not (began and case.site.removing_since):
         tell_again(case)
         tell_deletion(case)
 
@@ -155,12 +157,12 @@ def release(case: Case) -> None:
 def try_again(case: Case) -> None:
     """All that gave up and is still wanted; the answer names each."""
     site = case.site
-    every = written_down(site)
-    again = [fault for fault in every if is_tried_again(fault)]
-    names = [name_of(fault.kind, fault.about) or fault.what for fault in again]
+    again = [fault for fault in site.faults if is_tried_again(fault)]
+    names = [name_of(fault.kind or "notice", fault.about) for fault in again]
     names += [] if trouble(site) is None else ["back_up (nightly)"]
     names = names or ["delete"]
-    case.change(faults=tuple(one for one in every if one not in again), attention=None, night_again_at=None)
+    tell_notices_again(case)
+    case.change(faults=tuple(one for one in site.faults if one not in again), night_again_at=None)
     case.notes.append(f"tried again: {', '.join(names)}")
     case.revives = "everything"
 
@@ -180,6 +182,7 @@ def change_contact(case: Case) -> None:
 
 def write_again(case: Case) -> None:
     """Letters that gave up are tried again: they go to the present address."""
+    tell_notices_again(case)
     letters = [fault for fault in case.site.faults if fault.kind == "mail"]
     if letters:
         case.change(faults=tuple(fault for fault in case.site.faults if fault not in letters))

@@ -8,7 +8,7 @@ from typing import Any
 from engine.case import Case
 from engine.command import INTERNAL, Command
 from engine.decision import Decision, Refused
-from engine.faults import still_open
+from engine.faults import still_open, with_faults
 from engine.machine import follow
 from engine.menu import allowed
 from engine.policy import Policy
@@ -46,7 +46,7 @@ def decide(site: Site | None, command: Command, now: datetime, policy: Policy) -
     """
     if site is not None and site.state == "deleted" and command.type == "site.start_trial":
         site = None
-    case = Case(site, command, now, policy)
+    case = Case(with_faults(site), command, now, policy)
     try:
         _must_exist(case)
         _must_follow(case)
@@ -132,8 +132,8 @@ def _begin_nights(case: Case, before: Site | None) -> None:
 def _forget_mended(case: Case) -> None:
     """No fault outlives its cause."""
     site = case.site
-    if site.faults or site.attention is not None:
-        case.change(faults=still_open(site, case.now, case.policy), attention=None)
+    if site.faults:
+        case.change(faults=still_open(site, case.now, case.policy))
 
 
 def _tell_the_host(case: Case, before: Site | None) -> None:

@@ -3,18 +3,19 @@
 import re
 from datetime import datetime
 
+from engine.bounces import BOUNCED, NOTICE
 from engine.case import Case
 from engine.nights import trouble
 from engine.policy import Policy
-from engine.site import LEAVING, Fault, Site
+from engine.refunds import REFUND_DUE
+from engine.site import LEAVING, Fault, Site, with_facts
 from engine.standing import Letter
 from engine.words import shown
 
 GAVE_UP = "effect.gave_up"
 NOT_BUILT = "build.failed"
-REFUND_DUE = "refund.due"
 
-CODES = (GAVE_UP, NOT_BUILT, REFUND_DUE, "backup.failed", "restore_point.missing")
+CODES = (GAVE_UP, NOT_BUILT, REFUND_DUE, BOUNCED, "backup.failed", "restore_point.missing")
 """Every code that the law gives a fault."""
 
 REMEDIES = {
@@ -45,13 +46,12 @@ def attention(site: Site) -> str | None:
 
 def stuck(case: Case) -> bool:
     """Something gave up that `site.retry` tries again."""
-    site = case.site
-    return any(map(is_tried_again, site.faults)) or site.attention is not None or trouble(site) is not None
+    return any(map(is_tried_again, written_down(case.site))) or trouble(case.site) is not None
 
 
 def is_tried_again(fault: Fault) -> bool:
     """Whether `site.retry` does it: a restore is asked for anew, a refund is made by a person."""
-    return fault.code in {GAVE_UP, NOT_BUILT} and fault.kind != "restore"
+    return fault.code in {GAVE_UP, NOT_BUILT, BOUNCED} and fault.kind != "restore"
 
 
 def holds(fault: Fault, site: Site, now: datetime, policy: Policy) -> bool:
@@ -60,7 +60,17 @@ def holds(fault: Fault, site: Site, now: datetime, policy: Policy) -> bool:
         return True
     if fault.code == NOT_BUILT:
         return site.state == "failed"
+    if fault.code == BOUNCED:
+        return is_lacking(fault, site)
     return is_wanted(fault, site, now, policy)
+
+
+def is_lacking(fault: Fault, site: Site) -> bool:
+    """Whether the notice that bounced is still to be given."""
+    if fault.about == NOTICE:
+        waits = site.state in LEAVING and fault.generation == site.generation
+        return waits and site.notice_sent_at is None and "notice" not in site.waived
+    return site.owed is not None and site.owed.invoice_id == fault.key and site.owed.noticed_at is None
 
 
 def is_wanted(fault: Fault, site: Site, now: datetime, policy: Policy) -> bool:
@@ -98,7 +108,7 @@ def note(case: Case, fault: Fault) -> None:
 
 def still_open(site: Site, now: datetime, policy: Policy) -> tuple[Fault, ...]:
     """Those whose cause is still there: asked after every move, so that none outlives it."""
-    return tuple(fault for fault in written_down(site) if holds(fault, site, now, policy))
+    return tuple(fault for fault in site.faults if holds(fault, site, now, policy))
 
 
 def ask_for_attention(case: Case) -> None:
@@ -136,13 +146,12 @@ def name_of(kind: str, about: str) -> str:
 
 def was_a_fault(case: Case) -> bool:
     """What an operator or a later effect of the same kind says is about a fault that is open."""
-    return any(_is_meant(fault, case) for fault in written_down(case.site))
+    return any(_is_meant(fault, case) for fault in case.site.faults)
 
 
 def forget_it(case: Case) -> None:
     """It is done, tried again or dropped."""
-    kept = (fault for fault in written_down(case.site) if not _is_meant(fault, case))
-    case.change(faults=tuple(kept), attention=None)
+    case.change(faults=tuple(fault for fault in case.site.faults if not _is_meant(fault, case)))
 
 
 def _is_meant(fault: Fault, case: Case) -> bool:
@@ -163,6 +172,13 @@ MADE_UP = {"site.export_ready": "export", "site.backup_verified": "back_up", "si
 
 REFUND = re.compile(r"(\S+ \S+) were charged after the cancellation")
 FAILED = re.compile(r"'(\w+)' gave up: (.*)")
+
+
+def with_faults(site: Site | None) -> Site | None:
+    """A site for the law, which knows faults alone."""
+    if site is None or site.attention is None:
+        return site
+    return with_facts(site, {"faults": written_down(site), "attention": None})
 
 
 def told_by_version_0_1(site: Site, sentence: str) -> tuple[Fault, ...]:

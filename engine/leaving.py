@@ -4,9 +4,9 @@ from datetime import datetime
 
 from engine.alarms import alarm
 from engine.authority import authorize_destruction, kept_for, needs
-from engine.case import Case, known
+from engine.case import Case, currency_of, known
 from engine.policy import DAY
-from engine.words import masked, moment
+from engine.words import masked, moment, money
 
 # Leaving and coming back
 
@@ -72,8 +72,19 @@ def fall_back_to_trial(case: Case) -> None:
 def end_with_period(case: Case) -> None:
     """Active until the end of what is paid for."""
     case.change(cancels_at=case.site.period_ends_at)
-    case.notes.append(f"the site stays active until {moment(case.site.cancels_at)}, which is paid for")
+    case.notes.append(f"the site stays active until {moment(case.site.cancels_at)}{what_is_owed(case)}")
     announce_end(case)
+
+
+def what_is_owed(case: Case) -> str:
+    """What the customer still pays for the time until then."""
+    owed, paying = case.site.owed, case.site.paying
+    if owed is not None:
+        amount = money(owed.amount_cents, known(case.site.currency))
+        return f"; {amount} for the period until then are still owed, and their payment is under way"
+    if paying is not None:
+        return f"; a payment of {money(paying.amount_cents, currency_of(case, paying))} ({paying.reason}) is under way"
+    return ", which is paid for"
 
 
 def announce_end(case: Case) -> None:
@@ -89,9 +100,14 @@ def announce_end(case: Case) -> None:
 def withdraw_cancellation(case: Case) -> None:
     """All goes on as before."""
     case.change(cancels_at=None)
-    goes_on_at = case.site.period_ends_at or case.site.trial_ends_at
-    case.notes.append(f"the site goes on; the next charge is at {moment(goes_on_at)}")
-    case.mail("cancellation_withdrawn", next_charge_at=goes_on_at)
+    at = case.site.period_ends_at or case.site.trial_ends_at
+    owes = case.site.owed is not None
+    case.notes.append(
+        "the site goes on; what is owed for this period is still to be paid"
+        if owes
+        else f"the site goes on; the next charge is at {moment(at)}"
+    )
+    case.mail("cancellation_withdrawn", next_charge_at=None if owes else at)
 
 
 # The way to a deletion
@@ -151,6 +167,11 @@ def warn(case: Case) -> None:
     move_deletion(case, case.now + case.policy.notice)
     case.change(warned_at=case.now, final_warning_at=case.now)
     case.mail("deletion_in_48_hours", deletes_at=case.site.deletes_at, generation=case.site.generation)
+
+
+def note_removal(case: Case) -> None:
+    """From here on something is gone: the customer is told of no other date."""
+    case.change(removing_since=case.site.removing_since or case.now)
 
 
 def tell_again(case: Case) -> None:

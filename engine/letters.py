@@ -163,9 +163,12 @@ def mail_reduction_impossible(case: Case, renews_at: datetime) -> None:
     case.mail("reduction_impossible", **agents, renews_at=renews_at)
 
 
-def mail_over_plan(case: Case) -> None:
-    """More agents in the site than in the plan: nobody is locked out, none may be added."""
-    case.mail("agents_over_plan", plan_agents=case.site.plan_agents, used_agents=case.site.used_agents)
+def tell_over_plan(case: Case) -> None:
+    """More agents in the site than in the plan: nobody is locked out, none may be added; all are told."""
+    paid, used = known(case.site.plan_agents), case.site.used_agents
+    if used > paid:
+        case.mail("agents_over_plan", plan_agents=paid, used_agents=used)
+        case.tell("agents.over_plan", agents=paid, used=used)
 
 
 def period_price(site: Site) -> int:

@@ -11,6 +11,7 @@ from transitions.core import Event
 from engine import (
     backups,
     billing,
+    bounces,
     collecting,
     conditions,
     consequences,
@@ -20,6 +21,7 @@ from engine import (
     leaving,
     letters,
     plans,
+    refunds,
 )
 from engine.case import Case
 from engine.rules import RULES, Rule
@@ -39,9 +41,11 @@ def words(answer: Any, *rooms: ModuleType) -> dict[str, Callable[[Case], Any]]:
     }
 
 
-CONDITIONS: dict[str, Callable[[Case], bool]] = words(bool, conditions, demands, ladder, backups, faults)
+CONDITIONS: dict[str, Callable[[Case], bool]] = words(
+    bool, conditions, demands, ladder, backups, faults, refunds, bounces
+)
 CONSEQUENCES: dict[str, Callable[[Case], None]] = words(
-    None, consequences, leaving, plans, billing, collecting, letters, backups, faults
+    None, consequences, leaving, plans, billing, collecting, letters, backups, faults, refunds, bounces
 )
 
 

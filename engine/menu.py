@@ -53,6 +53,9 @@ def label(name: str, site: Site) -> str:
 
 
 def _open(case: Case) -> tuple[str, ...]:
+    """Of a deleted site only a refund may still be recorded, and nobody is offered that."""
+    if case.state == "deleted":
+        return ()
     return tuple(name for name, rows in _TABLE[case.state] if rows is True or _may_follow(rows, case))
 
 

@@ -27,6 +27,11 @@ def choose_card(case: Case) -> None:
     case.change(payment_method=card, owed=replace(owed, card_refused=False) if owed else None)
 
 
+def forget_reduction(case: Case) -> None:
+    """Who says the number anew wants no other one later."""
+    case.change(next_agents=None)
+
+
 def choose_agents(case: Case) -> None:
     """Replaces the number from day 30."""
     agents = case.given("agents")

@@ -37,6 +37,9 @@ IN_PARTICULAR = {
     "site.resume": dict.fromkeys(
         ("trial", "trial_subscribed", "active", "past_due", "cancelled", "expired"), NOT_SUSPENDED
     ),
+    "site.record_refund": dict.fromkeys(
+        ("provisioning", "failed", "trial", "trial_subscribed"), "nothing was paid yet"
+    ),
     "site.waive": dict.fromkeys(
         ("trial", "trial_subscribed", "active", "past_due", "nonpayment", "operator"), NOT_LEAVING
     ),
@@ -55,6 +58,7 @@ NEEDLESS = {
     "site.hold": "a hold is on it already",
     "site.release": "possible only while a hold is on it",
     "site.retry": "nothing gave up",
+    "site.mail_bounced": "no notice to this address counts as given",
     "site.export": "one is under way",
     "site.back_up": "one is under way",
 }

@@ -57,6 +57,8 @@ RULES: tuple[Rule, ...] = (
     # Subscribing, and coming back
     rule("subscribe", "provisioning", SAME, "", "choose_plan tell_plan"),
     rule("subscribe", "trial", "trial_subscribed", "must_cover_used_agents", "choose_plan mail_subscribed"),
+    rule("subscribe", "active", SAME, "ending same_agents", "choose_card withdraw_cancellation forget_reduction"),
+    rule("subscribe", "active", SAME, "ending must_have_no_payment_pending must_cover_used_agents", "choose_card withdraw_cancellation fit_agents"),
     rule("subscribe", "trial_subscribed active", SAME, "same_plan"),
     rule("subscribe", "suspended", SAME, "by_operator was_plain_trial must_cover_used_agents", "choose_plan remember_subscribed mail_subscribed"),
     rule("subscribe", GONE, "trial_subscribed", f"{BACK} must_cover_used_agents trial_runs", "come_back choose_plan mail_subscribed"),
@@ -64,7 +66,9 @@ RULES: tuple[Rule, ...] = (
     rule("subscribe", GONE, "active", f"{BACK} must_cover_used_agents costs_nothing", "come_back start_for_nothing mail_welcome_back"),
     rule("subscribe", GONE, SAME, f"{BACK} must_cover_used_agents", "charge_new_start"),
     rule("keep", "trial", "trial_subscribed", "fell_back", "withdraw_cancellation"),
-    rule("keep", "active", SAME, "ending", "withdraw_cancellation"),
+    rule("keep", "active past_due", SAME, "ending", "withdraw_cancellation"),
+    rule("keep", "suspended", SAME, "was_plain_trial fell_back", "withdraw_cancellation remember_subscribed"),
+    rule("keep", "suspended", SAME, "ending", "withdraw_cancellation"),
     rule("keep", SERVED),
     rule("keep", GONE, "trial", f"{BACK} trial_runs", "come_back drop_plan mail_welcome_back"),
     rule("keep", GONE, "active", f"{BACK} paid_period_runs", "use_what_was_paid come_back mail_welcome_back"),
@@ -129,7 +133,7 @@ RULES: tuple[Rule, ...] = (
     rule("cancel", "provisioning failed", "cancelled", "must_be_at_once", "end_service date_deletion tell_deletion mail_cancelled"),
     rule("cancel", f"{SERVED} suspended", "cancelled", "must_be_at_once", "write_off end_service say_farewell mail_cancelled"),
     rule("cancel", f"{GONE} deleting"),
-    rule("end_period", "active", "cancelled", "must_have_reached_cancels_at", "write_off end_service say_farewell mail_cancelled"),
+    rule("end_period", "active past_due", "cancelled", "must_have_reached_cancels_at", "write_off end_service say_farewell mail_cancelled"),
 
     # Operators
     rule("suspend", f"suspended {GONE}", SAME, "by_operator"),
@@ -153,6 +157,11 @@ RULES: tuple[Rule, ...] = (
     rule("waive", "past_due", SAME, "of_the_notice notice_is_lacking", "note_suspension_notice"),
     rule("waive", GONE, SAME, "already_waived"),
     rule("waive", GONE, SAME, "", "waive tell_deletion"),
+    rule("record_refund", "active past_due suspended", SAME, "was_charged must_name_a_paid_invoice must_not_be_of_this_period", "record_refund"),
+    rule("record_refund", f"{GONE} deleting deleted", SAME, "was_charged must_name_a_paid_invoice", "record_refund give_days_back"),
+    rule("mail_bounced", "past_due suspended", SAME, "threat_counts threat_bounced", "take_threat_back"),
+    rule("mail_bounced", GONE, SAME, "notice_counts notice_bounced", "take_notice_back"),
+    rule("mail_bounced", LIVING),
     rule("retry", "failed", "provisioning", "", "forget_failure provision"),
     rule("retry", "deleting", SAME, "", "try_again"),
     rule("retry", READY, SAME, "stuck", "try_again"),
@@ -186,9 +195,11 @@ RULES: tuple[Rule, ...] = (
     rule("backup_verified", GONE, SAME, "is_final of_this_generation", "ask_for_a_waiver"),
 
     # Deleting
-    rule("warn", GONE, SAME, "must_be_due", "warn"),
-    rule("notice_sent", GONE, SAME, "of_this_generation", "note_notice"),
+    rule("warn", f"{GONE} deleting", SAME, "must_be_due", "warn"),
+    rule("notice_sent", f"{GONE} deleting", SAME, "of_this_generation", "note_notice"),
     rule("tell_again", GONE, SAME, "deletion_is_late", "tell_again"),
+    rule("tell_again", "deleting", SAME, "nothing_is_removed", "tell_again"),
+    rule("removal_began", "deleting", SAME, "", "note_removal"),
     rule("delete", f"failed {GONE}", "deleting", "must_be_authorized", "delete"),
     rule("site_deleted", "deleting", "deleted", "", "close_the_book"),
 
@@ -196,7 +207,7 @@ RULES: tuple[Rule, ...] = (
     *(rule(late, LIVING) for late in (
         *("provisioned", "provision_failed", "remind", "expire", "renew", "retry_charge", "give_up", "end_period", "warn"),
         *("back_up_nightly", "delete", "export_ready", "export_told", "backup_verified", "notice_sent", "site_deleted", "restored", "tell_again"),
-        *("charge_succeeded", "charge_declined", "suspension_noticed", "effect_done", "effect_retried", "effect_dropped"),
+        *("charge_succeeded", "charge_declined", "suspension_noticed", "effect_done", "effect_retried", "effect_dropped", "removal_began"),
     )),
 )
 # fmt: on

@@ -37,8 +37,9 @@ def _moments(site: Site, policy: Policy) -> Iterator[Moment]:
             yield "end_period", site.cancels_at
         case "active":
             yield "renew", _renewal(site, policy)
-        case "past_due" if site.owed is not None and site.paying is None:
-            yield "retry_charge", next_try_at(site.owed, policy)
+        case "past_due":
+            yield "retry_charge", None if site.owed is None or site.paying else next_try_at(site.owed, policy)
+            yield "end_period", site.cancels_at
         case "suspended" if site.suspended_reason is None and site.unpaid_since is not None and site.paying is None:
             yield "give_up", site.unpaid_since + policy.unpaid
     yield from _farewell(site, policy)
@@ -61,8 +62,9 @@ def _renewal(site: Site, policy: Policy) -> datetime | None:
 
 def _farewell(site: Site, policy: Policy) -> Iterator[Moment]:
     """Warnings and the deletion; a hold stops them all."""
-    if site.held_for is not None or site.deletes_at is None or site.state not in {*LEAVING, "failed"}:
+    if site.held_for is not None or site.deletes_at is None or site.state not in {*LEAVING, "failed", "deleting"}:
         return
-    if needs(site, "notice") and site.final_warning_at is None:
+    if needs(site, "notice") and site.final_warning_at is None and site.removing_since is None:
         yield "warn", site.deletes_at - (policy.first_warning if site.warned_at is None else policy.notice)
-    yield "delete", site.deletes_at
+    if site.state != "deleting":
+        yield "delete", site.deletes_at

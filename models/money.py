@@ -171,6 +171,24 @@ def invoices_of(tx: Connection, site_id: str) -> list[Row[Any]]:
     return list(tx.execute(select(INVOICES).where(INVOICES.c.site_id == site_id).order_by(*order)))
 
 
+def bill(tx: Connection, site_id: str, invoice_id: str) -> engine.Bill | None:
+    """An invoice of this site for the law; None if it has none of this id."""
+    query = select(INVOICES).where(INVOICES.c.id == invoice_id, INVOICES.c.site_id == site_id)
+    row = tx.execute(query).one_or_none()
+    if row is None:
+        return None
+    return engine.Bill(
+        id=row.id,
+        kind=row.kind,
+        status=row.status,
+        agents=row.agents,
+        amount_cents=row.amount_cents,
+        currency=row.currency,
+        period_start=row.period_start,
+        period_end=row.period_end,
+    )
+
+
 def invoice(tx: Connection, invoice_id: str) -> Row[Any]:
     """One invoice by its id."""
     return tx.execute(select(INVOICES).where(INVOICES.c.id == invoice_id)).one()

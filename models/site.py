@@ -200,6 +200,12 @@ def note_used(tx: Connection, site_id: str, agents: int) -> None:
     tx.execute(update(SITES).where(SITES.c.id == site_id).values(used_agents=agents))
 
 
+def deleting_whole(tx: Connection) -> list[str]:
+    """The sites whose deletion has begun and has removed nothing yet."""
+    query = select(SITES.c.id).where(SITES.c.state == "deleting", SITES.c.removing_since.is_(None))
+    return list(tx.execute(query).scalars())
+
+
 def page(tx: Connection, *, state: str | None, account: str | None, after: str | None, limit: int) -> list[engine.Site]:
     """Sites by id, which is by age: one page of `site list`."""
     query = select(*_COLUMNS).order_by(SITES.c.id).limit(limit)

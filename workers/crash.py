@@ -24,6 +24,8 @@ POINTS = (
     *("restore.swapped", "restore.settled", "restore.replaced", "restore.entitling"),
     *(
         "delete.authorized",
+        "delete.beginning",
+        "delete.begun",
         "delete.set_aside",
         "delete.emptied",
         "delete.site_removed",

@@ -125,7 +125,7 @@ def pause(place: Workplace) -> None:
 
 
 def resume(place: Workplace, confirmed: int) -> None:
-    """Let the deletions of the preview through, paced; after a pause those that are late are told anew first.
+    """Let the deletions of the preview through, paced; those that are late are told anew first.
 
     Raises ValueError when the number is not the one that the preview shows now.
     """
@@ -136,10 +136,8 @@ def resume(place: Workplace, confirmed: int) -> None:
         planned = breaker.plan(tx, now).next_day
         if planned != confirmed:
             raise ValueError(f"--confirm {confirmed} is not the {planned} that `tenure deletion preview` shows now")
-        was, _, _ = breaker.look(tx)
         breaker.turn(tx, "released" if planned else "closed", "released by an operator", now, budget=planned)
-        if was == "paused":
-            tell_again(tx, place, late.values(), now)
+        tell_again(tx, place, late.values(), now)
         timer.ask_deletions_again(tx, now)
         offer.ask_again(tx, "delete", machine_now())
         reached("breaker.resuming")
@@ -148,9 +146,9 @@ def resume(place: Workplace, confirmed: int) -> None:
 
 
 def late_ids(place: Workplace) -> list[str]:
-    """The sites whose deletion was due and has not begun."""
+    """The sites whose deletion was due and has removed nothing yet."""
     with reading(place.database) as tx:
-        return timer.late_deletions(tx, engine_now(tx))
+        return [*timer.late_deletions(tx, engine_now(tx)), *sites.deleting_whole(tx)]
 
 
 def tell_again(tx: Connection, place: Workplace, late: Iterable[engine.Site], now: datetime) -> None:

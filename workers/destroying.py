@@ -17,6 +17,7 @@ from workers.correspondence import about
 from workers.crash import reached
 from workers.errors import Awaited, Held, Mounted, Permanent, Temporary
 from workers.forgetting import forget_address, forget_others
+from workers.handled import tell_law
 from workers.letters import letter
 from workers.logs import log
 from workers.mailer import Mail
@@ -39,6 +40,7 @@ def _delete(place: Workplace, work: Work) -> Report:
     site = work.site
     _authorize(place, work)
     reached("delete.authorized")
+    _begin(place, work)
     _remove(place, work, "site", partial(place.host.remove, site.id, key=work.row.id))
     reached("delete.site_removed")
     _authorize(place, work)
@@ -58,6 +60,23 @@ def _delete(place: Workplace, work: Work) -> Report:
     with reading(place.database) as tx:
         removed = breaker.removed_of(tx, site.id)
     return Report("site.site_deleted", {"removed": removed, "tries": work.row.attempt})
+
+
+def _begin(place: Workplace, work: Work) -> None:
+    """The law hears of it before the first thing goes: from then on nobody is told of another date.
+
+    Whoever tells the customer anew holds the site's lock, so the guards are asked once more behind it.
+    """
+    if work.site.removing_since is not None:
+        return
+    with writing(place.database) as tx:
+        site = sites.find(tx, work.site.id)
+        reasons = [] if site is None else engine.authorize_destruction(site, engine_now(tx), place.policy)
+        if site is None or reasons:
+            raise Held(f"the deletion waits: {'; '.join(reasons)}")
+        tell_law(tx, place, site, work.row, "site.removal_began")
+        reached("delete.beginning")
+    reached("delete.begun")
 
 
 def _remove(place: Workplace, work: Work, store: str, remove: Callable[[], Removed]) -> None:
@@ -92,6 +111,7 @@ def _authorize(place: Workplace, work: Work) -> None:
             if site is None
             else engine.authorize_destruction(site, engine_now(tx), place.policy)
         )
+        is_told_anew = bool(reasons) and site is not None and site.removing_since is None
         others = effects.open_of_site(tx, work.site.id) - 1
         warrant, (breaker_state, why, _) = breaker.warrant(tx, work.site.id), breaker.look(tx)
         is_safe_mode = safety.holds(tx)
@@ -108,7 +128,7 @@ def _authorize(place: Workplace, work: Work) -> None:
             is_safe_mode
             or others > 0
             or breaker_state in {"tripped", "paused"}
-            or (site is not None and site.held_for is not None)
+            or (site is not None and (site.held_for is not None or is_told_anew))
         )
         raise (Held if waits else Temporary)(f"the deletion waits: {'; '.join(reasons)}")
 

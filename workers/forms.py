@@ -96,6 +96,22 @@ class ExtendTrial(Strict):
     days: Annotated[int, Field(ge=1, le=366)]
 
 
+class RecordRefund(Strict):
+    """Which invoice was refunded at the payment provider, under which reference there, and why."""
+
+    invoice: Text
+    reference: Text
+    reason: Text
+
+
+class MailBounced(Strict):
+    """Which letter came back from which address, and what the mail server said."""
+
+    letter: Text
+    address: Email
+    reason: Text
+
+
 class Reason(Strict):
     """Why an operator does it."""
 
@@ -122,6 +138,8 @@ FORMS: dict[str, type[Strict]] = {
     "site.hold": Reason,
     "site.release": Nothing,
     "site.retry": Nothing,
+    "site.record_refund": RecordRefund,
+    "site.mail_bounced": MailBounced,
 }
 """The data of each type. `site.show` is a question; the rest are the law's public commands."""
 

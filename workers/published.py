@@ -15,6 +15,7 @@ EVENTS = (
     *("command.answered", "site.moved", "effect.done", "effect.failed", "effect.gave_up", "charge.succeeded"),
     *("charge.declined", "backup.verified", "export.ready", "site.restored", "site.deleted", "alarm.raised"),
     "work.stuck",
+    "agents.over_plan",
 )
 CODES = (
     *("envelope.malformed", "envelope.too_large", "command.unknown_type", "command.unexpected_field"),
@@ -22,6 +23,7 @@ CODES = (
     *("authz.denied", "site.unknown", "site.deleted", "host.invalid", "host.taken", "state.illegal", "state.stale"),
     *("review.stale", "agents.trial_limit", "agents.below_used", "payment.declined", "payment.pending"),
     *("hold.active", "restore.no_such_point", "work.pending", "quota.exceeded"),
+    "invoice.unknown",
 )
 
 

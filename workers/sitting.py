@@ -11,7 +11,7 @@ from uuid_utils import uuid7
 import engine
 from engine.spelling import has_at_sign
 from engine.words import masked, shown
-from models import backup, receipt
+from models import backup, money, receipt
 from models import site as sites
 from models.clock import engine_now, review_secret
 from models.columns import Ready, to_json
@@ -130,6 +130,7 @@ class Sitting:
             host=envelope.subject if site is None else site.host,
             new_site_id=f"site_{uuid7().hex}" if begins else "",
             backups=backup.kept(self.tx, site.id) if restores and site is not None else None,
+            bill=self._bill(envelope, site),
             under_way=self._under_way(site) if envelope.type in DEAR and site is not None else frozenset(),
         )
 
@@ -137,6 +138,13 @@ class Sitting:
         """What is being done for a site. An export or a backup of an earlier life is not the one that is asked for."""
         known = self.under_way.get(site.id, ())
         return frozenset(kind for kind, generation in known if kind == "restore" or generation == site.generation)
+
+    def _bill(self, envelope: Envelope, site: engine.Site | None) -> engine.Bill | None:
+        """The invoice that a refund names, as the books have it after the commands before this one."""
+        if envelope.type != "site.record_refund" or site is None or envelope.fault is not None:
+            return None
+        self.journal.write()
+        return money.bill(self.tx, site.id, envelope.data["invoice"])
 
     def _decide(self, envelope: Envelope, command: engine.Command, site: engine.Site | None) -> engine.Decision:
         """The door's refusals first, then the law's."""

@@ -32,8 +32,20 @@ class Lab:
         command = engine.Command(
             f"site.{kind}", "tests", f"c{next(self.ids)}", data or {}, host=HOST, new_site_id=f"site_{next(self.ids)}"
         )
-        backups = self.backups if kind == "restore" else None
-        return engine.decide(self.site, command._replace(**{"backups": backups, **more}), self.now, self.policy)
+        books = {
+            "backups": self.backups if kind == "restore" else None,
+            "bill": self.bill(data.get("invoice")) if kind == "record_refund" and data else None,
+        }
+        return engine.decide(self.site, command._replace(**{**books, **more}), self.now, self.policy)
+
+    def bill(self, invoice_id):
+        """An invoice as the books have it, None if there is none."""
+        row = self.invoices.get(invoice_id)
+        if row is None:
+            return None
+        one = row["invoice"]
+        start, end = row.get("period", (one.period_start, one.period_end))
+        return engine.Bill(one.id, one.kind, row["status"], one.agents, one.amount_cents, one.currency, start, end)
 
     def say(self, kind, /, **data):
         """Decide, take it down, and do the effects that are not left waiting."""

@@ -247,6 +247,7 @@ def test_release_near_the_date_of_a_site_that_was_not_told_yet_tells_it_first():
 
 def test_a_hold_stops_the_steps_of_a_deletion_that_are_not_done_and_release_lets_them_go_on():
     lab = at("deleting")
+    lab.say("removal_began")
     lab.say("hold", reason="a court")
     assert engine.authorize_destruction(lab.site, lab.now, POLICY)
     released = lab.say("release")
@@ -255,6 +256,36 @@ def test_a_hold_stops_the_steps_of_a_deletion_that_are_not_done_and_release_lets
     lab.stuck = set()
     lab.settle()
     assert lab.site.state == "deleted"
+
+
+@pytest.mark.parametrize("lets_go", ["release", "tell_again"])
+def test_a_deletion_that_has_removed_nothing_is_told_anew_and_comes_48_hours_later(lets_go):
+    lab = at("deleting")
+    if lets_go == "release":
+        lab.say("hold", reason="a court")
+        lab.advance(days=9)
+        assert lab.site.state == "deleting"
+    lab.say(lets_go)
+    assert lab.site.deletes_at == lab.now + 2 * DAY
+    assert any("notice" in reason for reason in engine.authorize_destruction(lab.site, lab.now, POLICY))
+    lab.advance(microseconds=0, expecting=["warn"])
+    notice = engine.Letter("deletion_in_48_hours", lab.letter("deletion_in_48_hours"), lab.now, lab.site.generation)
+    told = engine.letter_facts(notice, lab.site, lab.now, POLICY)
+    assert (told["deletes_at"], told["returns"]) == (lab.now + 2 * DAY, None)
+    lab.advance(days=2, microseconds=-1, expecting=[])
+    assert engine.authorize_destruction(lab.site, lab.now, POLICY)
+    lab.advance(microseconds=1)
+    assert engine.authorize_destruction(lab.site, lab.now, POLICY) == []
+
+
+def test_a_deletion_that_has_begun_to_remove_is_told_no_other_date():
+    lab = at("deleting")
+    lab.say("removal_began")
+    began = lab.site
+    lab.advance(days=1)
+    assert lab.judge("tell_again").outcome == "no_op"
+    assert lab.say("removal_began").site == began
+    assert lab.timers() == {}
 
 
 def test_a_half_done_deletion_is_never_active_again():

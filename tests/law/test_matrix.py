@@ -12,6 +12,7 @@ ANSWERS = {
     "limit": ("refused", "agents.trial_limit"),
     "taken": ("refused", "host.taken"),
     "gone": ("refused", "site.deleted"),
+    "none": ("refused", "invoice.unknown"),
 }
 
 COLUMNS = (
@@ -46,6 +47,8 @@ resume             x      x      x      x      x      x      x      ok     x    
 hold               ok     ok     ok     ok     ok     ok     ok     ok     ok     ok     ok     gone
 release            =      =      =      =      =      =      =      =      =      =      =      gone
 waive              x      x      x      x      x      x      x      x      ok     ok     x      gone
+record_refund      x      x      x      x      none   none   none   none   none   x      x      gone
+mail_bounced       =      =      =      =      =      =      ok     =      =      =      =      gone
 retry              =      ok     =      =      =      =      =      =      =      =      ok     gone
 provisioned        ok     =      =      =      =      =      =      =      =      =      =      gone
 provision_failed   ok     =      =      =      =      =      =      =      =      =      =      gone
@@ -54,11 +57,12 @@ expire             =      =      x      =      =      =      =      =      =    
 renew              =      =      =      x      x      =      =      =      =      =      =      gone
 retry_charge       =      =      =      =      =      x      =      =      =      =      =      gone
 give_up            =      =      =      =      =      =      x      =      =      =      =      gone
-end_period         =      =      =      =      x      =      =      =      =      =      =      gone
+end_period         =      =      =      =      x      x      =      =      =      =      =      gone
 back_up_nightly    =      =      x      x      x      x      =      =      =      =      =      gone
-warn               =      =      =      =      =      =      =      =      x      x      =      gone
+warn               =      =      =      =      =      =      =      =      x      x      x      gone
 delete             =      x      =      =      =      =      =      =      x      x      =      gone
-tell_again         =      =      =      =      =      =      =      =      =      =      =      gone
+tell_again         =      =      =      =      =      =      =      =      =      =      ok     gone
+removal_began      =      =      =      =      =      =      =      =      =      =      ok     gone
 charge_succeeded   =      =      =      =      =      =      =      =      =      =      =      gone
 charge_declined    =      =      =      =      =      =      =      =      =      =      =      gone
 export_ready       =      =      ok     ok     ok     ok     ok     ok     ok     ok     =      gone
@@ -66,7 +70,7 @@ export_told        =      =      =      =      =      =      =      =      ok   
 backup_verified    =      =      =      =      =      =      =      =      ok     ok     =      gone
 restored           =      =      ok     ok     ok     ok     ok     ok     ok     ok     =      gone
 suspension_noticed =      =      =      =      =      =      =      =      =      =      =      gone
-notice_sent        =      =      =      =      =      =      =      =      ok     ok     =      gone
+notice_sent        =      =      =      =      =      =      =      =      ok     ok     ok     gone
 gave_up            ok     ok     ok     ok     ok     ok     ok     ok     ok     ok     ok     gone
 effect_done        =      =      =      =      =      =      =      =      =      =      =      gone
 effect_retried     =      =      =      =      =      =      =      =      =      =      =      gone
@@ -92,6 +96,8 @@ DATA = {
     "suspend": {"reason": "abuse"},
     "hold": {"reason": "a court"},
     "waive": {"guard": "export", "reason": "lost"},
+    "record_refund": {"invoice": "inv_of_another", "reference": "re_1", "reason": "asked"},
+    "mail_bounced": {"letter": "suspension_near", "address": "owner@acme.example", "reason": "550"},
     "provision_failed": {"kind": "provision", "error": "no room"},
     "charge_succeeded": {"payment_id": "an old one"},
     "charge_declined": {"payment_id": "an old one"},
@@ -250,6 +256,18 @@ GUARDS = [
         {"guard": "export", "reason": "x"},
         "applied",
     ),
+    # a cancellation for the period's end
+    ("nonpayment", [], "keep", {}, "state.illegal"),
+    ("active", [*LEAVE_ENDING, *SUSPENDED], "keep", {}, "applied"),
+    ("trial_subscribed", [*LEAVE_ENDING, *SUSPENDED], "keep", {}, "applied"),
+    ("trial", SUSPENDED, "keep", {}, "state.illegal"),
+    ("active", LEAVE_ENDING, "subscribe", {"agents": 3, "payment_method": "pm_ok"}, "applied"),
+    ("active", LEAVE_ENDING, "subscribe", SUBSCRIBE, "applied"),
+    ("active", [], "subscribe", {"agents": 3, "payment_method": "pm_ok"}, "no_op"),
+    ("active", [], "subscribe", SUBSCRIBE, "state.illegal"),
+    ("active", [*PENDING, *LEAVE_ENDING], "subscribe", SUBSCRIBE, "payment.pending"),
+    # a deletion that has begun to remove
+    ("deleting", [("removal_began", {})], "tell_again", {}, "no_op"),
     # evidence of another generation
     ("expired", [], "export_ready", {"generation": 0}, "applied"),
     ("expired", [], "backup_verified", {"generation": 0, "purpose": "final"}, "no_op"),

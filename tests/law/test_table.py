@@ -6,7 +6,20 @@ from dataclasses import fields
 import pytest
 
 import engine
-from engine import billing, collecting, conditions, consequences, demands, diagram, ladder, leaving, letters, plans
+from engine import (
+    billing,
+    bounces,
+    collecting,
+    conditions,
+    consequences,
+    demands,
+    diagram,
+    ladder,
+    leaving,
+    letters,
+    plans,
+    refunds,
+)
 from engine.case import Case, known
 from engine.command import Command
 from engine.decide import is_internal
@@ -14,7 +27,7 @@ from engine.machine import CONDITIONS, CONSEQUENCES, MACHINE
 from engine.menu import is_open, label
 from engine.rules import RULES
 from engine.site import ABSENT, STATES
-from tests.law.lab import POLICY, STANDINGS, T0, at
+from tests.law.lab import DAY, POLICY, STANDINGS, T0, at
 
 
 def names_inside(*rooms):
@@ -43,12 +56,14 @@ def test_every_word_of_the_table_is_a_function_of_one_of_the_rooms():
 
 def test_every_condition_is_used_by_the_table_or_by_another_condition():
     in_table = {word for rule in RULES for word in rule.when}
-    assert set(CONDITIONS) <= in_table | names_inside(conditions, demands, ladder, plans)
+    assert set(CONDITIONS) <= in_table | names_inside(conditions, demands, ladder, plans, bounces, collecting)
 
 
 def test_every_consequence_is_used_by_the_table_or_by_another_consequence():
     in_table = {word for rule in RULES for word in rule.then}
-    assert set(CONSEQUENCES) <= in_table | names_inside(consequences, leaving, plans, billing, collecting, letters)
+    assert set(CONSEQUENCES) <= in_table | names_inside(
+        consequences, leaving, plans, billing, bounces, collecting, letters, refunds
+    )
 
 
 def test_the_words_that_need_the_data_are_words_of_the_table():
@@ -113,7 +128,17 @@ SAMPLES = {
     "site.suspend": [{"reason": "x"}],
     "site.hold": [{"reason": "x"}],
     "site.pay": [{"payment_method": "pm_new"}],
+    "site.record_refund": [{"invoice": "old", "reference": "re_1", "reason": "x"}],
+    "site.mail_bounced": [
+        {"letter": letter, "address": "owner@acme.example", "reason": "550"}
+        for letter in ("suspension_near", "deletion_in_48_hours")
+    ],
 }
+OLD = engine.Invoice(
+    "old", "period", "renewal", "USD", 2000, 3, 1, 1, 6000, T0 - 60 * DAY, T0 - 30 * DAY, numbered=True
+)
+"""A period of long ago that was paid."""
+
 BEFORE = [
     [],
     [("hold", {"reason": "x"})],
@@ -131,6 +156,7 @@ def test_the_menu_agrees_with_what_is_decided(where, before):
     lab = at(where)
     for kind, data in before:
         lab.say(kind, **data)
+    lab.invoices["old"] = {"status": "paid", "invoice": OLD}
     allowed = engine.allowed(lab.site, lab.now, lab.policy)
 
     for name in engine.PUBLIC:

@@ -19,6 +19,12 @@ STATUS_NOW = "status in ('open', 'paid', 'void', 'uncollectible', 'refunded')"
 STANDS = "kind = 'period' and status not in ('void', 'uncollectible')"
 STANDS_NOW = "kind = 'period' and status not in ('void', 'uncollectible', 'refunded')"
 
+BEGUN = (
+    "UPDATE site SET removing_since = deletes_at WHERE state = 'deleting' AND EXISTS "
+    "(SELECT 1 FROM effect WHERE effect.site_id = site.id AND effect.kind = 'delete' AND effect.fence > 0)"
+)
+"""Version 0.1 did not write down whether a deletion has removed anything: one that was ever tried may have."""
+
 GAVE_UP = sa.text(
     "SELECT site.id AS site_id, effect.id, effect.kind, effect.args, effect.generation, effect.error, "
     "effect.settled_at, effect.asked_at FROM effect JOIN site ON site.id = effect.site_id "
@@ -38,6 +44,7 @@ def upgrade() -> None:
         op.add_column("site", sa.Column(name, sa.Text(), nullable=False, server_default=""))
     for name in ("removing_since", "contact_since"):
         op.add_column("site", sa.Column(name, UTCDateTime(), nullable=True))
+    op.execute(BEGUN)
     _write_faults()
 
 
