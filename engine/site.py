@@ -31,6 +31,7 @@ UNTIMED = frozenset(
 """Facts that no timer looks at: where nothing else has changed, all timers are as they were."""
 
 ONLINE = frozenset({"trial", "trial_subscribed", "active", "past_due"})
+PAYING_STATES = frozenset({"active", "past_due"})
 LEAVING = frozenset({"cancelled", "expired"})
 
 
@@ -174,6 +175,11 @@ class Site:
         """The plan's number for the next period as things stand: fewer if they were asked for and are gone."""
         fits = self.next_agents is not None and self.used_agents <= self.next_agents
         return self.next_agents if fits else self.plan_agents
+
+    @property
+    def is_over_plan(self) -> bool:
+        """Whether more agents are in use than the period is paid for."""
+        return self.state in PAYING_STATES and self.used_agents > (self.plan_agents or 0)
 
     @property
     def suspended_for(self) -> str | None:

@@ -206,11 +206,25 @@ def deleting_whole(tx: Connection) -> list[str]:
     return list(tx.execute(query).scalars())
 
 
-def page(tx: Connection, *, state: str | None, account: str | None, after: str | None, limit: int) -> list[engine.Site]:
-    """Sites by id, which is by age: one page of `site list`."""
+IS_OVER_PLAN = and_(SITES.c.state.in_(("active", "past_due")), SITES.c.used_agents > SITES.c.plan_agents)
+FILTERS = {"over_plan": IS_OVER_PLAN}
+"""What `site list` may be asked for, by name."""
+
+
+def page(
+    tx: Connection,
+    *,
+    state: str | None,
+    account: str | None,
+    after: str | None,
+    limit: int,
+    only: str | None = None,
+) -> list[engine.Site]:
+    """Sites by id, which is by age: one page of `site list`; `only` is a name in FILTERS."""
     query = select(*_COLUMNS).order_by(SITES.c.id).limit(limit)
     for column, wanted in ((SITES.c.state, state), (SITES.c.account, account)):
         query = query if wanted is None else query.where(column == wanted)
+    query = query if only is None else query.where(FILTERS[only])
     query = query if after is None else query.where(SITES.c.id > after)
     return [engine.site_of(row) for row in tx.execute(query)]
 

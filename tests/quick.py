@@ -34,6 +34,10 @@ class Obedient(Remembers):
         self._must_work("charge")
         return super().charge(charge)
 
+    def remove_all(self, *args: Any, **named: Any) -> Any:
+        self._must_work("remove_all")
+        return super().remove_all(*args, **named)
+
     def build(self, *args: Any) -> Any:
         self._must_work("build")
         return super().build(*args)

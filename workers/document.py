@@ -30,6 +30,8 @@ def document(tx: Connection, site: engine.Site, now: datetime, policy: engine.Po
         "online": site.online,
         "agents_allowed": site.agents_allowed,
         "used_agents": site.used_agents,
+        "over_plan": site.is_over_plan,
+        "contact": site.email or None,
         "plan": _plan(site),
         **{name: _moment(getattr(site, name)) for name in MOMENTS},
         "hold": {"reason": site.held_for, "since": _moment(site.held_since)} if site.held_for else None,

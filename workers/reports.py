@@ -76,7 +76,15 @@ def why(place: Workplace, subject: str) -> Document:
     return {"schema": "tenure/why/1", "site": site.host, "state": site.state, "verdicts": verdicts}
 
 
-def site_list(place: Workplace, *, state: str | None, account: str | None, after: str | None, limit: int) -> Document:
+def site_list(
+    place: Workplace,
+    *,
+    state: str | None,
+    account: str | None,
+    after: str | None,
+    limit: int,
+    only: str | None = None,
+) -> Document:
     """`tenure/sites/1`: one page of sites, oldest first; `next` is the cursor of the page after it, or None.
 
     Raises NotFoundError for a cursor that no page has given.
@@ -84,7 +92,7 @@ def site_list(place: Workplace, *, state: str | None, account: str | None, after
     with reading(place.database) as tx:
         if after is not None and not sites.is_known(tx, after):
             raise NotFoundError(f"{after!r} is no cursor: give the `next` of the page before")
-        found = sites.page(tx, state=state, account=account, after=after, limit=limit + 1)
+        found = sites.page(tx, state=state, account=account, after=after, limit=limit + 1, only=only)
     page = found[:limit]
     return {
         "schema": "tenure/sites/1",
@@ -101,6 +109,7 @@ def _row(site: Any) -> Document:
         "account": site.account,
         "state": site.state,
         "deletes_at": stamp(site.deletes_at) if site.deletes_at else None,
+        "over_plan": site.is_over_plan,
     }
 
 

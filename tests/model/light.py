@@ -85,6 +85,16 @@ class _Nothing(int):
         return default
 
 
+class _Pipeline:
+    """Nothing was asked, so nothing is answered."""
+
+    def __getattr__(self, _name: str) -> Any:
+        return lambda *_args, **_named: self
+
+    def execute(self) -> list[Any]:
+        return []
+
+
 class _Silent:
     """A Redis that has nothing, to which nobody listens, and whose clock is right."""
 
@@ -97,6 +107,12 @@ class _Silent:
 
     def ttl(self, _key: str) -> int:
         return -2
+
+    def scan(self, *_args: Any, **_named: Any) -> tuple[int, list[bytes]]:
+        return 0, []
+
+    def pipeline(self, **_named: Any) -> "_Pipeline":
+        return _Pipeline()
 
     def time(self) -> tuple[int, int]:
         now = machine_now()

@@ -24,16 +24,24 @@ def site_group() -> None:
 @site_group.command("list")
 @click.option("--state", type=click.Choice(engine.STATES), help="Only sites in this state.")
 @click.option("--account", help="Only sites of this account.")
+@click.option("--over-plan", "only", flag_value="over_plan", help="Only those with more agents in use than paid for.")
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 100_000))
 @click.option("--after", metavar="CURSOR", help="`next` of the page before.")
 @as_json
 @with_place
 def list_(
-    place: Workplace, *, state: str | None, account: str | None, limit: int, after: str | None, as_json: bool
+    place: Workplace,
+    *,
+    state: str | None,
+    account: str | None,
+    only: str | None,
+    limit: int,
+    after: str | None,
+    as_json: bool,
 ) -> None:
     """All sites, oldest first."""
     try:
-        found = reports.site_list(place, state=state, account=account, after=after, limit=limit)
+        found = reports.site_list(place, state=state, account=account, after=after, limit=limit, only=only)
     except reports.NotFoundError as wrong:
         raise click.BadParameter(str(wrong), param_hint="--after") from None
     out(found, shown.sites, as_json=as_json)
