@@ -81,6 +81,8 @@ def _subscribe(_seen: Seen, account: Account) -> None:
 
 
 def _keep(_seen: Seen, account: Account) -> None:
+    if account.falls_back and account.under == "trial":  # an operator suspends meanwhile
+        account.under = "trial_subscribed"
     account.ends_at, account.falls_back, account.silent = None, False, ""
 
 

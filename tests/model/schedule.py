@@ -33,7 +33,8 @@ def check(seen: Seen, account: Account, books: Books) -> None:
             must(wanted == {"renew"}, "an active site has no other date", what)
         case "past_due":
             must(paying or "retry_charge" in timers, "a declined card is tried again, or the day comes", what)
-            must(wanted <= {"retry_charge"}, "a site past due has no other date", what)
+            must(wanted <= {"retry_charge", "end_period"}, "a site past due has no other date", what)
+            must(timers.get("end_period") == account.ends_at, "a site ends when it was told, also unpaid", what)
             _is_on_the_ladder(account, books, timers.get("retry_charge"), what)
         case "suspended" if account.blocked:
             must(not wanted, "no date comes while an operator suspends", what)
