@@ -5,6 +5,7 @@ from datetime import datetime
 
 from engine.case import Case, known
 from engine.ladder import needs_notice
+from engine.leaving import give_last_notice
 from engine.letters import mail_suspension_near
 from engine.site import Fault
 from engine.words import shown
@@ -77,6 +78,6 @@ def tell_notices_again(case: Case) -> None:
     bounced = {fault.about for fault in case.site.faults if fault.code == BOUNCED}
     case.change(faults=tuple(fault for fault in case.site.faults if fault.code != BOUNCED))
     if NOTICE in bounced:
-        case.change(final_warning_at=None)
+        give_last_notice(case)
     if THREAT in bounced and case.site.online and needs_notice(known(case.site.owed), case.now, case.policy):
         mail_suspension_near(case)

@@ -164,6 +164,11 @@ def warn(case: Case) -> None:
         case.change(warned_at=case.now)
         case.mail("deletion_in_7_days", deletes_at=case.site.deletes_at)
         return
+    give_last_notice(case)
+
+
+def give_last_notice(case: Case) -> None:
+    """The deletion comes 48 h after it is sent, at the earliest."""
     move_deletion(case, case.now + case.policy.notice)
     case.change(warned_at=case.now, final_warning_at=case.now)
     case.mail("deletion_in_48_hours", deletes_at=case.site.deletes_at, generation=case.site.generation)
