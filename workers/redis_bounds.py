@@ -14,7 +14,7 @@ from engine.alarms import alarm
 from models.clock import engine_now, machine_now
 from models.database import writing
 from models.record import tell
-from workers import strange_keys, valkey
+from workers import announce, strange_keys, valkey
 from workers.broker import QUEUES
 from workers.forgetting import REMOVE_STRAY
 from workers.logs import log
@@ -101,7 +101,10 @@ class Bounds:
         self.remove_large(now)
 
     def watch_memory(self) -> None:
-        """Raise an alarm when the memory passes 70 % and 90 % of its limit."""
+        """Raise an alarm when the memory passes 70 % and 90 % of its limit; then our own stream makes room first.
+
+        Its events of more than a day ago are in the database for 90 days, where they can be published again.
+        """
         try:
             said = self.place.redis.info("memory")
         except ResponseError:  # a managed Redis may forbid it, and watches itself
@@ -113,6 +116,8 @@ class Bounds:
             _raise_alarm(self.place, f"Redis uses {used >> 20} of {most >> 20} MiB, {share:.0%} of its memory")
         if reached > self.level or share < self.level - RELIEF:
             self.level = reached
+        if share >= FULL:
+            announce.forget(self.place, announce.LAST_DAY)
 
     def tend_heartbeats(self) -> None:
         """Bound what strangers add to Dramatiq's heartbeats."""

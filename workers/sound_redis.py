@@ -28,6 +28,8 @@ FIRST_SOUND_LINE = (8, 0)
 CROWDED, FULL = 0.7, 0.9
 """The share of `maxmemory` from which it is a warning and a failure: a full server can't even acknowledge."""
 
+FULL_SERVER = "a full server takes no command: let the workers catch up, or raise `maxmemory` (TENURE_REDIS_MAX_MB)"
+
 NOW = ("redis start", "redis disk", "redis memory")
 """What keeps it from taking work at this moment."""
 
@@ -195,4 +197,4 @@ def _memory(said: dict[str, Any]) -> Finding:
     if share < CROWDED:
         return well("redis memory", shown)
     level = failure if share >= FULL else warning
-    return level("redis memory", shown, "a full server takes no command and no acknowledgement: raise `maxmemory`")
+    return level("redis memory", shown, FULL_SERVER)

@@ -333,6 +333,20 @@ def test_an_alarm_about_the_memory_reaches_other_systems(world, small):
     assert event["data"]["do"]
 
 
+def test_at_90_percent_the_stream_keeps_the_last_day_and_before_that_all(world, small):
+    world.place.__dict__["redis"], bounds = small.client, Bounds(world.place)
+    now_ms = int(time.time() * 1000)
+    for hours in [*[30] * 200, *[20] * 200]:
+        small.client.xadd("tenure:events", {"event": "x" * 100}, id=f"{now_ms - hours * 3_600_000}-*")
+    fill(small.client, 0.75)
+    bounds.watch_memory()
+    assert small.client.xlen("tenure:events") == 400
+
+    fill(small.client, 0.91)
+    bounds.watch_memory()
+    assert 200 <= small.client.xlen("tenure:events") <= 300
+
+
 def test_a_full_server_still_gives_out_and_acknowledges_what_it_has_and_hears_who_lives(small):
     push(small.client, "m", "m")
     with pytest.raises(redis.exceptions.OutOfMemoryError):
