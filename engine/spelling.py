@@ -50,8 +50,8 @@ def names(text: str, known: Iterable[str]) -> bool:
 
 def has_at_sign(text: str) -> bool:
     """Whether a text may hold an address at all."""
-    if text.isascii() and not ("@" in text or "%" in text or "=" in text or "\\" in text or "&" in text):
-        return False
+    if text.isascii() and not ("@" in text or "%" in text or "\\" in text or "&" in text):  # most texts, and log lines
+        return "=" in text and ("=40" in text or "=?" in text or "=ef=b" in text.lower())
     lowered = text.lower()
     return any(sign in lowered for sign in AT_SIGNS)
 

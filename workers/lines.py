@@ -150,7 +150,10 @@ def _quoted(value: Any) -> str:
 
 def safe(value: Any) -> str:
     """Escape what could forge another line, as Python writes it in a string."""
-    return UNSAFE.sub(_escape, str(value))
+    text = str(value)
+    if text.isascii() and text.isprintable() and "\\" not in text:
+        return text
+    return UNSAFE.sub(_escape, text)
 
 
 def _escape(found: re.Match[str]) -> str:
