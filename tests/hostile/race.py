@@ -15,10 +15,11 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
-from tests.hostile import writer
+from tests.hostile import trees, writer
 from tests.hostile.actor import ACTS, SAVED, SITE
 from tests.hostile.adapters import KINDS
 from tests.hostile.scene import CANARY, content_of, differences, fill, looks, make_engine, make_neighbour, own_walk
@@ -181,8 +182,11 @@ def unmount(folder: Path) -> None:
             writer.LIBRARY.umount2(os.fsencode(at), writer.DETACH)
 
 
+@cache
 def can_mount() -> bool:
-    return os.geteuid() == 0 and sys.platform == "linux"
+    """Whether this machine lets us mount: root alone is not enough in a container."""
+    with playground() as folder:
+        return sys.platform == "linux" and trees.can_mount(folder)
 
 
 def plan(runs: int, seed: str) -> list[Run]:

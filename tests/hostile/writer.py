@@ -20,7 +20,8 @@ EXCHANGE = 2
 HERE = -100
 BIND, DETACH = 4096, 2
 LIBRARY = ctypes.CDLL(None)
-LIBRARY.renameat2.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+if CAN_EXCHANGE := hasattr(LIBRARY, "renameat2"):
+    LIBRARY.renameat2.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
 
 PAIRS = 12
 FOLDERS = 160
