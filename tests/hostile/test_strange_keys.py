@@ -1,13 +1,15 @@
 """Keys of another type than ours, put into Redis by anybody: they are named, and nothing stops."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
-from models import clock
+from models import clock, effect
 from models.database import writing
 from workers import advance, alive, announce, broker, doctor, doctor_queues, queues, stats, strange_keys
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 KINDS = {
     "string": lambda client, key: client.set(key, "x"),
     "list": lambda client, key: client.rpush(key, "x"),
@@ -93,6 +95,21 @@ def test_what_stands_in_the_place_of_a_key_of_ours_is_put_aside_and_work_goes_on
     world.sweep()
     assert world.unsent() == 0
     assert world.events("export.ready")
+
+
+def test_a_redis_that_forbids_the_look_stops_no_sweep(world, log_lines, monkeypatch):
+    world.start_trial()
+    world.say("export")
+    world.wakeups.waiting.clear()
+    monkeypatch.setattr(strange_keys, "PUT_ASIDE", "return redis.call('no such command')")
+    world.retry_now()
+    with writing(world.place.database) as tx:
+        tx.execute(effect.EFFECTS.update().where(effect.IS_UNFINISHED).values(announced_at=LONG_AGO))
+    world.sweep()
+    world.rest()
+
+    assert world.open_effects() == []
+    assert any("could not be looked at" in line["error"] for line in alarms(log_lines))
 
 
 @pytest.mark.parametrize("key", strange_keys.ENDING)
