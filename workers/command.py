@@ -139,6 +139,7 @@ def _sit(
         sitting = Sitting(tx, place, envelopes, used, quotas)
         verdicts = [sitting.judge(envelope) for envelope in sitting.envelopes]
         sitting.journal.write()
+        sitting.keep_counts()
         reached("command.judged")
     return verdicts, sitting.journal.woken
 

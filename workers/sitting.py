@@ -91,6 +91,13 @@ class Sitting:
             for envelope, number in zip(envelopes, counted, strict=True)
         ]
 
+    def keep_counts(self) -> None:
+        """Keep what the host has counted where no decision wrote it: that holds when the host can't tell."""
+        for site_id, agents in self.used.items():
+            site = self.sites.get(site_id)
+            if site is not None and site.used_agents != agents:
+                sites.note_used(self.tx, site_id, agents)
+
     def judge(self, envelope: Envelope) -> Verdict:
         """Give the first answer again, or a new one."""
         first = self.first.get(envelope.key) if envelope.uses_up_its_id else None

@@ -60,6 +60,16 @@ def test_a_batch_with_a_hostile_site_is_answered_in_time_and_the_neighbour_by_it
     assert shown["document"]["site"] == HOST
 
 
+def test_what_was_counted_last_holds_for_who_breaks_the_database_to_hide_agents(neighbours):
+    world = neighbours
+    world.use_agents(5)
+    assert world.say("show")["document"]["used_agents"] == 5
+    databases.endless_view(world.site_folder())
+    assert world.say("subscribe", agents=3, payment_method="pm_visa")["code"] == "agents.below_used"
+    assert world.say("show")["document"]["used_agents"] == 5
+    assert world.show()["version"] == world.say("show")["version"]
+
+
 def test_what_is_wrong_and_what_to_do_stands_in_the_document_and_goes_when_it_is_mended(neighbours, monkeypatch):
     world = neighbours
     whole = (world.site_folder() / "helpdesk.db").read_bytes()
