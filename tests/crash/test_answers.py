@@ -75,10 +75,15 @@ def test_nobody_may_ask_under_the_engines_own_name(world, source):
     assert world.state() == "expired"
 
 
-@pytest.mark.parametrize("stray", [{"id": float("nan")}, {"id": "\ud800", "source": "s"}, {"source": "\ud800"}])
+@pytest.mark.parametrize("stray", [{"id": float("nan")}, {"source": "\ud800"}])
 def test_a_message_that_nobody_can_answer_is_kept_whatever_is_in_it(world, stray):
     assert world.hand_over(stray) is None
     assert len(dead.listing(world.place)["dead"]) == 1
+
+
+def test_an_id_that_is_no_text_is_answered_with_the_id_escaped(world):
+    said = world.hand_over({"id": "\ud800", "source": "s"})
+    assert (said["code"], said["command"]["id"]) == ("envelope.malformed", "\\ud800")
 
 
 def test_a_tombstone_answers_that_it_is_deleted_whatever_version_is_expected(world):
