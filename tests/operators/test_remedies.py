@@ -1,15 +1,25 @@
 """Each thing that an operator is told of, with a remedy that is followed to the letter and mends it."""
 
+import ast
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from engine.alarms import ALARMS
+from engine.faults import CODES
 from models import clock
 from models.database import writing
 from tests.live_engine import until
+from tests.operators.faults import ELSEWHERE, SITE_FAULTS
 from tests.operators.situations import DOCTOR, REDIS, with_a_valkey_of_its_own
+from tests.quick import QuickWorld
 from tests.runtime.judged import by_name
-from workers import alive, doctor, sound_redis, valkey
+from workers import alive, doctor, sound_redis, sqlite_file, valkey
+from workers.errors import Permanent
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -66,3 +76,65 @@ def test_what_is_wrong_with_redis_is_mended_by_its_remedy(well, server, tmp_path
     assert (told.level, situation.remedy in told.remedy) == (situation.level, True)
     situation.follow(well, told.remedy)
     assert look().well
+
+
+@pytest.fixture
+def troubled(tmp_path, redis_url, databases):
+    """A world whose outside fails when it is told to."""
+    made = QuickWorld(tmp_path / "data", redis_url, **databases())
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("situation", SITE_FAULTS, ids=lambda one: f"{one.name}-{one.provoke.__name__}")
+def test_a_fault_of_a_site_is_mended_by_its_remedy(troubled, situation):
+    situation.provoke(troubled)
+    (fault,) = troubled.show()["faults"]
+    assert (fault["code"], situation.remedy in fault["do"]) == (situation.name, True)
+    assert fault["do"] in troubled.show()["attention"]
+    situation.follow(troubled, fault["do"])
+    assert (troubled.show()["faults"], troubled.show()["attention"]) == ([], None)
+
+
+def test_a_restore_that_gave_up_is_asked_for_anew_as_its_remedy_says(world, monkeypatch):
+    world.start_active()
+    world.send("back_up")
+    backup = world.events("backup.verified")[-1]["data"]["id"]
+    with monkeypatch.context() as patch:
+        patch.setattr(world.place.vault, "extract", gone)
+        world.send("restore", **{"from": backup})
+    (fault,) = world.show()["faults"]
+    assert fault["do"].startswith("ask for it anew with site.restore")
+    world.send("restore", **{"from": backup})
+    assert (world.show()["faults"], world.show()["attention"]) == ([], None)
+
+
+def gone(*_asked, **_named):
+    raise Permanent("the archive is not there")
+
+
+def codes_in_the_sources():
+    """Every word that looks like a code of a fault in the modules that make them."""
+    found = set(ALARMS) | set(CODES) | {f"database.{code}" for code, _, _ in sqlite_file.FAULTS.values()}
+    for path in (*ROOT.glob("workers/*.py"), *ROOT.glob("workers/hosts/*.py")):
+        found |= set(re.findall(r'"((?:database|host|backup|work)\.[a-z_]+)"', path.read_text()))
+    return found - NO_FAULTS
+
+
+NO_FAULTS = {
+    *("backup.verified", "backup.saved", "backup.read_back", "backup.pruning", "backup.pruned"),  # events, crash points
+    *("host.invalid", "host.taken", "work.pending", "database.away"),  # refusals, and a word of the log
+}
+
+
+def test_every_alarm_and_every_fault_is_provoked_and_mended_by_a_test():
+    here = {one.name for one in SITE_FAULTS}
+    assert codes_in_the_sources() - here == set(ELSEWHERE)
+
+
+@pytest.mark.parametrize("where", sorted(set(ELSEWHERE.values())))
+def test_the_test_that_is_named_elsewhere_exists(where):
+    path, name = where
+    tree = ast.parse((ROOT / "tests" / path).read_text())
+    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    assert not name or name in names
