@@ -92,6 +92,14 @@ SITE_FAULTS = (
 )
 
 ELSEWHERE = {
+    "notice.bounced": (
+        "journeys/test_refunds.py",
+        "test_a_notice_that_bounced_is_sent_to_the_new_address_and_counts_from_then",
+    ),
+    "database.too_large": (
+        "hostile/test_databases.py",
+        "test_a_sparse_terabyte_is_counted_and_not_copied_beyond_the_limit",
+    ),
     "work.failing": ("journeys/test_failing_work.py", "test_it_is_gone_when_the_work_is_done"),
     "work.stuck": (
         "hostile/test_stuck_work.py",
