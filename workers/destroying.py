@@ -51,7 +51,7 @@ def _delete(place: Workplace, work: Work) -> Report:
     reached("delete.all_removed")
     left = [*place.host.remains(site.id), *place.downloads.remains(site.id), *place.vault.remains(site.id)]
     if left:
-        raise Temporary(f"{len(left)} things are left after the deletion, {left[0]} first; they are removed again")
+        raise Temporary(f"{len(left)} things are left after the deletion, {left[0]} first")
     reached("delete.proved")
     forget_others(place, site.id)
     _say_deleted(place, work)

@@ -46,7 +46,7 @@ def _remedy(wrong: Exception) -> str:
         return "let the user that runs Tenure read and write it"
     if getattr(wrong, "errno", None) in {ENOTDIR, EEXIST}:
         return "something stands where a folder must be: move it away"
-    return "look at this disk; it is tried again"
+    return "look at this disk"
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -278,7 +278,7 @@ def _is_there(name: str, folder: int) -> bool:
 def restless(name: str) -> Unusable:
     """Say that a database never stood still."""
     what = f"{_shown(name)} and its log were replaced each time that they were read"
-    return Unusable("database.restless", what, "it is tried again; let its help desk keep its database open")
+    return Unusable("database.restless", what, "let its help desk keep its database open while it works")
 
 
 def _identity(status: os.stat_result) -> Identity:

@@ -165,6 +165,7 @@ def test_a_site_that_ended_on_its_day_is_not_told_that_it_will():
     lab.say("keep")
     assert not stands(asked, lab)
     goes_on = latest(lab, "cancellation_withdrawn")
+    assert stands(goes_on, lab)
     assert facts(goes_on, lab)["next_charge_at"] == lab.site.period_ends_at
     lab.now = lab.site.period_ends_at
     assert facts(goes_on, lab)["next_charge_at"] is None
@@ -220,6 +221,12 @@ def test_a_decline_that_is_told_late_names_no_moment_that_is_past_and_48_hours_a
     told = facts(asked, lab)
     assert told["suspends_at"] == lab.now + 2 * DAY > first + 7 * DAY
     assert told["next_try_at"] > lab.now
+
+
+def test_a_decline_that_is_told_after_the_notice_names_the_day_that_the_notice_named():
+    lab = at("past_due").advance(days=6)
+    suspends = facts(latest(lab, "declined"), lab)["suspends_at"]
+    assert suspends == lab.site.owed.declined_at + 7 * DAY < lab.now + 2 * DAY
 
 
 def test_a_decline_of_another_invoice_is_not_told():
@@ -293,6 +300,13 @@ def test_a_download_names_the_day_of_the_deletion_only_if_it_will_come():
     assert facts(latest(serving, "download_ready"), serving) == {"deletes_at": None, "goes_on": True}
     gone = at("deleting")
     assert not stands(latest(gone, "download_ready"), gone)
+
+
+def test_a_download_that_lacks_something_is_kept_for_14_days_from_when_the_customer_knows():
+    lab = at("cancelled")
+    asked = engine.Letter("download_ready", {"left_out": 3}, lab.now, lab.site.generation)
+    lab.jump(days=2)
+    assert facts(asked, lab)["deletes_at"] == lab.now + 14 * DAY
 
 
 def test_a_last_notice_that_was_given_already_is_not_given_twice():

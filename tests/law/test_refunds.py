@@ -283,9 +283,10 @@ def test_at_each_renewal_with_too_many_agents_the_customer_and_operators_are_tol
         told = [event.data for event in lab.events if event.type == "agents.over_plan"]
         assert told == [{"agents": 3, "used": 5}] * renewals
         assert lab.sent()["agents_over_plan"] == renewals
+        assert lab.site.is_over_plan
     lab.use(3)
     lab.advance_to(lab.site.period_ends_at)
-    assert lab.sent()["agents_over_plan"] == 2
+    assert (lab.sent()["agents_over_plan"], lab.site.is_over_plan) == (2, False)
 
 
 def test_a_period_that_begins_with_the_payment_tells_of_too_many_agents_as_well():

@@ -93,7 +93,7 @@ class FolderSnapshot:
             yield Entry(path, "absent", nature=f"{over}: this and all that follows is missing")
             return
         if not has_helpdesk:
-            raise Temporary(f"{self.home}/{DATABASE} went away while the site was copied; it is tried again")
+            raise Temporary(f"{self.home}/{DATABASE} went away while the site was copied")
 
     def _is_passed_over(self, one: Found) -> bool:
         """Whether it is the host's own, or the log of a live database, whose copy has what the log had."""
