@@ -68,6 +68,7 @@ def test_a_tripped_breaker_is_released_by_the_number_that_preview_shows_and_by_n
     with pytest.raises(ValueError, match="is not the 4"):
         deletions.resume(many.place, 3)
     deletions.resume(many.place, 4)
+    many.fire()
     many.advance(days=2, seconds=-1)
     assert states(many, 4).count("deleted") == 0  # their date had passed: they are told anew
     many.advance(seconds=1)
@@ -83,6 +84,7 @@ def test_a_large_plan_is_paced_by_the_hour_and_by_the_day(many):
     leave(many, 7)
     many.advance(days=14)
     deletions.resume(many.place, 7)
+    many.fire()
     many.advance(days=2)
 
     many.advance(hours=2)
@@ -237,6 +239,7 @@ def test_a_thousand_deletions_due_at_once_trip_the_breaker_and_are_paced_later(t
     world.advance(hours=2)
     assert states(world, 1000).count("deleted") == 0
     deletions.resume(world.place, 1000)
+    world.fire()
     world.advance(days=2)
     assert states(world, 1000).count("deleted") == 20
     world.advance(hours=1)
