@@ -85,6 +85,7 @@ RULES: tuple[Rule, ...] = (
     rule("change_plan", "active", SAME, "", "charge_added_agents"),
     rule("change_plan", "suspended", SAME, "by_operator subscribed same_agents reduction_waits", "withdraw_reduction"),
     rule("change_plan", "suspended", SAME, "by_operator subscribed same_agents"),
+    rule("change_plan", "suspended", SAME, "by_operator subscribed same_reduction"),
     rule("change_plan", "suspended", SAME, "by_operator was_subscribed_trial fewer_agents must_cover_used_agents", "choose_agents"),
     rule("change_plan", "suspended", SAME, "by_operator subscribed fewer_agents must_have_no_payment_pending must_cover_used_agents", "reduce_later"),
 

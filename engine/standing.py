@@ -57,8 +57,8 @@ def _subscribed_stands(_asked: Letter, site: Site, _now: datetime, _policy: Poli
     return "trial_subscribed" in {site.state, site.suspended_from}
 
 
-def _in_trial(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
-    return site.state in TRIALS
+def _is_welcome(_asked: Letter, site: Site, now: datetime, _policy: Policy) -> bool:
+    return site.state in TRIALS and site.trial_ends_at is not None and now < site.trial_ends_at
 
 
 # Leaving and coming back
@@ -173,7 +173,7 @@ def to_come(at: datetime | None, now: datetime) -> datetime | None:
 
 
 STANDS: dict[str, Callable[[Letter, Site, datetime, Policy], bool]] = {
-    "welcome": _in_trial,
+    "welcome": _is_welcome,
     "subscribed": _subscribed_stands,
     "trial_ending": _trial_ending_stands,
     "first_charge_soon": _first_charge_stands,

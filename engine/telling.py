@@ -104,7 +104,8 @@ def ladder(site: Site, now: datetime, policy: Policy) -> Facts:
     owed = site.owed if site.online else None
     if owed is None:
         return {"next_try_at": None, "suspends_at": None}
-    tries, suspends = None if owed.card_refused else next_try_at(owed, policy), suspends_at(owed, policy)
+    waits = owed.card_refused or site.paying is not None  # what comes after a try under way hangs on its answer
+    tries, suspends = None if waits else next_try_at(owed, policy), suspends_at(owed, policy)
     if suspends is not None and owed.noticed_at is None:
         suspends = max(suspends, now + policy.notice)
     return {"next_try_at": to_come(tries, now), "suspends_at": to_come(suspends, now)}

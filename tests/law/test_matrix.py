@@ -207,6 +207,7 @@ GUARDS = [
     ("past_due", SUSPENDED, "pay", {}, "applied"),
     ("past_due", SUSPENDED, "change_plan", {"agents": 2}, "applied"),
     ("operator", [("change_plan", {"agents": 1})], "change_plan", {"agents": 3}, "applied"),
+    ("operator", [("change_plan", {"agents": 1})], "change_plan", {"agents": 1}, "no_op"),
     ("nonpayment", SUSPENDED, "suspend", {"reason": "more"}, "no_op"),
     ("nonpayment", SUSPENDED, "pay", {}, "applied"),
     ("nonpayment", SUSPENDED, "give_up", {}, "no_op"),

@@ -118,7 +118,7 @@ def test_the_library_gives_no_move_that_is_not_in_the_table():
 SAMPLES = {
     "site.start_trial": [{"account": "a", "email": "e@x.example"}],
     "site.subscribe": [{"agents": 9, "payment_method": "pm_new"}],
-    "site.change_plan": [{"agents": 9}, {"agents": 2}],
+    "site.change_plan": [{"agents": 9}, {"agents": 2}, {"agents": 1}],
     "site.update_payment": [{"payment_method": "pm_new"}],
     "site.cancel": [{}, {"when": "period_end"}],
     "site.update_contact": [{"email": "new@acme.example"}],
