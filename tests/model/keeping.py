@@ -45,7 +45,7 @@ def _remember_money(seen: Seen, account: Account, books: Books) -> None:
         bill = books.bills[closed.invoice_id]
         if closed.status == "paid":
             account.has_paid = True
-        if bill.invoice.kind == "period" and closed.status != "open":
+        if bill.invoice.kind == "period" and closed.status != "refunded":
             account.first_decline, account.card_refused, account.told_of_suspension = None, False, None
             account.unpaid_since = None if closed.status == "paid" else account.unpaid_since
             if closed.status == "paid" and closed.period is not None:
@@ -153,6 +153,14 @@ def _suspension_noticed(seen: Seen, account: Account) -> None:
     account.told_of_suspension = (str(seen.given("invoice_id")), seen.now)
 
 
+def _mail_bounced(seen: Seen, account: Account) -> None:
+    """A notice that did not arrive was not given."""
+    if seen.given("letter") == "suspension_near":
+        account.told_of_suspension = None
+    else:
+        account.noticed_at = None
+
+
 def _export_ready(seen: Seen, account: Account) -> None:
     if seen.given("generation") == account.generation and account.state in ENDED:
         account.exported_at = account.exported_at or seen.now
@@ -191,6 +199,7 @@ RULES = {
     "charge_declined": _charge_declined,
     "retry_charge": _retry_charge,
     "suspension_noticed": _suspension_noticed,
+    "mail_bounced": _mail_bounced,
     "export_ready": _export_ready,
     "backup_verified": _backup_verified,
     "notice_sent": _notice_sent,

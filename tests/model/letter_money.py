@@ -52,21 +52,13 @@ def declined(letter: Leaving) -> Truth:
     offline = _suspends(letter)
     return Truth(
         frozenset({"past_due", "suspended"}),
-        ahead={letter.next_at("retry_charge"), *_ladder(letter), *offline},
+        ahead={letter.next_at("retry_charge"), *offline},
         amounts=letter.owed(),
         others=(
             (bool(owed), "something is owed"),
             (("still online" in letter.text) == letter.site["online"], "online or not"),
         ),
     )
-
-
-def _ladder(letter: Leaving) -> set[datetime]:
-    """While another card is tried already, the next try is the one that comes if that fails too."""
-    owed = {one["id"] for one in letter.invoices("open")}
-    first = min((one.at for one in letter.declined if one.invoice_id in owed), default=None)
-    paying = letter.site["paying"] is not None
-    return {first + days * DAY for days in (1, 3, 5, 7)} if paying and first is not None else set()
 
 
 def _suspends(letter: Leaving) -> set[datetime | None]:

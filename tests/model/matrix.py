@@ -8,8 +8,6 @@ SAME = frozenset({"no_op"})
 NO = frozenset({"state.illegal"})
 PENDING = frozenset({"payment.pending"})
 EITHER = YES | SAME
-NOT_YET = SAME | NO
-"""Answers of today to a site that was cancelled for the end of its period, where the design wants another."""
 
 
 def answer(seen: Seen) -> str:
@@ -22,14 +20,21 @@ def expected(seen: Seen, account: Account, paying: bool, paid_time: bool) -> fro
     """The answers that a customer may get to a command; None where the page says nothing."""
     if account.state == "absent":
         return YES if seen.kind == "start_trial" else frozenset({"site.unknown"})
-    if account.state == "deleted":
+    if account.state == "deleted" and seen.kind != "record_refund":
         return YES if seen.kind == "start_trial" else frozenset({"site.deleted"})
     if seen.kind == "start_trial":
         return frozenset({"host.taken"})
     rule = RULES.get(seen.kind)
     if rule is None:
         return None
-    if account.state == "deleting" and seen.kind not in {"hold", "release", "retry", "cancel", "record_refund"}:
+    if account.state == "deleting" and seen.kind not in {
+        "hold",
+        "release",
+        "retry",
+        "cancel",
+        "record_refund",
+        "mail_bounced",
+    }:
         return NO
     return rule(seen, account, paying, paid_time)
 
@@ -46,7 +51,7 @@ def _subscribe(seen: Seen, account: Account, paying: bool, _time: bool) -> froze
         "expired": _return(account, paying, enough),
     }
     if account.state == "active" and account.ending:
-        return YES | enough | (PENDING if paying else enough) | NOT_YET
+        return YES | enough | (PENDING if paying else enough)
     if account.blocked and account.state == "suspended":
         return enough if account.under == "trial" else NO | (SAME if same else NO)
     return answers.get(account.state, NO)
@@ -72,7 +77,7 @@ def _change_plan(seen: Seen, account: Account, paying: bool, _time: bool) -> fro
         case "trial_subscribed" | "active":
             return _fits(seen, same=agents == now)
         case "suspended" if account.blocked and subscribed:
-            answers = NO if agents > (account.plan or 0) else _fits(seen, same=agents == now) | YES
+            answers = NO if agents > (account.plan or 0) else _fits(seen, same=agents == now)
             return answers | (PENDING if paying else frozenset())
     return NO
 
@@ -129,7 +134,7 @@ def _cancel(seen: Seen, account: Account, _paying: bool, _time: bool) -> frozens
 def _keep(_seen: Seen, account: Account, paying: bool, time_left: bool) -> frozenset[str]:
     match account.state:
         case "past_due" | "suspended" if account.ending:
-            return YES | NOT_YET
+            return YES
         case "trial" | "active" | "past_due" | "trial_subscribed":
             return YES if account.ending else SAME
         case "suspended":
@@ -194,7 +199,24 @@ def _release(_seen: Seen, account: Account, _paying: bool, _time: bool) -> froze
     return YES if account.held else SAME
 
 
+def _record_refund(seen: Seen, account: Account, _paying: bool, _time: bool) -> frozenset[str]:
+    """What was paid is given back; the period that runs only to who has left."""
+    bill = seen.command.bill
+    if bill is None:
+        return NO | frozenset({"invoice.unknown", "site.deleted"})
+    runs = bill.kind == "period" and bill.period_start <= seen.now < bill.period_end
+    if bill.status != "paid" or (runs and account.state in {"active", "past_due", "suspended"}):
+        return NO
+    return YES if account.state not in {"trial", "trial_subscribed"} else YES | NO
+
+
+def _mail_bounced(_seen: Seen, _account: Account, _paying: bool, _time: bool) -> frozenset[str]:
+    return EITHER
+
+
 RULES = {
+    "record_refund": _record_refund,
+    "mail_bounced": _mail_bounced,
     "subscribe": _subscribe,
     "change_plan": _change_plan,
     "pay": _pay,

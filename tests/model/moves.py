@@ -124,7 +124,8 @@ def may_be_suspended(account: Account, now: datetime, invoice_id: str) -> bool:
 
 def _bill(seen: Seen, books: Books) -> Bill | None:
     asked = books.tries.get(str(seen.given("payment_id")))
-    return None if asked is None else books.bills[asked.payment.invoice_id]
+    awaited = asked is not None and asked.outcome == "pending"  # one that was dropped leads nowhere
+    return books.bills[asked.payment.invoice_id] if asked is not None and awaited else None
 
 
 def _retry_charge(seen: Seen, account: Account, books: Books) -> States:

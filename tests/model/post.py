@@ -62,7 +62,7 @@ class Post(Walk):
         self.declined: list[Declined] = []
         self.sent: Counter[str] = Counter()
         self.receipts: Counter[str] = Counter()
-        self.dropped: Counter[str] = Counter()
+        self.unsent: Counter[str] = Counter()
         self.lost = 0
 
     def _happen(self, decision: engine.Decision) -> None:
@@ -127,7 +127,7 @@ class Post(Walk):
             self.held_back.add(effect.id)
             return None
         if sum(self.sent.values()) == before:
-            self.dropped[effect.args["letter"]] += 1
+            self.unsent[effect.args["letter"]] += 1
         return report
 
     def do_give_up(self) -> None:

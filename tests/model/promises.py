@@ -40,8 +40,7 @@ def check_kept(seen: Seen, account: Account, books: Books) -> None:
         return
     if site.state not in ENDED:
         dates = f"{site.cancels_at}, promised {account.ends_at}"
-        must(site.cancels_at in {None, account.ends_at}, "the end that was promised stays", dates)
-        account.ends_at = site.cancels_at
+        must(site.cancels_at == account.ends_at, "the end that was promised stays", dates)
     must(site.trial_ends_at == account.free_until, "free until day 30", f"{site.trial_ends_at}, {account.free_until}")
     must(site.suspended_reason is not None or not account.blocked, "a suspension lasts until it is lifted", seen.kind)
     must((site.held_for is not None) == account.held, "a hold lasts until it is released", seen.kind)

@@ -40,7 +40,19 @@ LIKELY = {
         "keep",
         "extend_trial",
     ),
-    "cancelled": ("subscribe", "subscribe", "subscribe", "keep", "hold", "release", "export", "suspend", "waive"),
+    "cancelled": (
+        "subscribe",
+        "subscribe",
+        "subscribe",
+        "keep",
+        "hold",
+        "release",
+        "export",
+        "suspend",
+        "waive",
+        "record_refund",
+        "mail_bounced",
+    ),
     "expired": ("subscribe", "subscribe", "keep", "extend_trial", "suspend", "resume"),
     "deleting": ("hold", "release", "retry", "subscribe"),
     "deleted": ("start_trial", "start_trial", "subscribe"),
@@ -49,7 +61,20 @@ LIKELY = {
 
 ANYTHING = (
     *("start_trial", "subscribe", "change_plan", "pay", "update_payment", "cancel", "keep", "update_contact", "export"),
-    *("back_up", "restore", "waive", "extend_trial", "suspend", "resume", "hold", "release", "retry", "record_refund"),
+    *(
+        "back_up",
+        "restore",
+        "waive",
+        "extend_trial",
+        "suspend",
+        "resume",
+        "hold",
+        "release",
+        "retry",
+        "record_refund",
+        "record_refund",
+        "mail_bounced",
+    ),
 )
 
 
@@ -62,6 +87,8 @@ FIELDS: dict[str, dict[str, tuple[Any, ...]]] = {
     "extend_trial": {"days": (1, 7, 30)},
     "suspend": {"reason": ("a reason",)},
     "hold": {"reason": ("a reason",)},
+    "record_refund": {"invoice": ("the first", "the last", "the last", "inv_none")},
+    "mail_bounced": {"letter": ("suspension_near", "deletion_in_48_hours"), "address": ("owner@acme.example",)},
 }
 """The values of the fields that do not depend on the site."""
 
@@ -99,13 +126,14 @@ def _scene(random: Random) -> list[Step]:
     some, many = random.choice((1, 2, 3, 6)), random.choice((5, 7, 12))
     fewer: Step = ("ask", "change_plan", {"agents": some})
     changed: Step = _changed(random)
+    ending: Step = ("ask", "cancel", {"when": "period_end"})
     unpaid: list[Step] = [("network", "later"), ("due",), ("due",), ("use", some), *[("due",)] * 5, ("network", "ok")]
     scenes: tuple[list[Step], ...] = (
         [("network", "silent"), _subscribe(random), changed, ("answer", "ok")],
         [fewer, ("use", many), ("due",)],
         [fewer, ("use", many), SUSPEND, _time(random), ("pass", 31 * DAY), ("ask", "resume", {})],
         [fewer, ("use", many), *unpaid, ("ask", "pay", {})],
-        [("ask", "cancel", {"when": "period_end"}), ("network", random.choice(NETWORK)), ("due",), ("due",)],
+        [("network", "silent"), ("due",), ("due",), ending, ("answer", random.choice(("later", "never", "ok")))],
     )
     return random.choice(scenes)
 
@@ -126,6 +154,7 @@ def _opening(random: Random) -> list[Step]:
             ("ask", "resume", {}),
         ],
         [("pass", 31 * DAY), *_scene(random)],
+        [("network", "silent"), *subscribed, *_scene(random), ("due",)],
     )
     return [*random.choice(openings), ("network", random.choice(NETWORK))]
 
@@ -174,7 +203,8 @@ def _time(random: Random) -> Step:
 
 def _world(random: Random, parts: tuple[str, ...]) -> Step:
     kind = random.choices(
-        ("network", "answer", "use", "set", "away", "back", "claim", "give_up"), (30, 24, 12, 10, 8, 14, 6, 2)
+        ("network", "answer", "use", "set", "away", "back", "claim", "give_up", "drop", "late"),
+        (30, 24, 12, 10, 8, 14, 6, 4, 3, 2),
     )[0]
     match kind:
         case "network":

@@ -1,5 +1,6 @@
 """An independent ledger walks random lives with the law, and finds each fault that the law once had."""
 
+import importlib
 from dataclasses import replace
 from itertools import count
 
@@ -11,6 +12,8 @@ from tests.model.seen import Broken
 from tests.model.story import kind_of, shrunk
 from tests.model.walk import Walk
 from tests.model.wander import fault, wander
+
+timing = importlib.import_module("engine.timers")
 
 STEPS = 60
 """Commands in a walk."""
@@ -136,6 +139,37 @@ def a_reduction_that_is_settled_raises_the_agents(monkeypatch):
     monkeypatch.setattr(billing, "settle_reduction", raising)
 
 
+def forgets_the_end(monkeypatch, name):
+    """A word of the law that loses the date for which the site was cancelled."""
+    real = machine.CONSEQUENCES[name]
+
+    def forgetful(case):
+        real(case)
+        case.change(cancels_at=None)
+
+    word(monkeypatch, name, forgetful)
+
+
+def a_decline_forgets_the_end(monkeypatch):
+    forgets_the_end(monkeypatch, "note_decline")
+
+
+def a_suspension_forgets_the_end(monkeypatch):
+    forgets_the_end(monkeypatch, "suspend_by_operator")
+
+
+def a_payment_forgets_the_end(monkeypatch):
+    forgets_the_end(monkeypatch, "allow_paid_agents")
+
+
+def an_end_that_owes_is_not_kept(monkeypatch):
+    told = timing._moments
+    ends = ("past_due", "end_period")
+    monkeypatch.setattr(
+        timing, "_moments", lambda site, *more: [one for one in told(site, *more) if (site.state, one[0]) != ends]
+    )
+
+
 def resume_and_pay_look_at_an_old_number_of_agents(monkeypatch):
     looked_at = frozenset({"site.subscribe", "site.change_plan", "site.renew"})
     monkeypatch.setattr(engine, "COUNTED", looked_at)
@@ -147,13 +181,17 @@ def renew_looks_at_an_old_number_of_agents(monkeypatch):
 
 MUTATIONS = {
     wrong_amount: ("an amount recomputes from its columns", 0),
-    added_agents_are_charged_0: ("nothing is billed where nothing is owed", 2),
-    a_return_is_charged_0: ("nothing is billed where nothing is owed", 2),
-    a_period_is_billed_with_0: ("nothing is billed where nothing is owed", 2),
-    a_return_is_booked_in_today_s_currency: ("price and currency", 34),
-    a_reduction_that_is_settled_raises_the_agents: ("before they are paid for", 179),
-    resume_and_pay_look_at_an_old_number_of_agents: ("so few agents are in use", 27),
-    renew_looks_at_an_old_number_of_agents: ("so few agents are in use", 5),
+    added_agents_are_charged_0: ("nothing is billed where nothing is owed", 31),
+    a_return_is_charged_0: ("nothing is billed where nothing is owed", 30),
+    a_period_is_billed_with_0: ("nothing is billed where nothing is owed", 30),
+    a_return_is_booked_in_today_s_currency: ("price and currency", 19),
+    a_reduction_that_is_settled_raises_the_agents: ("before they are paid for", 13),
+    a_decline_forgets_the_end: ("the end that was promised stays", 0),
+    a_suspension_forgets_the_end: ("the end that was promised stays", 4),
+    a_payment_forgets_the_end: ("the end that was promised stays", 0),
+    an_end_that_owes_is_not_kept: ("a site ends when it was told", 0),
+    resume_and_pay_look_at_an_old_number_of_agents: ("so few agents are in use", 18),
+    renew_looks_at_an_old_number_of_agents: ("so few agents are in use", 13),
 }
 """What each undone mend breaks, and the first seed whose walk finds it."""
 

@@ -2,53 +2,34 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from random import Random
 from typing import Any
 
 import engine
+from tests.model.books import Bill
 from tests.model.ledger import Ledger
 from tests.model.seen import Seen
-from tests.model.story import AWAY, Step, View, steps
+from tests.model.story import AWAY, Step, steps
+from tests.model.surroundings import QUIET, Surroundings
 
-START = datetime(2026, 1, 29, 9, 30, 0, 123_456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-TICK = timedelta(microseconds=1)
 HOST = "acme.example.com"
 NOTICES = {"deletion_in_48_hours": "notice_sent", "suspension_near": "suspension_noticed"}
 REPORTS = {"export": "export_ready", "back_up": "backup_verified", "restore": "restored"}
-QUIET = "back_up_nightly"
-"""Nightly backups are nine timers out of ten and decide nothing that the ledger knows."""
 
 
-class Walk:
+class Walk(Surroundings):
     """The world of one site: its clock, its card network, its host, its post and its settings."""
 
     parts: tuple[str, ...] = AWAY
 
     def __init__(self) -> None:
-        self.now = START
-        self.settings = engine.Policy()
-        self.site: engine.Site | None = None
-        self.timers: dict[str, datetime] = {}
-        self.put_off: dict[tuple[str, datetime], datetime] = {}
-        self.waiting: list[engine.Effect] = []
-        self.gone: list[tuple[int, engine.Effect]] = []
-        self.claimed: set[str] = set()
-        self.network = "ok"
-        self.away: set[str] = set()
-        self.used = 1
+        super().__init__()
         self.ids = count(1)
         self.ledger = Ledger()
         self.commands = 0
-
-    def view(self) -> View:
-        """What a teller of stories looks at."""
-        site = self.site
-        if site is None:
-            return View("absent", 0, "")
-        return View(site.state, site.plan_agents or 0, site.payment_method or "pm_one")
 
     def story(self, seed: object, asks: int) -> Iterator[Step]:
         """Random steps for this walk, and the end to which they all come."""
@@ -64,20 +45,19 @@ class Walk:
         """A command from outside; what this version does not know is never asked."""
         if f"site.{kind}" not in engine.PUBLIC:
             return
-        if kind == "record_refund":
-            data = {"invoice": self.ledger.books.latest_paid(), "reference": "r", "reason": "asked"}
         self.commands += 1
-        self._judge(kind, data, "tests", f"c{next(self.ids)}")
+        if kind == "record_refund":
+            self._refund(str(data["invoice"]))
+        else:
+            self._judge(kind, data, "tests", f"c{next(self.ids)}")
 
-    def do_network(self, mode: str) -> None:
-        """The card network behaves otherwise from now on."""
-        self.network = mode
-        self._settle()
-
-    def do_claim(self) -> None:
-        """A worker takes the charge that waits, and hears nothing."""
-        for effect in self._charges():
-            self.claimed.add(effect.args["payment_id"])
+    def _refund(self, which: str) -> None:
+        """An operator says that money went back; the command comes with the invoice as the books have it."""
+        paid = [bill for bill in self.ledger.books.bills.values() if bill.paid_at is not None]
+        chosen = {"the first": paid[:1], "the last": paid[-1:]}.get(which, [])
+        bill = chosen[0] if chosen else None
+        data = {"invoice": bill.invoice.id if bill else which, "reference": "r", "reason": "asked"}
+        self._judge("record_refund", data, "tests", f"c{next(self.ids)}", bill=_as_the_law_reads_it(bill))
 
     def do_answer(self, outcome: str) -> None:
         """The card network answers the oldest charge that was claimed."""
@@ -86,51 +66,28 @@ class Walk:
         self._settle()
 
     def do_give_up(self) -> None:
-        """The oldest effect that waits gives up, charges and deletions aside."""
-        gone = next((one for one in self.waiting if one.kind in {"export", "back_up", "restore", "mail"}), None)
-        if gone is not None:
+        """The oldest effect that waits gives up, deletions and buildings aside."""
+        kinds = {"export", "back_up", "restore", "mail", "charge"}
+        gone = next((one for one in self.waiting if one.kind in kinds), None)
+        if gone is not None and self.site is not None:
             self.waiting.remove(gone)
-            self.gone.append((self.site.generation if self.site else 0, gone))
-            self._report(gone, "gave_up", {"kind": gone.kind, "error": "no room"})
+            self.gone.append((self.site.generation, gone))
+            self._report(gone, "gave_up", {**_about(gone), "error": "no room"})
 
-    def do_use(self, agents: int) -> None:
-        """Agents are added and removed in the site: the host allows no more than the law has told it."""
-        if self.site is not None and self.site.online:
-            self.used = min(agents, max(self.used, self.site.agents_allowed))
+    def do_drop(self) -> None:
+        """An operator drops a charge that gave up; nobody knows whether it was made."""
+        for generation, gone in [one for one in self.gone if one[1].kind == "charge"][:1]:
+            self.gone.remove((generation, gone))
+            self.dropped.append(gone)
+            self._report(gone, "effect_dropped", _about(gone))
 
-    def do_set(self, name: str, value: Any) -> None:
-        """A setting changes."""
-        known = {"retention": timedelta(days=value)} if name == "retention_days" else {name: value}
-        self.settings = replace(self.settings, **known)
-
-    def do_away(self, kind: str) -> None:
-        """A kind of effect waits from now on."""
-        self.away.add(kind)
-
-    def do_back(self) -> None:
-        """Everything that was away is back."""
-        self.away.clear()
-        self._settle()
-
-    def do_due(self) -> None:
-        """On to the next due moment, and all that it fires."""
-        due = self._next_due()
-        if due is not None:
-            self._live_until(max(due[1], self.now))
-
-    def do_almost(self) -> None:
-        """On to the microsecond before the next due moment."""
-        due = self._next_due()
-        if due is not None:
-            self.now = max(self.now, due[1] - TICK)
-
-    def do_pass(self, seconds: float) -> None:
-        """Time passes, and what becomes due is fired in order."""
-        self._live_until(self.now + timedelta(seconds=seconds))
-
-    def do_silence(self, seconds: float) -> None:
-        """Time passes and nobody looks."""
-        self.now += timedelta(seconds=seconds)
+    def do_late(self) -> None:
+        """A charge that was dropped was made after all."""
+        for effect in self.dropped[:1]:
+            self.dropped.remove(effect)
+            self.ledger.books.taken(effect.args)
+            said = {**effect.args, "card_label": "Visa 4242", "reference": "r", "status": "succeeded"}
+            self._report(effect, "charge_succeeded", said)
 
     def do_finish(self) -> None:
         """Everything answers, operators let go, the customer leaves: the site must come to its end."""
@@ -139,20 +96,11 @@ class Walk:
         for _ in self._charges():
             self.do_answer("ok")
         self.do_back()
+        self.do_drop()
         for kind in ("release", "resume", "cancel", "retry"):
             self.do_ask(kind, {})
         self._live_until(self.now + timedelta(days=62))
         self.ledger.ended(self.site, self.now, self.timers)
-
-    def _live_until(self, moment: datetime) -> None:
-        while (due := self._next_due()) and due[1] <= moment:
-            self.now = max(self.now, due[1])
-            self._fire(due[0])
-        self.now = max(moment, self.now)
-
-    def _next_due(self) -> tuple[str, datetime] | None:
-        asked = ((kind, max(at, self.put_off.get((kind, at), at))) for kind, at in self.timers.items() if kind != QUIET)
-        return min(asked, key=lambda one: (one[1], one[0]), default=None)
 
     def _fire(self, kind: str) -> None:
         """As the clock does: one that does nothing is asked again an hour later."""
@@ -191,7 +139,8 @@ class Walk:
         was, self.site = self.site, decision.site
         if was is None or self.site is None or was.id != self.site.id:
             self.used = 1
-            self.waiting.clear()
+            for left in (self.waiting, self.gone, self.dropped):
+                left.clear()
         self.timers = dict(decision.timers)
         voided = set(decision.voids)
         self.waiting = [one for one in self.waiting if one.args.get("payment_id") not in voided]
@@ -202,8 +151,9 @@ class Walk:
 
     def _revive(self, generation: int) -> None:
         """What gave up in this generation is tried again; a restore is asked for anew."""
-        self.waiting += [one for of, one in self.gone if of == generation and one.kind != "restore"]
-        self.gone.clear()
+        again = [one for one in self.gone if one[0] == generation and one[1].kind != "restore"]
+        self.gone = [one for one in self.gone if one not in again]
+        self.waiting += [effect for _, effect in again]
 
     def _settle(self) -> None:
         """Do what waits and can be done, oldest first."""
@@ -234,9 +184,6 @@ class Walk:
             kept = {"id": "x_1", "url": "file:///x", "bytes": 1, "sha256": "0"}
             self._report(effect, REPORTS[effect.kind], {**effect.args, **kept})
 
-    def _charges(self) -> list[engine.Effect]:
-        return [one for one in self.waiting if one.kind == "charge"]
-
     def _answer(self, effect: engine.Effect, outcome: str) -> None:
         """The card network's word on one charge, booked there before we hear of it."""
         self.waiting.remove(effect)
@@ -253,3 +200,24 @@ class Walk:
 
     def _report(self, effect: engine.Effect, kind: str, data: dict[str, Any]) -> None:
         self._judge(kind, data, f"effect:{effect.kind}", f"{effect.id}:{kind}:{next(self.ids)}")
+
+
+def _about(effect: engine.Effect) -> dict[str, Any]:
+    """What the law hears of an effect that an operator or a worker gave up."""
+    args = effect.args
+    more = {name: args.get(name) for name in ("purpose", "to", "payment_id")}
+    about = args.get("letter") or args.get("purpose") or ""
+    return {
+        "effect": effect.id,
+        "kind": effect.kind,
+        "about": about,
+        "generation": int(effect.id.split(":")[1]),
+        **more,
+    }
+
+
+def _as_the_law_reads_it(bill: Bill | None) -> engine.Bill | None:
+    if bill is None:
+        return None
+    own = bill.invoice
+    return engine.Bill(own.id, own.kind, bill.status, own.agents, own.amount_cents, own.currency, *bill.period)
