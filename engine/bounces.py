@@ -76,6 +76,8 @@ def has_bounced(case: Case) -> bool:
 def tell_notices_again(case: Case) -> None:
     """The address was mended, or is to be tried once more: what did not arrive is sent again."""
     bounced = {fault.about for fault in case.site.faults if fault.code == BOUNCED}
+    if not bounced:
+        return
     case.change(faults=tuple(fault for fault in case.site.faults if fault.code != BOUNCED))
     if NOTICE in bounced:
         give_last_notice(case)
