@@ -118,6 +118,12 @@ class Reason(Strict):
     reason: Text
 
 
+class PerhapsReason(Strict):
+    """Why an operator does it, if that is to be said."""
+
+    reason: Text | None = None
+
+
 FORMS: dict[str, type[Strict]] = {
     "site.start_trial": StartTrial,
     "site.subscribe": Subscribe,
@@ -134,10 +140,10 @@ FORMS: dict[str, type[Strict]] = {
     "site.waive": Waive,
     "site.extend_trial": ExtendTrial,
     "site.suspend": Reason,
-    "site.resume": Nothing,
+    "site.resume": PerhapsReason,
     "site.hold": Reason,
-    "site.release": Nothing,
-    "site.retry": Nothing,
+    "site.release": PerhapsReason,
+    "site.retry": PerhapsReason,
     "site.record_refund": RecordRefund,
     "site.mail_bounced": MailBounced,
 }

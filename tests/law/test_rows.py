@@ -72,6 +72,31 @@ ROWS = {
     "after_a_silence_of_more_than_a_day_deletions_wait_for_an_operator",
     "clock jump, restored database": "no_timer_fires_in_safe_mode_and_commands_go_on "
     "a_missing_witness_is_written_anew a_witness_newer_than_the_database_means_that_it_was_restored",
+    "retry": "retry_answers_with_each_thing_that_it_tries_again "
+    "retry_never_makes_a_restore_that_gave_up_and_says_what_to_do_instead "
+    "what_gave_up_in_a_past_generation_is_no_fault_and_is_not_tried_again "
+    "attention_names_every_open_fault_and_not_only_the_last",
+    "a charge of 0": "where_nothing_is_owed_nothing_is_asked_and_periods_begin_as_ever "
+    "a_share_that_rounds_to_nothing_is_not_asked_for_although_the_smallest_charge_is_nothing",
+    "currency": "a_payment_is_in_the_currency_that_was_told_whatever_the_setting_says_meanwhile "
+    "who_was_told_60_dollars_pays_60_dollars_although_the_setting_is_euros_by_then",
+    "a waiting reduction, settled": "a_reduction_that_waits_never_raises_the_agents_before_the_first_payment",
+    "cancels_at": "a_cancellation_for_the_periods_end_survives_a_decline_and_its_payment_and_nothing_more_is_charged "
+    "paid_after_a_suspension_it_moves_to_the_end_of_the_period_that_then_begins "
+    "the_answer_says_what_is_still_owed_and_when_it_ends",
+    "a letter": "a_letter_of_a_time_that_is_over_is_not_sent",
+    "agents in use": "pay_judges_on_the_agents_that_are_in_use_now resume_judges_on_the_agents_that_are_in_use_now "
+    "a_renewal_that_becomes_due_after_the_hosts_were_asked_waits_for_the_next_round",
+    "more agents used than paid": "at_each_renewal_with_too_many_agents_the_customer_and_operators_are_told "
+    "more_agents_than_are_paid_for_are_an_event_a_flag_and_a_list",
+    "refund": "a_refunded_period_gives_its_days_back_and_coming_back_is_charged_anew "
+    "a_refunded_invoice_makes_room_for_another_of_the_same_period",
+    "release, or the breaker resumed": "a_breaker_that_tripped_and_is_resumed_after_the_date_tells_anew "
+    "a_deletion_that_has_removed_nothing_is_told_anew_and_comes_48_hours_later "
+    "a_deletion_that_has_begun_to_remove_is_told_no_other_date",
+    "a charge that gave up": "a_charge_that_gave_up_holds_no_deletion_once_it_is_dropped "
+    "a_charge_that_gave_up_is_asked_for_under_the_same_key_by_retry "
+    "a_success_after_it_was_dropped_is_to_be_refunded_even_if_the_site_is_deleted_by_then",
 }
 
 
