@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from models.database import reading
 from models.event import EVENTS
 from tests.model.light import LightWorld, Remembers
+from workers.content import NOTHING_LACKS
 from workers.errors import Permanent
 from workers.payment import Charge, Outcome
 
@@ -37,6 +39,10 @@ class Obedient(Remembers):
     def remove_all(self, *args: Any, **named: Any) -> Any:
         self._must_work("remove_all")
         return super().remove_all(*args, **named)
+
+    def save(self, *_args: Any, **_named: Any) -> Any:
+        self._must_work("save")
+        return SimpleNamespace(lacks=NOTHING_LACKS)
 
     def build(self, *args: Any) -> Any:
         self._must_work("build")

@@ -131,7 +131,7 @@ def _step_at_each_transaction(world, killer):
         event.listen(world.place.database, moment, lambda _connection: killer.step())
 
 
-@pytest.mark.parametrize(("stride", "count"), [(7, 9), pytest.param(1, 70, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("stride", "count"), [(7, 10), pytest.param(1, 72, marks=pytest.mark.long)])
 def test_killed_at_each_step_a_deletion_finishes_and_has_one_receipt(tmp_path, redis_url, databases, stride, count):
     wide = {"DELETIONS_PER_HOUR": "1000", "DELETIONS_PER_DAY": "1000", "DELETIONS_SHARE": "1"}
     world = World(tmp_path / "many", redis_url, **wide, **databases())
