@@ -84,7 +84,7 @@ class Books:
                 case engine.Payment():
                     self._asked(entry, seen)
                 case engine.Answered():
-                    self._answered(entry)
+                    self._answered(entry, seen)
                 case engine.Closed():
                     self._closed(entry, seen)
         for payment_id in seen.decision.voids:
@@ -121,9 +121,11 @@ class Books:
                 asked = effect.args.get("currency", bill.invoice.currency)
                 must(asked == bill.invoice.currency, "the card network is asked in the invoice's currency", f"{asked}")
 
-    def _answered(self, answered: engine.Answered) -> None:
+    def _answered(self, answered: engine.Answered, seen: Seen) -> None:
         asked = self.tries[answered.payment_id]
         again = asked.outcome == answered.outcome == "void"  # it was dropped, and made after all
+        alarms = [event for event in seen.decision.events if event.type == "alarm.raised"]
+        must(not again or alarms, "operators are told of a charge that was dropped and made", f"{answered}")
         must(asked.outcome == "pending" or again, "a payment is answered once", f"{answered}")
         if answered.outcome == "succeeded":
             must(answered.payment_id in self.network, "only what the network took counts as paid", f"{answered}")
@@ -146,7 +148,7 @@ class Books:
 
     def _paid(self, bill: Bill, closed: engine.Closed, seen: Seen) -> None:
         payments = [one for one in self.tries.values() if one.payment.invoice_id == closed.invoice_id]
-        taken = [one for one in payments if one.payment.id in self.network]
+        taken = [one for one in payments if one.payment.id in self.network and one.outcome != "void"]
         must(len(taken) == 1, "an invoice is paid by one charge", f"{closed.invoice_id}: {payments}")
         bill.period, bill.paid_at = closed.period or bill.period, seen.now
         if bill.invoice.kind != "period":
