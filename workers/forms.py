@@ -22,6 +22,10 @@ Email = Annotated[
 Agents = Annotated[int, Field(ge=1, le=100_000)]
 
 
+JOINERS = dict.fromkeys((0x200C, 0x200D))
+"""The zero-width joiner and non-joiner."""
+
+
 class Strict(BaseModel):
     """The data of one command: unknown fields are refused, and nothing is guessed from another type."""
 
@@ -168,10 +172,17 @@ def checked(kind: str, data: dict[str, Any]) -> tuple[dict[str, Any], Refused | 
         extra = any(error["type"] == "extra_forbidden" for error in wrong.errors())
         return data, Refused("command.unexpected_field" if extra else "command.invalid_field", sentence(wrong, "data."))
     if not is_printable("".join([value for value in data.values() if isinstance(value, str)])):
-        return data, unprintable("command.invalid_field", data, "data.")
+        texts = {**data, "reason": _without_joiners(data.get("reason"))}
+        if not is_printable("".join([value for value in texts.values() if isinstance(value, str)])):
+            return data, unprintable("command.invalid_field", texts, "data.")
     if "email" in data:
         data = {**data, "email": read.email}  # type: ignore[attr-defined]
     return data, None
+
+
+def _without_joiners(reason: Any) -> Any:
+    """A reason is a person's words: emoji and some scripts need the joiners, which turn and hide nothing."""
+    return reason.translate(JOINERS) if isinstance(reason, str) else reason
 
 
 def unknown(kind: str) -> Refused:

@@ -14,6 +14,23 @@ LONGEST_LOOK = 2000
 """Characters that are looked at: an address that begins far behind what is shown is cut away with it."""
 
 
+REMEDIES = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "send a whole number"),
+    "greater_than_equal": "send at least {ge}",
+    "less_than_equal": "send at most {le}",
+    "string_type": "send a text",
+    "string_too_short": "send at least {min_length} character",
+    "string_too_long": "send at most {max_length} characters",
+    "string_pattern_mismatch": "send previous_day, 7_day, 30_day or the id of a backup",
+    "literal_error": "send {expected}",
+    "bool_type": "send true or false",
+    "dict_type": "send a JSON object",
+}
+"""What to send instead, by the kind of fault that the validator names; one field alone has a pattern, `from`."""
+
+OTHERWISE = "send what `tenure contract` says"
+
+
 def short(value: object, most: int = LONGEST_VALUE) -> str:
     """A value from outside, without e-mail addresses, escaped and cut."""
     text = value if isinstance(value, str) else repr(value)
@@ -34,7 +51,8 @@ def sentence(wrong: ValidationError, where: str = "") -> str:
             return f"{field} {value!r} is not accepted: it holds half a character (a lone surrogate); send whole ones"
         case "value_error":
             return f"{field} {value!r} is not accepted: {escaped(str(error['ctx']['error']))}"
-    return f"{field} {value!r} is not accepted: {error['msg']}"
+    remedy = REMEDIES.get(error["type"], OTHERWISE).format(**error.get("ctx", {}))
+    return f"{field} {value!r} is not accepted: {remedy}"
 
 
 def unprintable(code: str, members: Mapping[str, Any], where: str = "") -> Refused:

@@ -1,6 +1,7 @@
 """The door: whatever comes is answered, no answer harms its reader, and a name is one in every spelling."""
 
 import json
+import re
 from itertools import count
 
 import pytest
@@ -18,6 +19,7 @@ from tests.runtime.mutations import Mutations
 from workers import command, fingerprint, json_reader
 from workers import dead as graveyard
 from workers.envelope import Unreadable, read
+from workers.forms import checked
 from workers.message import Poison
 
 ATTRIBUTES = ("subject", "type", "source", "id", "correlationid", "time", "replyto", "review", "traceparent")
@@ -356,3 +358,33 @@ def test_the_receipt_of_a_refusal_is_found_by_the_key_as_it_came(world):
     world.hand_over(envelope(time="yesterday"))
     with reading(world.place.database) as tx:
         assert set(receipt.find_all(tx, [("shop", "order-1")])) == {("shop", "order-1")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "remedy"),
+    [
+        ("subscribe", {"agents": 0, "payment_method": "pm_visa"}, "data.agents '0' is not accepted: send at least 1"),
+        ("subscribe", {"agents": "7", "payment_method": "pm_visa"}, "send a whole number"),
+        ("subscribe", {"agents": 7.5, "payment_method": "pm_visa"}, "send a whole number"),
+        ("subscribe", {"agents": 100_001, "payment_method": "pm_visa"}, "send at most 100000"),
+        ("subscribe", {"agents": 7, "payment_method": ""}, "send at least 1 character"),
+        ("subscribe", {"agents": 7, "payment_method": "x" * 201}, "send at most 200 characters"),
+        ("subscribe", {"agents": 7, "payment_method": 7}, "send a text"),
+        ("cancel", {"when": "tomorrow"}, "send 'now' or 'period_end'"),
+        ("waive", {"guard": "all", "reason": "court"}, "send 'export', 'backup' or 'notice'"),
+        ("restore", {"from": "../../etc"}, "send previous_day, 7_day, 30_day or the id of a backup"),
+        ("extend_trial", {"days": 367}, "send at most 366"),
+    ],
+)
+def test_a_field_is_refused_in_our_words_with_what_to_send_instead(kind, data, remedy):
+    _, refused = checked(f"site.{kind}", data)
+    assert refused.code == "command.invalid_field"
+    assert remedy in refused.message
+    assert not re.search(r"Input should|String should|\^\[|\{\w+\}", refused.message)
+
+
+def test_a_reason_may_hold_joined_emoji_and_no_other_field_may():
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467 moving"
+    assert checked("site.cancel", {"reason": family})[1] is None
+    assert checked("site.cancel", {"reason": f"{family}\u202e"})[1].code == "command.invalid_field"
+    assert checked("site.update_payment", {"payment_method": "pm\u200d"})[1].code == "command.invalid_field"
