@@ -35,6 +35,7 @@ from workers.workplace import Workplace
 MOST_ATTEMPTS = 12
 BACKOFF = timedelta(seconds=1)
 LONGEST_BACKOFF = timedelta(minutes=10)
+TAKEN_OVER = "another worker has taken it over"
 KNOWN = (Permanent, Temporary, Unknown, OSError)
 
 
@@ -53,7 +54,7 @@ def run(place: Workplace, effect_id: str) -> None:
     except Exception as wrong:  # noqa: BLE001 - whatever it is, it is tried so often and then shown to operators
         _not_done(place, work, wrong, started)
         return
-    word, lost = ("done", None) if ours else ("rescued", "another worker has taken it over")
+    word, lost = ("done", None) if ours else ("rescued", TAKEN_OVER)
     narrate.effect(word, work.row, work.site, _ms(started), error=lost)
     if not ours:
         woken = tell_late(place, work, report)
@@ -194,6 +195,8 @@ def _not_done(place: Workplace, work: Work, wrong: Exception, started: float) ->
     ours, woken = alone_with(place, work.site.id, partial(_give_back, place, work, error, again, held))
     reached("effect.gave_up" if gives_up else "effect.put_off")
     word = "gave_up" if gives_up else "held" if held else "failed"
+    if not ours:  # whose try it is now has cleared away what this one had made
+        word, error, again = "rescued", TAKEN_OVER, None
     narrate.effect(word, work.row, work.site, _ms(started), error=error, again=again)
     if not isinstance(wrong, KNOWN):
         log.error("alarm", effect=work.row.kind, effect_id=work.row.id, error=error, exc_info=wrong)

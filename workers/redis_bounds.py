@@ -10,7 +10,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from engine.alarms import alarm
+from engine.alarms import ALARMS, alarm
 from models.clock import engine_now, machine_now
 from models.database import writing
 from models.record import tell
@@ -205,7 +205,6 @@ def _bytes(place: Workplace, key: bytes) -> int:
 
 def _raise_alarm(place: Workplace, what: str) -> None:
     """In the log and to other systems: the event waits in the database while Redis has no room."""
-    said = alarm("redis.memory", what)
-    log.error("alarm", code="redis.memory", error=f"{what}; {said['do']}")
+    log.error("alarm", code="redis.memory", error=f"{what}; {ALARMS['redis.memory']}")
     with writing(place.database) as tx:
-        tell(tx, "alarm.raised", said, engine_now(tx), host="*", site_id=None, cause=None)
+        tell(tx, "alarm.raised", alarm("redis.memory", what), engine_now(tx), host="*", site_id=None, cause=None)

@@ -99,10 +99,15 @@ def test_a_held_deletion_never_gives_up_and_goes_on_when_the_hold_is_released(wo
     assert (row_of(world, effect_id).status, world.state()) == ("pending", "deleting")
 
     world.send("release")
+    world.fire()
+    assert world.state() == "deleting"
+    world.advance(days=2, seconds=-1)
+    assert world.state() == "deleting"
+    world.advance(seconds=1)
     assert world.state() == "deleted"
 
 
-def test_resumed_deletions_go_on_at_once(world):
+def test_resumed_deletions_tell_anew_and_go_on_48_hours_later(world):
     world.start_trial()
     world.send("cancel")
     world.advance(days=14, seconds=-1)
@@ -115,7 +120,10 @@ def test_resumed_deletions_go_on_at_once(world):
 
     deletion.resume(world.place, 0)
     world.sweep()
-    world.rest()
+    world.fire()
+    world.advance(days=2, seconds=-1)
+    assert world.state() == "deleting"
+    world.advance(seconds=1)
     assert world.state() == "deleted"
 
 
@@ -150,7 +158,8 @@ def test_what_gave_up_is_not_made_again_for_a_deleted_site(world, kind):
         ids = [row.id for row in effect.of_site(tx, site_id) if row.kind == kind]
         tx.execute(effect.EFFECTS.update().where(effect.EFFECTS.c.id == ids[0]).values(status="gave_up"))
 
-    dead.retry(world.place, ids[0])
+    with pytest.raises(ValueError, match="not wanted any more"):
+        dead.retry(world.place, ids[0])
     world.rest()
     assert deletion.remains(world.place, site_id) == []
     assert row_of(world, ids[0]).status == "gave_up"

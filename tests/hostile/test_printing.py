@@ -40,13 +40,19 @@ VERBS = (
 )
 
 
+def every_text(world):
+    """PostgreSQL has never taken a NUL."""
+    return ALL.replace("\0", "") if world.place.database.dialect.name == "postgresql" else ALL
+
+
 @pytest.fixture
 def old_rows(world, monkeypatch):
     """A site of before, in which everything that may hold a text holds every harmful character."""
     world.start_trial()
+    text = every_text(world)
     with writing(world.place.database) as tx:
-        tx.execute(SITES.update().values(account=ALL, attention=ALL, held_for=ALL, held_since=world.now))
-        tx.execute(RECEIPTS.update().values(source=ALL, code=ALL))
+        tx.execute(SITES.update().values(account=text, attention=text, held_for=text, held_since=world.now))
+        tx.execute(RECEIPTS.update().values(source=text, code=text))
     dead.keep_unreadable(world.place, "lifecycle", ALL.encode(), "no reason")
     monkeypatch.setattr(verb, "load", lambda: world.place.settings)
     monkeypatch.setattr(verb, "Workplace", lambda _settings: world.place)
@@ -67,8 +73,8 @@ def test_whatever_the_command_line_prints_is_escaped_and_json_stays_json(old_row
 
 def test_old_texts_are_read_back_exactly_from_json(old_rows):
     done = CliRunner().invoke(main, ["site", "show", "acme.example.com", "--json"])
-    assert json.loads(done.stdout)["account"] == ALL
-    assert escaped(ALL) in CliRunner().invoke(main, ["site", "show", "acme.example.com"]).stdout
+    assert json.loads(done.stdout)["account"] == every_text(old_rows)
+    assert escaped(every_text(old_rows)) in CliRunner().invoke(main, ["site", "show", "acme.example.com"]).stdout
 
 
 @pytest.mark.parametrize("text", HARMFUL.values(), ids=list(HARMFUL))
