@@ -20,7 +20,7 @@ def expected(seen: Seen, account: Account, paying: bool, paid_time: bool) -> fro
     """The answers that a customer may get to a command; None where the page says nothing."""
     if account.state == "absent":
         return YES if seen.kind == "start_trial" else frozenset({"site.unknown"})
-    if account.state == "deleted" and seen.kind != "record_refund":
+    if account.state == "deleted" and seen.kind not in {"record_refund", "charge_succeeded"}:
         return YES if seen.kind == "start_trial" else frozenset({"site.deleted"})
     if seen.kind == "start_trial":
         return frozenset({"host.taken"})
@@ -75,14 +75,17 @@ def _change_plan(seen: Seen, account: Account, paying: bool, _time: bool) -> fro
         case "active" if agents > (account.plan or 0):
             return YES | (frozenset({"agents.below_used"}) if agents < seen.used else frozenset())
         case "trial_subscribed" | "active":
-            return _fits(seen, same=agents == now)
+            return _fits(seen, account, same=agents == now)
         case "suspended" if account.blocked and subscribed:
-            answers = NO if agents > (account.plan or 0) else _fits(seen, same=agents == now)
+            answers = NO if agents > (account.plan or 0) else _fits(seen, account, same=agents == now)
             return answers | (PENDING if paying else frozenset())
     return NO
 
 
-def _fits(seen: Seen, *, same: bool) -> frozenset[str]:
+def _fits(seen: Seen, account: Account, *, same: bool) -> frozenset[str]:
+    """Asking for today's number withdraws a reduction, however many agents are in use."""
+    if not same and seen.given("agents") == account.plan:
+        return YES
     below = seen.given("agents") < seen.used
     answers = SAME if same else frozenset({"agents.below_used"}) if below else YES
     return answers | (frozenset({"agents.below_used"}) if below else frozenset())

@@ -167,7 +167,8 @@ class Walk(Surroundings):
             return self.network in {"silent", "busy"} or effect.args["payment_id"] in self.claimed
         held = self.site is not None and self.site.held_for is not None
         farewell = effect.kind == "delete" or str(effect.args.get("letter")).startswith("deletion")
-        return effect.kind in self.away or (held and farewell)
+        others = effect.kind == "delete" and any(one is not effect for one in self.waiting)  # it comes last
+        return effect.kind in self.away or (held and farewell) or others
 
     def _act(self, effect: engine.Effect) -> None:
         if effect.kind == "charge":
