@@ -13,7 +13,7 @@ from models.database import connect
 from tests.cluster import Cluster, Databases
 from tests.live_engine import Live
 from tests.world import World
-from workers import logs, valkey, workplace
+from workers import logs, masking, valkey, workplace
 
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("searching", deadline=None)
@@ -139,6 +139,14 @@ def live(tmp_path, databases):
     engine.settings |= {f"TENURE_{name}": value for name, value in databases().items()}
     yield engine
     engine.clean_up()
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_is_remembered():
+    """What one test's settings made secret is no secret in the next one."""
+    known = list(masking._known)
+    yield
+    masking._known[:] = known
 
 
 @pytest.fixture(autouse=True)

@@ -20,10 +20,14 @@ SOUND = re.compile(
 
 SECRET_MEMBER = re.compile(r"(?i)((?:pass(?:word|wd)?|pwd|secret|key|token|credential|signature)[^=&]*=)[^&]*")
 PROVIDERS_KEY = re.compile(r"\b([sr]k_(?:live|test)_)\w+")
+SEPARATORS = re.compile(r"[/:@?#\s\uff0f\uff1a\uff20\ufe6b]+")
+"""Where a library may cut an address; it reads the wide forms of these characters alike."""
+
 SHORTEST = 4
 """Characters of a secret that is looked for: a shorter one is in every text."""
 
-_known: set[str] = set()
+_known: list[str] = []
+"""Longest first: one that is a part of another must not leave the rest of it."""
 
 
 def mask(text: str) -> str:
@@ -36,8 +40,8 @@ def mask(text: str) -> str:
 
 def learn(texts: Iterable[str]) -> None:
     """Remember what `mask` would take out of these settings, so that no error that quotes it shows it."""
-    for text in texts:
-        _known.update(one for one in _secrets_of(text) if len(one) >= SHORTEST)
+    found = {one for text in texts for one in _secrets_of(text) if len(one) >= SHORTEST}
+    _known[:] = sorted(found.union(_known), key=len, reverse=True)
 
 
 def hidden(text: str) -> str:
@@ -68,7 +72,8 @@ def _of_malformed(text: str) -> str:
 
 def _secrets_of(text: str) -> Iterable[str]:
     yield from (found[0].removeprefix(found[1]) for found in SECRET_MEMBER.finditer(text))
-    yield from (found[0] for found in PROVIDERS_KEY.finditer(text))
+    for found in PROVIDERS_KEY.finditer(text):
+        yield from (found[0], found[0].removeprefix(found[1]))
     if not _is_address(text):
         return
     sound = SOUND.match(text)
@@ -76,7 +81,7 @@ def _secrets_of(text: str) -> Iterable[str]:
         yield from _parts(text)
     elif sound["user"] is not None:
         secret = sound["user"] if sound["password"] is None else sound["password"][1:]
-        yield from (secret, unquote(secret))
+        yield from (secret, unquote(secret), *SEPARATORS.split(secret))
 
 
 def _parts(text: str) -> Iterable[str]:
@@ -84,5 +89,5 @@ def _parts(text: str) -> Iterable[str]:
     scheme = SCHEME.match(text)
     rest = text[scheme.end() :] if scheme else text
     secret = rest.rpartition("@")[0] or rest
-    for part in (secret, secret.lstrip("/:"), *re.split(r"[/:@?#\s]+", secret)):
+    for part in (secret, secret.lstrip("/:"), *SEPARATORS.split(secret)):
         yield from (part, unquote(part))

@@ -314,7 +314,7 @@ def test_an_alarm_is_raised_at_70_and_at_90_percent_once_each(world, small, log_
         assert len(lines(log_lines, "alarm", "redis.memory")) == count
     assert sound_redis._memory(sound_redis.ask(small.client)).fails
 
-    small.client.flushall()
+    small.client.execute_command("FLUSHALL", "SYNC")
     bounds.watch_memory()
     fill(small.client, 0.71)
     bounds.watch_memory()

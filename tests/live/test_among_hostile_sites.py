@@ -21,8 +21,8 @@ TIMER_SECONDS = 5.0
 EFFECT_SECONDS = 60.0
 """Its backups share the workers with those of hostile sites, each of which is given up after its own time."""
 
-DAYS_MORE = 6
-"""How many days later than the healthy one the last hostile site is deleted, at most."""
+DAYS_MORE = 16
+"""How many days later than the healthy one the last hostile site is deleted: a late download holds for its own 14."""
 
 WRITERS = ("folders", "helpdesk")
 """Styles of a customer who never stops writing."""
