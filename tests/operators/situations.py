@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import alembic.command
+from alembic.config import Config
 from click.testing import CliRunner
 
-from models import breaker, clock, dead, event, safety, timer
+from models import breaker, clock, dead, event, safety, schema, timer
 from models.database import reading, writing
 from workers import alive, sound_redis
 from workers import dead as dead_letters
@@ -211,7 +213,17 @@ def with_a_valkey_of_its_own(world: Any, url: str) -> Any:
     return world
 
 
+def put_back_the_schema(world: Any) -> None:
+    """One migration back, as after a deployment that forgot `tenure migrate`."""
+    config = Config(attributes={"connection": None})
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    with writing(world.place.database) as tx:
+        config.attributes["connection"] = tx
+        alembic.command.downgrade(config, "-1")
+
+
 DOCTOR = (
+    Situation("schema", put_back_the_schema, typed, "`tenure migrate`"),
     Situation("safe mode", doubt_the_clock, typed, "`tenure safe-mode leave`"),
     Situation("deletions", turned("tripped"), typed, "`tenure deletion resume --confirm N`"),
     Situation("deletions", turned("paused"), typed, "`tenure deletion resume --confirm N`", "warn"),

@@ -12,6 +12,7 @@ from engine.faults import CODES
 from models import clock
 from models.database import writing
 from tests.live_engine import until
+from tests.operators.fails import FAILS_ELSEWHERE
 from tests.operators.faults import ELSEWHERE, SITE_FAULTS
 from tests.operators.situations import DOCTOR, REDIS, with_a_valkey_of_its_own
 from tests.quick import QuickWorld
@@ -132,7 +133,23 @@ def test_every_alarm_and_every_fault_is_provoked_and_mended_by_a_test():
     assert codes_in_the_sources() - here == set(ELSEWHERE)
 
 
-@pytest.mark.parametrize("where", sorted(set(ELSEWHERE.values())))
+def fails_in_the_sources():
+    """The name of every check that can fail or refuse the start, where it stands as a word."""
+    found = set()
+    for path in ROOT.glob("workers/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            is_fail = isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"failure", "refusal"}
+            if is_fail and isinstance(node.args[0], ast.Constant):
+                found.add(node.args[0].value)
+    return found
+
+
+def test_every_check_that_can_fail_is_provoked_and_mended_by_a_test():
+    here = {one.name for one in (*DOCTOR, *REDIS)}
+    assert fails_in_the_sources() - here == set(FAILS_ELSEWHERE)
+
+
+@pytest.mark.parametrize("where", sorted({*ELSEWHERE.values(), *FAILS_ELSEWHERE.values()}))
 def test_the_test_that_is_named_elsewhere_exists(where):
     path, name = where
     tree = ast.parse((ROOT / "tests" / path).read_text())
