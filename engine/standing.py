@@ -154,6 +154,11 @@ def _is_to_be_deleted(asked: Letter, site: Site, now: datetime, policy: Policy) 
     return whole and not given and to_come(deleted_at(site, now, policy), now) is not None
 
 
+def _is_warning_of_its_deletion(asked: Letter, site: Site, now: datetime, policy: Policy) -> bool:
+    """It offers the way back, which ends when the deletion begins: then only the last notice is left to be sent."""
+    return site.state in LEAVING and _is_to_be_deleted(asked, site, now, policy)
+
+
 def deleted_at(site: Site, now: datetime, policy: Policy) -> datetime | None:
     """Never sooner than 48 h after a notice that is still to be sent."""
     if site.deletes_at is None or site.notice_sent_at is not None or not needs(site, "notice"):
@@ -194,7 +199,7 @@ STANDS: dict[str, Callable[[Letter, Site, datetime, Policy], bool]] = {
     "reduction_withdrawn": _will_not_reduce,
     "agents_over_plan": _is_over_plan,
     "download_ready": _is_to_be_fetched,
-    "deletion_in_7_days": _is_to_be_deleted,
+    "deletion_in_7_days": _is_warning_of_its_deletion,
     "deletion_in_48_hours": _is_to_be_deleted,
     "contact_changed": _contact_is_news,
 }

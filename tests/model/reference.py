@@ -25,6 +25,10 @@ class Reference:
         self.allowed, self.card, self.charged = 5, "", []
 
     def subscribe(self, agents: int, card: str) -> bool | None:
+        if self.state == "active" and self.ends_with_period:
+            self.card, self.ends_with_period = card, None
+            self.change_plan(agents)
+            return True
         if self.state in ("trial_subscribed", "active"):
             return None if (agents, card) == (self.plan, self.card) else False
         if self.state not in ("trial", *GONE):
