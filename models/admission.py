@@ -23,6 +23,10 @@ PLACES: Any = case((EFFECTS.c.lane == MAIL, LETTERS), else_=1)
 FREED = {"access": ("access", "data")}
 """Lanes in which the end of an effect makes room; of any lane but these, its own."""
 
+IN_TURN: Any = ~is_blocked()
+"""Code before this announces every effect at once. One that has a place and waits for an older one without any must not
+keep the place from it: both would wait for ever."""
+
 Taken = Counter[tuple[str, str]]
 
 
@@ -58,12 +62,12 @@ def _takes_place(taken: Taken, row: dict[str, Any]) -> bool:
     return True
 
 
-def _taken(tx: Connection, site_ids: set[str]) -> Taken:
+def _taken(tx: Connection, site_ids: set[str], *which: Any) -> Taken:
     """How many places are taken, by site and lane."""
     if not site_ids:
         return Counter()
     query = select(EFFECTS.c.site_id, EFFECTS.c.lane, func.count()).where(among(tx, EFFECTS.c.site_id, site_ids))
-    rows = tx.execute(query.where(IS_ADMITTED).group_by(EFFECTS.c.site_id, EFFECTS.c.lane))
+    rows = tx.execute(query.where(IS_ADMITTED, *which).group_by(EFFECTS.c.site_id, EFFECTS.c.lane))
     return Counter({(site_id, lane): count for site_id, lane, count in rows})
 
 
@@ -77,7 +81,7 @@ def admit(tx: Connection, site_id: str, lanes: Iterable[str], machine_now: datet
     waiting = [row for lane in lanes for row in _waiting(tx, site_id, lane, machine_now)]
     if not waiting:
         return []
-    taken, chosen = _taken(tx, {site_id}), []
+    taken, chosen = _taken(tx, {site_id}, IN_TURN), []
     for row in waiting:
         if taken[site_id, row.lane] < places(row.lane):
             taken[site_id, row.lane] += 1
@@ -124,7 +128,7 @@ def surplus(tx: Connection, seqs: list[int]) -> None:
 
 def waiting_with_room(machine_now: datetime, limit: int) -> Any:
     """A query for those that could be claimed now and whose lane has a place that nobody gave them; sites in turn."""
-    held = select(EFFECTS.c.site_id, EFFECTS.c.lane, func.count().label("count")).where(IS_ADMITTED)
+    held = select(EFFECTS.c.site_id, EFFECTS.c.lane, func.count().label("count")).where(IS_ADMITTED, IN_TURN)
     taken = held.group_by(EFFECTS.c.site_id, EFFECTS.c.lane).subquery("taken")
     turn = func.row_number().over(partition_by=(EFFECTS.c.site_id, EFFECTS.c.lane), order_by=EFFECTS.c.seq)
     ready = select(*COLUMNS, PLACES.label("places"), turn.label("turn"))

@@ -215,3 +215,22 @@ def test_what_is_revived_is_announced_at_once(hot, monkeypatch):
     assert [one.split(":")[2] for one in hot.sent] == ["export"]
     hot.rest()
     assert hot.open_effects() == []
+
+
+def test_one_that_an_older_version_announced_keeps_no_place_from_an_older_one_that_stepped_back(hot):
+    """A worker of 0.1 announces all at once; its second wake-up was heard by nobody who would step back."""
+    hot.say("cancel")
+    with writing(hot.place.database) as tx:
+        tx.execute(effect.EFFECTS.update().where(effect.IS_UNFINISHED).values(admitted=True))
+    offline, export, backup = (one for one in rows(hot) if one.status == "pending" and one.kind != "mail")
+    assert [one.kind for one in (offline, export, backup)] == ["take_offline", "export", "back_up"]
+    hot.wakeups.waiting.clear()
+    effects.run(hot.place, export.id)  # too early: it steps back
+    effects.run(hot.place, offline.id)
+
+    hot.rest()
+    assert export.id not in hot.open_effects()
+    long_ago(hot)
+    hot.sweep()
+    hot.rest()
+    assert hot.open_effects() == []
