@@ -21,7 +21,7 @@ up: $(STAMP) ## start everything on this machine; Ctrl-C drains it
 test: $(STAMP) ## the whole suite: what CI runs
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal
 
 test-long: $(STAMP) ## the runs that take many minutes
 	$(BIN)/pytest -m long
