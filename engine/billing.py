@@ -5,10 +5,10 @@ from datetime import datetime
 from hashlib import blake2b
 
 from engine.case import Case, known
-from engine.conditions import added_cents, agreed_price, share_left
 from engine.decision import Charge, Closed, Invoice, Payment
 from engine.letters import mail_reduction_impossible, tell_over_plan
 from engine.periods import add_months, next_boundary, seconds_left
+from engine.predicates import added_cents, agreed_price, share_left
 from engine.site import Owed, Paying
 from engine.words import agents_in_words, moment, money
 

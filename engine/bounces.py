@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import datetime
 
+from engine.cancellation import give_last_notice
 from engine.case import Case, known
-from engine.ladder import needs_notice
-from engine.leaving import give_last_notice
+from engine.dunning import needs_notice
 from engine.letters import mail_suspension_near
 from engine.site import Fault
 from engine.words import shown

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from engine.bounces import BOUNCED, NOTICE
 from engine.case import Case
+from engine.letter_validity import Letter
 from engine.nights import trouble
 from engine.policy import Policy
 from engine.refunds import REFUND_DUE
 from engine.site import LEAVING, Fault, Site, with_facts
-from engine.standing import Letter
 from engine.words import shown
 
 GAVE_UP = "effect.gave_up"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from engine.authority import kept_for
 from engine.case import known
-from engine.ladder import lacks_notice, next_try_at, suspends_at
+from engine.dunning import lacks_notice, next_try_at, suspends_at
 from engine.policy import DAY, Policy
 from engine.site import Site
 from engine.timers import timers

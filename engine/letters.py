@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import datetime
 
+from engine.cancellation import days_kept
 from engine.case import Case, currency_of, known
 from engine.decision import Closed
-from engine.ladder import suspends_at
-from engine.leaving import days_kept
+from engine.dunning import suspends_at
 from engine.site import Paying, Site
 from engine.telling import ladder
 from engine.words import agents_in_words, moment, money, plain_decline

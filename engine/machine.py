@@ -9,18 +9,18 @@ from transitions import EventData, Machine, Transition
 from transitions.core import Event
 
 from engine import (
+    actions,
     backups,
     billing,
     bounces,
-    collecting,
-    conditions,
-    consequences,
-    demands,
+    cancellation,
+    dunning,
     faults,
-    ladder,
-    leaving,
+    guards,
     letters,
+    payment_results,
     plans,
+    predicates,
     refunds,
 )
 from engine.case import Case
@@ -42,10 +42,10 @@ def words(answer: Any, *rooms: ModuleType) -> dict[str, Callable[[Case], Any]]:
 
 
 CONDITIONS: dict[str, Callable[[Case], bool]] = words(
-    bool, conditions, demands, ladder, backups, faults, refunds, bounces
+    bool, predicates, guards, dunning, backups, faults, refunds, bounces
 )
 CONSEQUENCES: dict[str, Callable[[Case], None]] = words(
-    None, consequences, leaving, plans, billing, collecting, letters, backups, faults, refunds, bounces
+    None, actions, cancellation, plans, billing, payment_results, letters, backups, faults, refunds, bounces
 )
 
 

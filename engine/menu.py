@@ -6,10 +6,10 @@ from datetime import datetime
 
 from engine.case import Case
 from engine.command import LABELS, OPERATORS, Command
-from engine.conditions import BY_DATA
 from engine.decision import Refused
 from engine.machine import CONDITIONS
 from engine.policy import Policy
+from engine.predicates import BY_DATA
 from engine.rules import RULES, Rule
 from engine.site import ABSENT, STATES, Site
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from engine.billing import charge_added_agents
 from engine.case import Case, known
-from engine.conditions import added_cents, agreed_price, too_little_to_charge
+from engine.predicates import added_cents, agreed_price, too_little_to_charge
 from engine.words import agents_in_words, moment, money
 
 

@@ -3,7 +3,7 @@
 Read a row as a sentence: in one of the states `source`, the command leads to `to` (SAME: the state stays) when every
 word of `when` holds, and then the words of `then` follow. Rows are tried from the top; the first that holds decides.
 A word of `when` that begins with `must_` refuses with a reason instead of passing on to the next row (they stand in
-`engine/demands.py`, the others in `engine/conditions.py`); `nothing` answers `no_op`. What no row allows is refused
+`engine/guards.py`, the others in `engine/predicates.py`); `nothing` answers `no_op`. What no row allows is refused
 `state.illegal`.
 
 Some things follow from the facts alone and so are not repeated in any row: going online and offline (by the state),

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from engine.authority import kept_for
-from engine.ladder import next_try_at, suspends_at
+from engine.dunning import next_try_at, suspends_at
+from engine.letter_validity import TRIALS, Letter, deleted_at, to_come
 from engine.policy import DAY, Policy
 from engine.site import LEAVING, Site
-from engine.standing import TRIALS, Letter, deleted_at, to_come
 from engine.words import plain_decline
 
 Facts = dict[str, Any]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from engine.authority import needs
-from engine.ladder import next_try_at
+from engine.dunning import next_try_at
 from engine.nights import next_try
 from engine.policy import Policy
 from engine.site import DERIVED, LEAVING, Site

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, case, func, select, update
 
-from models.among import among
 from models.effect import EFFECTS, IS_ADMITTED, IS_WAITING, is_blocked, is_ready
+from models.in_list import among
 from models.upsert import insert_once
 
 MAIL = "mail"

@@ -7,17 +7,19 @@ from sqlalchemy import BigInteger, Column, Connection, Row, delete, select
 from sqlmodel import Field, SQLModel
 
 import engine
-from models.among import among
 from models.columns import Json, with_moments
+from models.in_list import among
 from models.upsert import upsert
 
 
-class Backup(SQLModel, table=True):
+class BackupRow(SQLModel, table=True):
     """A backup that was read back, byte for byte; only nightly ones fill restore points.
 
     `lacks` is None for a whole one, else `{"out": {"count", "names"}, "remake": {"count", "names"}}`: content that was
     left out, and what a restore can't make again.
     """
+
+    __tablename__ = "backup"
 
     id: str = Field(primary_key=True)
     site_id: str = Field(index=True)
@@ -31,8 +33,10 @@ class Backup(SQLModel, table=True):
     lacks: Any = Field(default=None, sa_column=Column(Json))
 
 
-class Export(SQLModel, table=True):
+class ExportRow(SQLModel, table=True):
     """A download: a plain zip that was read back; it lives until the site is deleted. `lacks` is as of a backup."""
+
+    __tablename__ = "export"
 
     id: str = Field(primary_key=True)
     site_id: str = Field(index=True)
@@ -47,8 +51,8 @@ class Export(SQLModel, table=True):
 MOST_TOLD = 3
 """So many names a sentence has."""
 
-BACKUPS = with_moments(Backup.__table__)  # type: ignore[attr-defined]
-EXPORTS = Export.__table__  # type: ignore[attr-defined]
+BACKUPS = with_moments(BackupRow.__table__)  # type: ignore[attr-defined]
+EXPORTS = ExportRow.__table__  # type: ignore[attr-defined]
 
 
 def note_backup(tx: Connection, row: dict[str, Any]) -> None:

@@ -20,8 +20,10 @@ SHARE_FROM = 20
 """The share of the fleet counts from so many living sites."""
 
 
-class Breaker(SQLModel, table=True):
+class BreakerRow(SQLModel, table=True):
     """One row: closed, tripped, paused, or released for `budget` more deletions, which are then paced."""
+
+    __tablename__ = "breaker"
 
     id: int = Field(primary_key=True)
     state: str = "closed"
@@ -30,11 +32,13 @@ class Breaker(SQLModel, table=True):
     budget: int = 0
 
 
-class Warrant(SQLModel, table=True):
+class WarrantRow(SQLModel, table=True):
     """One deletion that was authorized: of which site and generation, when, and on what evidence.
 
     `removed` is what its tries have removed so far, by store: `{"site": {"files", "bytes"}, …}`.
     """
+
+    __tablename__ = "warrant"
 
     site_id: str = Field(primary_key=True)
     generation: int
@@ -43,8 +47,8 @@ class Warrant(SQLModel, table=True):
     removed: Any = Field(default=None, sa_column=Column(Json))
 
 
-BREAKERS = Breaker.__table__  # type: ignore[attr-defined]
-WARRANTS = Warrant.__table__  # type: ignore[attr-defined]
+BREAKERS = BreakerRow.__table__  # type: ignore[attr-defined]
+WARRANTS = WarrantRow.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)

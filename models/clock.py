@@ -11,8 +11,10 @@ from models.database import is_reading
 from models.upsert import insert_once, upsert
 
 
-class Clock(SQLModel, table=True):
+class ClockRow(SQLModel, table=True):
     """One row: whether this database lives by the wall clock or under the test clock, and where that one stands."""
+
+    __tablename__ = "clock"
 
     id: int = Field(primary_key=True)
     mode: str
@@ -20,15 +22,17 @@ class Clock(SQLModel, table=True):
     secret: str = Field(default_factory=token_hex)
 
 
-class Heartbeat(SQLModel, table=True):
+class HeartbeatRow(SQLModel, table=True):
     """Proof that a process lives, in machine time."""
+
+    __tablename__ = "heartbeat"
 
     name: str = Field(primary_key=True)
     at: datetime
 
 
-CLOCK = Clock.__table__  # type: ignore[attr-defined]
-HEARTBEATS = Heartbeat.__table__  # type: ignore[attr-defined]
+CLOCK = ClockRow.__table__  # type: ignore[attr-defined]
+HEARTBEATS = HeartbeatRow.__table__  # type: ignore[attr-defined]
 
 
 def machine_now() -> datetime:

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Dialect, Integer, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from models.moments import stamp, unstamp
+from models.timestamps import stamp, unstamp
 
 Document = dict[str, Any]
 
@@ -25,7 +25,7 @@ def _plain(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} {value!r} has no JSON form here")
 
 
-class Ready(str):
+class SerializedJson(str):
     """JSON that is text already: it is stored as it stands."""
 
     __slots__ = ()
@@ -93,7 +93,7 @@ class Json(TypeDecorator[Any]):
 
 
 def _to_document(value: Any) -> str | None:
-    return None if value is None else str(value) if isinstance(value, Ready) else to_json(value)
+    return None if value is None else str(value) if isinstance(value, SerializedJson) else to_json(value)
 
 
 def _from_document(text: str | None) -> Any:

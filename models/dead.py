@@ -8,15 +8,17 @@ from sqlalchemy import Connection, Row, delete, func, select, true
 from sqlmodel import Field, SQLModel
 from uuid_utils import uuid7
 
-from models.counter import COUNTERS, count
+from models.sequence import COUNTERS, count
 from models.upsert import insert_once
 
 
-class Dead(SQLModel, table=True):
+class DeadRow(SQLModel, table=True):
     """One message that was put aside; `body` is its text with what is not text escaped. `at` is machine time.
 
     What is `readable` is a command that could not be done; the rest is what nobody can read. `bytes` are the message's.
     """
+
+    __tablename__ = "dead"
 
     id: str = Field(primary_key=True)
     queue: str
@@ -27,7 +29,7 @@ class Dead(SQLModel, table=True):
     bytes: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
-DEAD = Dead.__table__  # type: ignore[attr-defined]
+DEAD = DeadRow.__table__  # type: ignore[attr-defined]
 MOST, MOST_BYTES = 1_000, 16 << 20
 """Messages that nobody can read are kept up to so many and so many bytes: anybody may send them without end."""
 

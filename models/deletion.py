@@ -13,8 +13,10 @@ from models.database import one_at_a_time
 GENESIS = "0" * 64
 
 
-class Deletion(SQLModel, table=True):
+class DeletionRow(SQLModel, table=True):
     """What was removed and when; `hash` covers the receipt and the hash before it, so that none can be changed."""
+
+    __tablename__ = "deletion"
 
     seq: int | None = Field(default=None, primary_key=True, sa_type=Big)
     site_id: str = Field(unique=True)
@@ -24,7 +26,7 @@ class Deletion(SQLModel, table=True):
     hash: str
 
 
-DELETIONS = Deletion.__table__  # type: ignore[attr-defined]
+DELETIONS = DeletionRow.__table__  # type: ignore[attr-defined]
 
 
 def chain(tx: Connection, site_id: str, receipt: dict[str, Any], now: datetime) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from sqlalchemy import Column, Connection, Index, Row, and_, exists, func, or_, 
 from sqlmodel import Field, SQLModel
 
 import engine
-from models.among import among
 from models.columns import Big, Json, with_moments
+from models.in_list import among
 
 LANES = {
     "provision": "access",
@@ -42,13 +42,15 @@ _WAITING = text("status in ('pending', 'running') and not admitted")
 _GAVE_UP = text("status = 'gave_up'")
 
 
-class Effect(SQLModel, table=True):
+class EffectRow(SQLModel, table=True):
     """One thing to do; `fence` rises with every claim, and only the last claim may settle.
 
     `asked_at`, `settled_at` and `stuck_since` (since then its act moves nothing) are engine time; leases, retries and
     announcements are machine time, and so is `waits_since`: since when it could have been done. `admitted` ones have a
     place in the queue (`models/admission`).
     """
+
+    __tablename__ = "effect"
 
     __table_args__ = (
         Index("ix_effect_unfinished", "seq", sqlite_where=_OPEN, postgresql_where=_OPEN),
@@ -89,7 +91,7 @@ class Effect(SQLModel, table=True):
     error: str | None = None
 
 
-EFFECTS = with_moments(Effect.__table__)  # type: ignore[attr-defined]
+EFFECTS = with_moments(EffectRow.__table__)  # type: ignore[attr-defined]
 IS_UNFINISHED: Any = text("effect.status in ('pending', 'running')")
 IS_ADMITTED: Any = text("effect.status in ('pending', 'running') and effect.admitted")
 IS_WAITING: Any = text("effect.status in ('pending', 'running') and not effect.admitted")

@@ -6,14 +6,16 @@ from typing import Any
 from sqlalchemy import Connection, Index, Row, bindparam, delete, func, select, text, update
 from sqlmodel import Field, SQLModel
 
+from models.bulk import insert_many
 from models.columns import Big, with_moments
-from models.many import insert_many
 
 _UNSENT = text("not sent")
 
 
-class Event(SQLModel, table=True):
+class EventRow(SQLModel, table=True):
     """One CloudEvent as JSON text; `reply_to` is a second stream that gets it too."""
+
+    __tablename__ = "event"
 
     __table_args__ = (Index("ix_event_unsent", "seq", sqlite_where=_UNSENT, postgresql_where=_UNSENT),)
 
@@ -27,7 +29,7 @@ class Event(SQLModel, table=True):
     sent: bool = False
 
 
-EVENTS = with_moments(Event.__table__)  # type: ignore[attr-defined]
+EVENTS = with_moments(EventRow.__table__)  # type: ignore[attr-defined]
 UNSENT: Any = text("not event.sent")
 """In the words of the index: a database that is asked in others reads every event there is."""
 

@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 from uuid_utils import uuid7
 
 import engine
-from models import admission, effect, event, money, receipt, site, timer
+from models import admission, effect, event, invoices, receipt, site, timer
 from models.clock import machine_now
-from models.columns import Ready, to_json
-from models.moments import stamp
+from models.columns import SerializedJson, to_json
+from models.timestamps import stamp
 
 Row = dict[str, Any]
 
@@ -69,7 +69,9 @@ class Journal:
             effect.let_go(self.tx, gone, self.now)
         self.effects += effect.rows_of(after, command, decision.effects, self.now, machine_now())
 
-    def answered(self, command: engine.Command, decision: engine.Decision, digest: str, answer: Ready | None) -> None:
+    def answered(
+        self, command: engine.Command, decision: engine.Decision, digest: str, answer: SerializedJson | None
+    ) -> None:
         """Remember that a command was answered, and how; `answer` is its JSON, None where nobody can ask again."""
         before, shown = decision.before, decision.site or decision.before
         self.receipts.append(
@@ -91,7 +93,7 @@ class Journal:
     def tell(
         self,
         kind: str,
-        data: Mapping[str, Any] | Ready,
+        data: Mapping[str, Any] | SerializedJson,
         *,
         host: str,
         site_id: str | None,
@@ -100,7 +102,7 @@ class Journal:
         reply_to: str | None = None,
     ) -> None:
         """Tell others, as a CloudEvent; the publisher sends it after the commit. `data` that is text has its site."""
-        told = data if isinstance(data, Ready) else to_json({"site": host, "site_id": site_id, **data})
+        told = data if isinstance(data, SerializedJson) else to_json({"site": host, "site_id": site_id, **data})
         event_id = str(uuid7())
         head = {
             "specversion": "1.0",
@@ -131,7 +133,7 @@ class Journal:
             changes = [(change, change.facts()) for change in self.changes.values()]
             site.put_all(self.tx, [(change.before, change.after, facts) for change, facts in changes])
             timer.rewrite_all(self.tx, [self._timers(change, facts) for change, facts in changes], self.now)
-        money.add_all(self.tx, self.money, self.now)
+        invoices.add_all(self.tx, self.money, self.now)
         self.woken += admission.add_all(self.tx, self.effects)
         receipt.add_all(self.tx, self.receipts)
         event.add(self.tx, self.events)
@@ -151,9 +153,9 @@ class Journal:
             if isinstance(entry, engine.Invoice | engine.Payment):
                 self.money.append((site_id, entry))
             else:
-                money.add_all(self.tx, self.money, self.now)
+                invoices.add_all(self.tx, self.money, self.now)
                 self.money = []
-                money.settle(self.tx, entry, self.now)
+                invoices.settle(self.tx, entry, self.now)
 
     def _timers(self, change: Change, facts: Row) -> timer.Rewrite:
         """Most commands change nothing that a timer looks at: then those of before are not derived."""

@@ -15,8 +15,10 @@ LIVING = timedelta(seconds=60)
 FORGOTTEN = timedelta(days=1)
 
 
-class Process(SQLModel, table=True):
+class ProcessRow(SQLModel, table=True):
     """One process, named `role.pid.host`; `report` is `{"settings": {…}, "test_clock": bool, "adapters": {…}}`."""
+
+    __tablename__ = "process"
 
     name: str = Field(primary_key=True)
     role: str
@@ -24,7 +26,7 @@ class Process(SQLModel, table=True):
     report: Any = Field(default=None, sa_column=Column(Json))
 
 
-PROCESSES = Process.__table__  # type: ignore[attr-defined]
+PROCESSES = ProcessRow.__table__  # type: ignore[attr-defined]
 
 
 def note(tx: Connection, name: str, role: str, report: dict[str, Any], machine_now: datetime) -> None:

@@ -9,13 +9,15 @@ from sqlalchemy import Column, Connection, Row, UniqueConstraint, select
 from sqlmodel import Field, SQLModel
 
 from engine.spelling import has_at_sign
-from models.among import pairs_among
+from models.bulk import insert_many
 from models.columns import Big, Json, with_moments
-from models.many import insert_many
+from models.in_list import pairs_among
 
 
-class Receipt(SQLModel, table=True):
+class ReceiptRow(SQLModel, table=True):
     """What was asked and what was answered; `digest` tells whether the same key came with other content."""
+
+    __tablename__ = "receipt"
 
     __table_args__ = (UniqueConstraint("source", "id", name="uq_receipt_source_id"),)
 
@@ -35,7 +37,7 @@ class Receipt(SQLModel, table=True):
 
 FORGOTTEN = "forgotten:"
 
-RECEIPTS = with_moments(Receipt.__table__)  # type: ignore[attr-defined]
+RECEIPTS = with_moments(ReceiptRow.__table__)  # type: ignore[attr-defined]
 
 
 def add_all(tx: Connection, rows: list[dict[str, Any]]) -> None:

@@ -9,8 +9,10 @@ from sqlmodel import Field, SQLModel
 from models.upsert import insert_once, upsert
 
 
-class Safety(SQLModel, table=True):
+class SafetyRow(SQLModel, table=True):
     """One row: `wall_at` is the latest machine time that a clock process has seen; `why` is set in safe mode."""
+
+    __tablename__ = "safety"
 
     id: int = Field(primary_key=True)
     wall_at: datetime
@@ -18,7 +20,7 @@ class Safety(SQLModel, table=True):
     since: datetime | None = None
 
 
-SAFETY = Safety.__table__  # type: ignore[attr-defined]
+SAFETY = SafetyRow.__table__  # type: ignore[attr-defined]
 
 
 def state(tx: Connection) -> Row[Any] | None:

@@ -11,16 +11,16 @@ from models import (
     backup,
     breaker,
     clock,
-    counter,
     dead,
     deletion,
     effect,
     event,
-    floor,
-    money,
+    invoices,
     process,
     receipt,
     safety,
+    schema_compat,
+    sequence,
     site,
     site_fault,
     timer,
@@ -31,13 +31,13 @@ ROOMS = (
     backup,
     breaker,
     clock,
-    counter,
+    sequence,
     dead,
     deletion,
     effect,
     event,
-    floor,
-    money,
+    schema_compat,
+    invoices,
     process,
     receipt,
     safety,
@@ -85,7 +85,7 @@ def _migrate(engine: Engine) -> None:
         found = current(tx)
         if found is None or found < head():
             _upgrade(tx)
-            floor.say(tx, OLDEST)
+            schema_compat.say(tx, OLDEST)
         elif (why := unfit(tx)) is not None:
             raise ValueError(why)
 
@@ -95,7 +95,7 @@ def unfit(tx: Connection) -> str | None:
     found, ours = current(tx), head()
     if found is None or found < ours:
         return f"the database has schema {found}, this code needs {ours}: run `tenure migrate`"
-    if found > ours and (floor.oldest(tx) or found) > ours:
+    if found > ours and (schema_compat.oldest(tx) or found) > ours:
         return f"the database has schema {found}, which code of {ours} does not understand: install the newer version"
     return None
 

@@ -11,14 +11,16 @@ from sqlalchemy import Column, Connection, Executable, Index, RowMapping, Text, 
 from sqlmodel import Field, SQLModel
 
 import engine
-from models.among import among
+from models.bulk import KEPT, execute_many, insert_many
 from models.columns import Big, Frozen, Several, Words, with_moments
 from models.database import is_reading
-from models.many import KEPT, execute_many, insert_many
+from models.in_list import among
 
 
-class Site(SQLModel, table=True):
+class SiteRow(SQLModel, table=True):
     """The engine's `Site`, stored. A hostname belongs to one living site at a time."""
+
+    __tablename__ = "site"
 
     __table_args__ = (
         Index(
@@ -86,7 +88,7 @@ class Site(SQLModel, table=True):
     contact_since: datetime | None = None
 
 
-SITES = with_moments(Site.__table__)  # type: ignore[attr-defined]
+SITES = with_moments(SiteRow.__table__)  # type: ignore[attr-defined]
 FACTS = tuple(field.name for field in fields(engine.Site))
 _COLUMNS = [SITES.c[name] for name in FACTS]
 _LIVES = SITES.c.state != "deleted"
@@ -232,7 +234,7 @@ def page(
 __all__ = [
     "FACTS",
     "SITES",
-    "Site",
+    "SiteRow",
     "Text",
     "facts",
     "find",

@@ -10,7 +10,7 @@ from models.columns import with_moments
 from models.upsert import upsert
 
 
-class SiteFault(SQLModel, table=True):
+class SiteFaultRow(SQLModel, table=True):
     """`part` is what has the fault (its database); `since` is engine time of when the fault of this code was found."""
 
     __tablename__ = "site_fault"
@@ -23,10 +23,10 @@ class SiteFault(SQLModel, table=True):
     do: str
 
 
-FAULTS = with_moments(SiteFault.__table__)  # type: ignore[attr-defined]
+FAULTS = with_moments(SiteFaultRow.__table__)  # type: ignore[attr-defined]
 
 
-class Fault(NamedTuple):
+class SiteFault(NamedTuple):
     """A stable code, what is wrong, and what to do about it."""
 
     code: str
@@ -34,7 +34,7 @@ class Fault(NamedTuple):
     do: str
 
 
-def note(tx: Connection, site_id: str, part: str, fault: Fault, now: datetime) -> bool:
+def note(tx: Connection, site_id: str, part: str, fault: SiteFault, now: datetime) -> bool:
     """Write a fault down, and say whether it is a new one; one of the same code keeps its `since`."""
     known = tx.execute(_of(site_id, part)).one_or_none()
     before = known.since if known is not None and known.code == fault.code else None

@@ -9,18 +9,20 @@ from sqlalchemy import Connection, Index, bindparam, delete, exists, func, selec
 from sqlmodel import Field, SQLModel
 
 import engine
-from models.among import among
+from models.bulk import execute_many
 from models.columns import with_moments
-from models.many import execute_many
-from models.moments import stamp
+from models.in_list import among
 from models.site import FACTS, SITES
+from models.timestamps import stamp
 from models.upsert import upsert
 
 _DELETIONS = text("kind = 'delete'")
 
 
-class Timer(SQLModel, table=True):
+class TimerRow(SQLModel, table=True):
     """One timed move of one site; `wakes_at` is when it is asked, later than `due_at` once a guard held it."""
+
+    __tablename__ = "timer"
 
     __table_args__ = (
         Index("ix_timer_due", "wakes_at", "site_id"),
@@ -34,7 +36,7 @@ class Timer(SQLModel, table=True):
     wakes_at: datetime
 
 
-TIMERS = with_moments(Timer.__table__)  # type: ignore[attr-defined]
+TIMERS = with_moments(TimerRow.__table__)  # type: ignore[attr-defined]
 IS_DELETION: Any = text("timer.kind = 'delete'")
 """In the words of the index: a database that is asked in others reads every timer there is."""
 _SITE = [SITES.c[name] for name in FACTS]

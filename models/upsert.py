@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from models.many import KEPT, execute_many
+from models.bulk import KEPT, execute_many
 
 
 def upsert(tx: Connection, table: Table, key: tuple[str, ...], rows: list[dict[str, Any]]) -> None:

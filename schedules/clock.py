@@ -14,29 +14,20 @@ from apscheduler.triggers.interval import IntervalTrigger
 from models import safety, timer
 from models.clock import beat, engine_now, machine_now
 from models.database import checkpoint, reading, writing
-from workers import (
-    alive,
-    announce,
-    audit,
-    customer_database,
-    fleet,
-    logs,
-    memory,
-    modes,
-    private,
-    pulse,
-    release,
-    sound_redis,
-)
-from workers.errors import AWAY
-from workers.logs import log
-from workers.redis_bounds import Bounds
-from workers.safety import beat as raise_marks
-from workers.settings import SettingsError, load, redis_url
-from workers.sweep import sweep
-from workers.terminal import take_over, warn
-from workers.timer import fire_due
-from workers.workplace import Workplace
+from workers.base import logs, private_files, process_memory
+from workers.base.errors import AWAY
+from workers.base.logs import log
+from workers.base.settings import SettingsError, load, redis_url
+from workers.base.terminal import take_over, warn
+from workers.context import Context
+from workers.health import fleet, heartbeats, liveness, open_modes, preflight, redis_checks
+from workers.health.redis_bounds import RedisBounds
+from workers.outbox import announce
+from workers.safety.safe_mode import beat as raise_marks
+from workers.storage import customer_database
+from workers.timers import audit
+from workers.timers.fire import fire_due
+from workers.timers.sweep import sweep
 
 SOONEST = timedelta(milliseconds=5)
 LATEST = timedelta(seconds=1)
@@ -48,8 +39,8 @@ HEARTBEAT = "clock"
 class DueTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no types
     """Fires at the earliest due moment of the Timer table."""
 
-    def __init__(self, place: Workplace) -> None:
-        self.place = place
+    def __init__(self, context: Context) -> None:
+        self.context = context
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:  # noqa: ARG002 - APScheduler's signature
         """The machine's moment at which the next timer is due: never in the past, for that would loop for ever."""
@@ -57,7 +48,7 @@ class DueTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no typ
 
     def _until_due(self) -> timedelta:
         try:
-            with reading(self.place.database) as tx:
+            with reading(self.context.database) as tx:
                 due, now = None if safety.holds(tx) else timer.earliest(tx), engine_now(tx)
         except AWAY as wrong:
             log.error("alarm", error=f"the timers could not be read, they are asked again in a second: {wrong}")
@@ -68,23 +59,26 @@ class DueTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no typ
 class Clock:
     """A handful of jobs in memory: due timers, sweeps, the heartbeat."""
 
-    def __init__(self, place: Workplace) -> None:
-        self.place = place
+    def __init__(self, context: Context) -> None:
+        self.context = context
         self.scheduler = BackgroundScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
         self.stopped = Event()
         self.audited: str | None = None
-        self.bounds = Bounds(place)
-        self.fire = self._job(self.fire_all, DueTrigger(place))
+        self.bounds = RedisBounds(context)
+        self.fire = self._job(self.fire_all, DueTrigger(context))
         self.sweep = self._job(self.sweep_all, IntervalTrigger(seconds=1))
         self._job(self.beat, IntervalTrigger(seconds=5))
         self._job(self.audit, IntervalTrigger(seconds=10))
-        self._job(fleet.Reporter(place, HEARTBEAT).report, IntervalTrigger(seconds=fleet.REPORT_SECONDS))
+        self._job(fleet.Reporter(context, HEARTBEAT).report, IntervalTrigger(seconds=fleet.REPORT_SECONDS))
         self._job(self.look_again, IntervalTrigger(seconds=10))
         self._job(self.carry_over, IntervalTrigger(seconds=1))
         self._job(self.keep_bounds, IntervalTrigger(seconds=10))
-        self._job(pulse.Pulse(place.settings.data_dir, "clock").beat, IntervalTrigger(seconds=pulse.BEAT_SECONDS))
+        self._job(
+            heartbeats.HeartbeatFile(context.settings.data_dir, "clock").beat,
+            IntervalTrigger(seconds=heartbeats.BEAT_SECONDS),
+        )
 
     def _job(self, verb: Any, trigger: Any) -> Job:
         return self.scheduler.add_job(verb, trigger, next_run_time=machine_now())
@@ -94,7 +88,7 @@ class Clock:
         self.scheduler.start()
         while not self.stopped.is_set():
             try:
-                if announce.wait_for_bell(self.place, 1):
+                if announce.wait_for_bell(self.context, 1):
                     self.wake()
             except AWAY:
                 self.stopped.wait(1)
@@ -112,7 +106,7 @@ class Clock:
     def fire_all(self) -> None:
         """Fire until nothing is due."""
         try:
-            while not self.stopped.is_set() and fire_due(self.place):
+            while not self.stopped.is_set() and fire_due(self.context):
                 pass
         except AWAY as wrong:
             log.error("alarm", error=f"due timers could not be fired, they are tried again in a second: {wrong}")
@@ -120,28 +114,28 @@ class Clock:
     def sweep_all(self) -> None:
         """Offer again what was not done."""
         try:
-            sweep(self.place)
+            sweep(self.context)
         except AWAY as wrong:
             log.error("alarm", error=f"the sweep could not be done, it is tried again in a second: {wrong}")
 
     def audit(self) -> None:
         """Look over the timers of the next sites, and begin again when all were looked over."""
         try:
-            self.audited = audit.look_over(self.place, self.audited)
+            self.audited = audit.look_over(self.context, self.audited)
         except AWAY as wrong:
             log.error("alarm", error=f"the timers could not be looked over, it is tried again in 10 s: {wrong}")
 
     def look_again(self) -> None:
         """Ask the sites again that could not say how many agents are in use."""
         try:
-            self.place.agents.look_again()
+            self.context.agents.look_again()
         except AWAY as wrong:
             log.error("alarm", error=f"sites with a fault could not be asked again, it is tried in 10 s: {wrong}")
 
     def carry_over(self) -> None:
         """Carry the database's log over before a command has to wait for it."""
         try:
-            checkpoint(self.place.database)
+            checkpoint(self.context.database)
         except AWAY as wrong:
             log.error("alarm", error=f"the database's log could not be carried over, it is tried again: {wrong}")
 
@@ -155,35 +149,35 @@ class Clock:
     def beat(self) -> None:
         """Prove that the clock lives, to the database and to Redis."""
         try:
-            with writing(self.place.database) as tx:
+            with writing(self.context.database) as tx:
                 beat(tx, HEARTBEAT)
-            raise_marks(self.place)
-            alive.beat(self.place.redis, "clock")
+            raise_marks(self.context)
+            liveness.beat(self.context.redis, "clock")
         except AWAY as wrong:
             log.error("alarm", error=f"the heartbeat was not written: {wrong}")
 
 
 def main() -> int:
     """`python -m schedules`: the clock process."""
-    private.begin()
+    private_files.begin()
     take_over()
     try:
         settings = load()
         logs.configure(settings.log_format, role="clock")
-        modes.close_where_alone(settings)
-        place = Workplace(settings)
-        place.open_adapters()
-        sound_redis.check(redis_url(settings))
-        release.check(place.database, test_clock=settings.test_clock)
+        open_modes.close_where_alone(settings)
+        context = Context(settings)
+        context.open_adapters()
+        redis_checks.check(redis_url(settings))
+        preflight.check(context.database, test_clock=settings.test_clock)
     except (SettingsError, ValueError) as wrong:
         warn(f"clock: {wrong}")
         return 1
     logging.getLogger("apscheduler").setLevel(
         logging.ERROR
     )  # a bell during a firing is no news: it fires until nothing is due
-    memory.be_frugal()
+    process_memory.be_frugal()
     customer_database.QUICK.start(1)
-    clock = Clock(place)
+    clock = Clock(context)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, clock.stop)
     clock.run()

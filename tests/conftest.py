@@ -13,7 +13,9 @@ from models.database import connect
 from tests.cluster import Cluster, Databases
 from tests.live_engine import Live
 from tests.world import World
-from workers import logs, masking, valkey, workplace
+from workers import context
+from workers.base import logs, masking
+from workers.supervisor import embedded_valkey
 
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("searching", deadline=None)
@@ -85,10 +87,10 @@ def valkey_folder(tmp_path_factory):
 def valkey_url(valkey_folder):
     """One real Valkey for all tests that need none of their own."""
     folder = valkey_folder
-    url, command = valkey.prepare(folder)
+    url, command = embedded_valkey.prepare(folder)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 10
-    while not valkey.answers(url):
+    while not embedded_valkey.answers(url):
         assert time.monotonic() < deadline, "Valkey did not start"
         time.sleep(0.01)
     yield url
@@ -117,7 +119,7 @@ def the_cluster():
 def databases(request, the_cluster, monkeypatch):
     """Makes databases of one kind: `{}`, or their address as settings. They go with the test, and all connections."""
     made, engines = Databases(the_cluster() if request.param == "postgresql" else None), []
-    monkeypatch.setattr(workplace, "connect", lambda url: engines.append(connect(url)) or engines[-1])
+    monkeypatch.setattr(context, "connect", lambda url: engines.append(connect(url)) or engines[-1])
     yield made
     for engine in engines:
         engine.dispose()
@@ -153,4 +155,4 @@ def _no_secret_is_remembered():
 def _ids_in_order(monkeypatch):
     """Sites get the same ids in every run, and so the same hours of the night."""
     numbers = count(0x019C1234567870008000000000000001)
-    monkeypatch.setattr("workers.sitting.uuid7", lambda: UUID(int=next(numbers)))
+    monkeypatch.setattr("workers.commands.batch.uuid7", lambda: UUID(int=next(numbers)))

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from workers import advance, reports, send
-from workers.settings import load
-from workers.workplace import Workplace
+from workers.base.settings import load
+from workers.cli import reports, sending, test_clock
+from workers.context import Context
 
 HOST = "acme.example.com"
 
@@ -80,32 +80,32 @@ class Live:
         return json.loads(self.run(*words, "--json", expecting=expecting))
 
     @property
-    def place(self) -> Workplace:
+    def context(self) -> Context:
         """What the command line works with, without the second that a new Python takes to start."""
-        return Workplace(load(self.environ))
+        return Context(load(self.environ))
 
     def show(self, host: str = HOST) -> Any:
-        return reports.show(self.place, host)
+        return reports.show(self.context, host)
 
     def history(self, host: str = HOST) -> Any:
-        return reports.history(self.place, host)["moves"]
+        return reports.history(self.context, host)["moves"]
 
     def say(self, kind: str, *fields: str, host: str = HOST, key: str | None = None) -> None:
         """Enqueue a command and wait for nothing."""
-        send.enqueue(self.place, send.envelope(kind, host, fields, source="tests", key=key, extra={}))
+        sending.enqueue(self.context, sending.envelope(kind, host, fields, source="tests", key=key, extra={}))
 
     def send(self, kind: str, *fields: str, host: str = HOST) -> Any:
         """What `tenure send --settle` does."""
-        body = send.envelope(kind, host, fields, source="tests", key=None, extra={})
-        said = send.ask(self.place, body, 60)
-        send.settle(self.place, body, 60)
+        body = sending.envelope(kind, host, fields, source="tests", key=None, extra={})
+        said = sending.ask(self.context, body, 60)
+        sending.settle(self.context, body, 60)
         return said
 
     def start_trial(self, host: str = HOST) -> Any:
         return self.send("start_trial", "account=acme", f"email=owner@{host}", host=host)
 
     def advance(self, length: str) -> None:
-        advance.advance(self.place, advance.duration(length), 300)
+        test_clock.advance(self.context, test_clock.duration(length), 300)
 
     def log(self) -> list[Any]:
         """Every line that all processes of this run wrote, as documents."""

@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from models import floor, schema
+from models import schema, schema_compat
 from models.database import writing
 
 NEWER = (
@@ -19,4 +19,4 @@ def bring_a_newer_schema(place, oldest=schema.OLDEST):
     with writing(place.database) as tx:
         for statement in (*NEWER, "UPDATE alembic_version SET version_num = '9000'"):
             tx.execute(text(statement))
-        floor.say(tx, oldest)
+        schema_compat.say(tx, oldest)

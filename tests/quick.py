@@ -8,9 +8,9 @@ from typing import Any
 from models.database import reading
 from models.event import EVENTS
 from tests.model.light import LightWorld, Remembers
-from workers.content import NOTHING_LACKS
-from workers.errors import Permanent
-from workers.payment import Charge, Outcome
+from workers.adapters.payment import Charge, ChargeOutcome
+from workers.base.errors import Permanent
+from workers.storage.site_content import NOTHING_LACKS
 
 
 class Obedient(Remembers):
@@ -32,7 +32,7 @@ class Obedient(Remembers):
     def used_agents(self, _site_id: str) -> int:
         return self.agents
 
-    def charge(self, charge: Charge) -> Outcome:
+    def charge(self, charge: Charge) -> ChargeOutcome:
         self._must_work("charge")
         return super().charge(charge)
 
@@ -71,7 +71,7 @@ class QuickWorld(LightWorld):
         super().__init__(data_dir, redis_url, **settings)
         self.outside = Obedient()
         for part in ("host", "vault", "downloads", "payments", "mailer"):
-            self.place.__dict__[part] = self.outside
+            self.context.__dict__[part] = self.outside
 
     def charged(self) -> list[tuple[int, str]]:
         """Every amount that the card network accepted, with its currency."""
@@ -79,6 +79,6 @@ class QuickWorld(LightWorld):
 
     def events_of(self, kind: str) -> list[Any]:
         """The data of the events of a type that were told, oldest first."""
-        with reading(self.place.database) as tx:
+        with reading(self.context.database) as tx:
             bodies = [json.loads(row.body) for row in tx.execute(EVENTS.select().order_by("seq"))]
         return [body["data"] for body in bodies if body["type"] == kind]

@@ -16,9 +16,11 @@ from models import clock
 from models.database import writing
 from tests.model.light import LightWorld
 from tests.world import HOST, World
-from workers import logs, reports, shown
-from workers.forms import FORMS
-from workers.settings import READERS, Settings
+from workers.base import logs
+from workers.base.settings import READERS, Settings
+from workers.cli import reports
+from workers.cli import text as shown
+from workers.commands.payloads import FORMS
 
 MACHINE = "| `TENURE_WORKER_PROCESSES` | as many as cores, 8 at the most |"
 README = Path(__file__).parent.parent / "README.md"
@@ -27,7 +29,7 @@ PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def made() -> dict[str, str]:
     """Each part by its name."""
-    with patch("workers.sitting.uuid7", lambda: UUID("019c1234567870008000000000000001")):
+    with patch("workers.commands.batch.uuid7", lambda: UUID("019c1234567870008000000000000001")):
         return _made()
 
 
@@ -64,18 +66,18 @@ def the_life() -> dict[str, str]:
         world.start_trial()
         parts = {"show": shown.site(world.show())}
         world.send("subscribe", agents=7, payment_method="pm_visa")
-        parts["due"] = shown.due(reports.due(world.place, within=None, subject=None))
+        parts["due"] = shown.due(reports.due(world.context, within=None, subject=None))
         world.advance(days=40)
         parts["dryrun"] = shown.answer(world.say("change_plan", agents=9, extra={"dryrun": True}))
         world.send("cancel")
-        parts["why"] = shown.why(reports.why(world.place, HOST))
+        parts["why"] = shown.why(reports.why(world.context, HOST))
         world.close()
     return {name: "".join(f"    {line[:140]}\n" for line in text.splitlines()) for name, text in parts.items()}
 
 
 def _world(folder: Path) -> LightWorld:
     template = World(folder / "template", "redis://127.0.0.1:1")
-    with writing(template.place.database) as tx:
+    with writing(template.context.database) as tx:
         tx.execute(clock.CLOCK.update().values(now=datetime(2026, 1, 31, 9, 30, tzinfo=UTC), secret="readme"))
     template.close()
     return LightWorld(folder / "life", "redis://127.0.0.1:1", template=template.data_dir / "tenure.db")

@@ -9,16 +9,18 @@ from typing import Any
 
 from pysqlite3 import dbapi2 as sqlite
 
-from models import clock, effect, event, offer, schema, timer
+from models import clock, effect, event, ready_effects, schema, timer
 from models.database import reading, writing
-from models.moments import unstamp
-from workers import command, release, reports
-from workers import effect as effects
-from workers import timer as timers
-from workers.announce import STREAM
-from workers.settings import load
-from workers.sweep import sweep
-from workers.workplace import Workplace
+from models.timestamps import unstamp
+from workers.base.settings import load
+from workers.cli import reports
+from workers.commands import handler
+from workers.context import Context
+from workers.effects import executor as effects
+from workers.health import preflight
+from workers.outbox.announce import STREAM
+from workers.timers import fire as timers
+from workers.timers.sweep import sweep
 
 HOST = "acme.example.com"
 START = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
@@ -41,29 +43,29 @@ class World:
     def __init__(self, data_dir: Path, redis_url: str, **settings: str) -> None:
         settings = {"SITE_COMMANDS_PER_MINUTE": "0", **settings}  # months of a life pass here in a machine's minute
         given = {f"TENURE_{name}": value for name, value in settings.items()}
-        self.place = Workplace(
+        self.context = Context(
             load({"TENURE_TEST_CLOCK": "1", "TENURE_DATA_DIR": str(data_dir), "TENURE_REDIS_URL": redis_url, **given})
         )
         self.wakeups = Wakeups()
-        self.place.__dict__["broker"] = self.wakeups
+        self.context.__dict__["broker"] = self.wakeups
         self.data_dir = data_dir
         self.done: list[str] = []
         self.ids = (f"test-{number}" for number in count(1))
-        schema.migrate(self.place.database)
-        with reading(self.place.database) as tx:
+        schema.migrate(self.context.database)
+        with reading(self.context.database) as tx:
             is_new = tx.execute(clock.CLOCK.select()).one_or_none() is None
-        release.migrate(self.place.database, test_clock=True)
+        preflight.migrate(self.context.database, test_clock=True)
         if is_new:
-            with writing(self.place.database) as tx:
+            with writing(self.context.database) as tx:
                 tx.execute(clock.CLOCK.update().values(now=START))
 
     def close(self) -> None:
-        self.place.database.dispose()
-        self.place.redis.close()
+        self.context.database.dispose()
+        self.context.redis.close()
 
     @property
     def now(self) -> datetime:
-        with reading(self.place.database) as tx:
+        with reading(self.context.database) as tx:
             return clock.engine_now(tx)
 
     def say(self, kind: str, host: str = HOST, /, *, key: str | None = None, extra: Any = None, **data: Any) -> Any:
@@ -80,7 +82,7 @@ class World:
         return self.hand_over(body)
 
     def hand_over(self, *args: Any) -> Any:
-        return command.take(self.place, args)
+        return handler.take(self.context, args)
 
     def send(self, kind: str, host: str = HOST, /, **given: Any) -> Any:
         """Hand over a command and let everything that follows happen."""
@@ -91,10 +93,10 @@ class World:
     def rest(self) -> None:
         """Do every effect that is announced, and what follows from it, until nothing is left."""
         while self.wakeups.waiting:
-            effects.run(self.place, self.wakeups.waiting.pop(0))
+            effects.run(self.context, self.wakeups.waiting.pop(0))
 
     def fire(self) -> None:
-        while timers.fire_due(self.place):
+        while timers.fire_due(self.context):
             self.rest()
         self.rest()
 
@@ -103,11 +105,11 @@ class World:
         before = self.effect_count()
         target = self.now + timedelta(**length)
         while (now := self.now) < target:
-            with reading(self.place.database) as tx:
+            with reading(self.context.database) as tx:
                 due = timer.earliest(tx, after=now)
-            with writing(self.place.database) as tx:
+            with writing(self.context.database) as tx:
                 clock.move(tx, target if due is None else min(due, target))
-                offer.ready_for_new_moment(tx, clock.machine_now())
+                ready_effects.ready_for_new_moment(tx, clock.machine_now())
             self.sweep()
             self.fire()
         if expecting is not None:
@@ -122,31 +124,31 @@ class World:
 
     def effect_kinds(self) -> list[str]:
         """Every effect that was ever asked for, by what its id says."""
-        with reading(self.place.database) as tx:
+        with reading(self.context.database) as tx:
             return [name.split(":")[2] for name in tx.execute(effect.EFFECTS.select().order_by("seq")).scalars("id")]
 
     def open_effects(self) -> list[str]:
-        with reading(self.place.database) as tx:
+        with reading(self.context.database) as tx:
             return [row.id for row in effect.unfinished(tx)]
 
     def retry_now(self) -> None:
         """Let every effect that waits for a retry be tried at once, and what follows happen."""
-        with writing(self.place.database) as tx:
-            offer.ready_for_new_moment(tx, clock.machine_now())
+        with writing(self.context.database) as tx:
+            ready_effects.ready_for_new_moment(tx, clock.machine_now())
         self.sweep()
         self.rest()
 
     def sweep(self) -> None:
-        sweep(self.place)
+        sweep(self.context)
 
     def show(self, host: str = HOST) -> Any:
-        return reports.show(self.place, host)
+        return reports.show(self.context, host)
 
     def state(self, host: str = HOST) -> str:
         return str(self.show(host)["state"])
 
     def history(self, host: str = HOST) -> Any:
-        return reports.history(self.place, host)["moves"]
+        return reports.history(self.context, host)["moves"]
 
     def start_trial(self, host: str = HOST) -> Any:
         """A site in its trial, ready now."""
@@ -188,9 +190,9 @@ class World:
 
     def events(self, kind: str | None = None) -> list[Any]:
         """What the stream has, oldest first."""
-        bodies = [json.loads(fields[b"event"]) for _, fields in self.place.redis.xrange(STREAM)]
+        bodies = [json.loads(fields[b"event"]) for _, fields in self.context.redis.xrange(STREAM)]
         return [body for body in bodies if kind in {None, body["type"]}]
 
     def unsent(self) -> int:
-        with reading(self.place.database) as tx:
+        with reading(self.context.database) as tx:
             return event.count_unsent(tx)

@@ -5,17 +5,18 @@ import os
 import sys
 from functools import partial
 
-from workers import alive, logs, private
-from workers.settings import Settings, SettingsError, load, redis_url
-from workers.terminal import take_over, warn
-from workers.worker_processes import WorkerProcesses, run_worker
+from workers.base import logs, private_files
+from workers.base.settings import Settings, SettingsError, load, redis_url
+from workers.base.terminal import take_over, warn
+from workers.health import liveness
+from workers.supervisor.worker_processes import WorkerProcesses, run_worker
 
 BOOT = "workers.boot:boot"
 
 
 def main() -> int:
     """Read the settings, refuse what is unsafe, and keep the worker processes alive. Errors of settings exit 1."""
-    private.begin()
+    private_files.begin()
     take_over()
     boot = sys.argv[1] if len(sys.argv) > 1 else BOOT
     try:
@@ -27,7 +28,7 @@ def main() -> int:
         warn(f"worker: {wrong}")
         return 1
     os.environ.setdefault("dramatiq_restart_delay", "500")  # ms; a consumer that lost Redis looks again
-    alive.follow_forks()
+    liveness.follow_forks()
     # Imported once here, the worker processes that are forked have it already: half a second each.
     importlib.import_module(boot.partition(":")[0])
     work = partial(run_worker, boot, settings.worker_threads)
@@ -39,12 +40,12 @@ def check(settings: Settings) -> None:
 
     The connections end here: none is carried over a fork.
     """
-    importlib.import_module("workers.workplace").Workplace(settings).open_adapters()
-    importlib.import_module("workers.modes").close_where_alone(settings)
-    importlib.import_module("workers.sound_redis").check(redis_url(settings))
+    importlib.import_module("workers.context").Context(settings).open_adapters()
+    importlib.import_module("workers.health.open_modes").close_where_alone(settings)
+    importlib.import_module("workers.health.redis_checks").check(redis_url(settings))
     database = importlib.import_module("models.database").connect(settings.database_url)
-    importlib.import_module("workers.release").check(database, test_clock=settings.test_clock)
-    importlib.import_module("workers.adoption").take_over(settings, database)
+    importlib.import_module("workers.health.preflight").check(database, test_clock=settings.test_clock)
+    importlib.import_module("workers.safety.adoption").take_over(settings, database)
     database.dispose()
 
 

@@ -12,13 +12,13 @@ from types import SimpleNamespace
 import pysqlite3.dbapi2 as sqlite
 import pytest
 
-from workers.download import Downloads
-from workers.host import open_host
-from workers.vault import open_vault
+from workers.adapters.backup_store import open_backup_store
+from workers.adapters.export_store import ExportStore
+from workers.adapters.host import open_host
 
 STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.utime", "os.symlink"}
 HOSTS = {"folder": lambda folder: open_host("file:", folder)}
-VAULTS = {"folder": lambda folder: open_vault("file:", folder)}
+VAULTS = {"folder": lambda folder: open_backup_store("file:", folder)}
 
 
 def content_of(folder):
@@ -77,7 +77,7 @@ class World:
         self.folder = Path(folder)
         self.host = HOSTS[host](self.folder)
         self.vault = VAULTS[vault](self.folder)
-        self.downloads = Downloads(self.folder)
+        self.downloads = ExportStore(self.folder)
 
     def site(self, site_id="site_0192a"):
         self.host.provision(site_id, hostname="acme.example.com", email="owner@acme.example", agents=5, key="p")

@@ -14,10 +14,20 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workers.archive import FRAME, MANIFEST_MAGIC, Record, Totals, header, padding, title, trailer, write_record
-from workers.archive_reader import open_archive
-from workers.errors import Permanent
-from workers.unpack import unpack
+from workers.base.errors import Permanent
+from workers.storage.archive_format import (
+    FRAME,
+    MANIFEST_MAGIC,
+    Record,
+    Totals,
+    header,
+    padding,
+    title,
+    trailer,
+    write_record,
+)
+from workers.storage.archive_reader import open_archive
+from workers.storage.archive_unpack import unpack
 
 SITE, BACKUP = "site_0192a", "bkp_1"
 LETTERS = st.characters(blacklist_characters="/\0", blacklist_categories=("Cs",))
@@ -301,8 +311,8 @@ def test_memory_stays_flat_for_a_large_site(stores):
         for _ in range(192):
             file.write(chunk)
     script = (
-        "import sys; from pathlib import Path; from workers.host import open_host;"
-        "from workers.vault import open_vault; d = Path(sys.argv[1]); v = open_vault('file:', d)\n"
+        "import sys; from pathlib import Path; from workers.adapters.host import open_host;"
+        "from workers.adapters.backup_store import open_vault; d = Path(sys.argv[1]); v = open_vault('file:', d)\n"
         f"with open_host('file:', d).snapshot('{SITE}') as s: v.save('{SITE}', '{BACKUP}', s)\n"
         f"v.verify('{SITE}', '{BACKUP}'); print(Path('/proc/self/status').read_text())"
     )

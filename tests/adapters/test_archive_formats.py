@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.test_archive import BACKUP, SITE, forge, record_of
-from workers.archive import title
-from workers.archive_reader import open_archive
-from workers.errors import Permanent
+from workers.base.errors import Permanent
+from workers.storage.archive_format import title
+from workers.storage.archive_reader import open_archive
 
 OLD = Path(__file__).with_name("backup_of_0_1.tar.zst")
 
@@ -37,7 +37,7 @@ def test_a_backup_that_version_0_1_made_is_verified_and_restored(stores):
 
 
 def test_a_backup_of_a_newer_format_says_that_tenure_must_be_upgraded(tmp_path, monkeypatch):
-    monkeypatch.setattr("workers.archive.FORMAT", 3)
+    monkeypatch.setattr("workers.storage.archive_format.FORMAT", 3)
     content = forge([record_of("a")], b"")
     monkeypatch.undo()
     (tmp_path / "archive").write_bytes(content)

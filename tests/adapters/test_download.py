@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from workers.content import Removed
-from workers.errors import Permanent, Temporary
+from workers.base.errors import Permanent, Temporary
+from workers.storage.site_content import Removed
 
 SITE, OTHER = "site_0192a", "site_0192b"
 

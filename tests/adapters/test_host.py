@@ -7,11 +7,11 @@ from pathlib import Path
 import pysqlite3.dbapi2 as sqlite
 import pytest
 
-from workers.content import Removed
-from workers.errors import Permanent, Temporary
-from workers.host import open_host
-from workers.hosts import folder as folder_host
-from workers.hosts.adoption import Known
+from workers.adapters.host import open_host
+from workers.adapters.hosts import folder as folder_host
+from workers.adapters.hosts.adoption import Known
+from workers.base.errors import Permanent, Temporary
+from workers.storage.site_content import Removed
 
 SITE = "site_0192a"
 OTHER = "site_0192b"

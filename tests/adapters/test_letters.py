@@ -3,9 +3,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from workers import letters
-from workers.errors import Permanent
-from workers.letters import KINDS, Unwritable, letter, moment, money, needed, size
+from workers.base.errors import Permanent
+from workers.effects import letters
+from workers.effects.letters import KINDS, Unwritable, letter, moment, money, needed, size
 
 AT = datetime(2026, 1, 25, 9, 30, tzinfo=UTC)
 LATER = AT + timedelta(days=31)

@@ -19,10 +19,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers import durable
-from workers.errors import Permanent, Temporary, Unknown
-from workers.mailer import Mail, Mailer, message, open_mailer
-from workers.mailers import smtp as smtps
+from workers.adapters.mailer import Mail, Mailer, message, open_mailer
+from workers.adapters.mailers import smtp as smtps
+from workers.base.errors import Permanent, Temporary, Unknown
+from workers.storage import atomic_files
 
 AT = datetime(2026, 1, 25, 9, 30, tzinfo=UTC)
 MAIL = Mail("site_1:0:mail:1", "owner@acme.example", "Welcome", "Hello,\n\nhttps://acme.example\n", AT)
@@ -318,7 +318,7 @@ class TestTheFolder:
     def test_a_full_disk_is_temporary_and_shows_no_part_of_a_mail(self, tmp_path, monkeypatch):
         mailer = open_mailer("file:", tmp_path)
         with monkeypatch.context() as full:
-            full.setattr(durable.os, "fsync", fails)
+            full.setattr(atomic_files.os, "fsync", fails)
             with pytest.raises(Temporary, match="free space on this disk"):
                 mailer.send(MAIL)
         assert outbox(tmp_path) == []

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from workers import turn
-from workers.errors import Permanent, Temporary, Unknown
-from workers.payment import Charge, Outcome, Payments, open_payments
-from workers.payments import book
+from workers.adapters.payment import Charge, ChargeOutcome, Payments, open_payments
+from workers.adapters.payments import keyed_log
+from workers.base.errors import Permanent, Temporary, Unknown
+from workers.storage import file_lock
 
 AT = datetime(2026, 1, 25, 9, 30, tzinfo=UTC)
 CHARGE = Charge("site_1:renewal:2026-01-25:1", "site_1", "inv_1", 18_000, "USD", "pm_visa_4242", AT)
@@ -82,7 +82,7 @@ class LosesReplies:
     def __init__(self, real: Payments) -> None:
         self.real = real
 
-    def charge(self, charge: Charge) -> Outcome:
+    def charge(self, charge: Charge) -> ChargeOutcome:
         self.real.charge(charge)
         raise Unknown("no reply")
 
@@ -281,7 +281,7 @@ class TestTheLedger:
 
     def test_what_can_not_be_taken_back_is_unknown(self, ledger, tmp_path, monkeypatch):
         with monkeypatch.context() as broken:
-            broken.setattr(book.os, "fsync", fails)
+            broken.setattr(keyed_log.os, "fsync", fails)
             with pytest.raises(Unknown, match="look its key up"):
                 ledger.charge(CHARGE)
         assert ledger.charge(CHARGE).status == "succeeded"
@@ -291,7 +291,7 @@ class TestTheLedger:
         other = open_payments("ledger:", tmp_path)
         ledger.charge(CHARGE)
         with monkeypatch.context() as broken:
-            broken.setattr(book.os, "fsync", fails)
+            broken.setattr(keyed_log.os, "fsync", fails)
             for _ in range(2):
                 with pytest.raises(Temporary):
                     other.lookup(CHARGE.key)
@@ -300,10 +300,10 @@ class TestTheLedger:
     def test_looks_at_what_was_added_and_never_at_all_of_it_again(self, ledger, tmp_path, monkeypatch):
         line = '{{"key":"key_{0}","site":"s","invoice":"i","amount_cents":5,"at":"2026-01-25T09:30:00.000000Z"}}\n'
         (tmp_path / "payments.jsonl").write_text("".join(map(line.format, range(100_000))))
-        assert ledger.lookup("key_99999") == Outcome("succeeded", "", "card")
+        assert ledger.lookup("key_99999") == ChargeOutcome("succeeded", "", "card")
         parsed: list[bytes] = []
-        real = book._parsed
-        monkeypatch.setattr(book, "_parsed", lambda raw: parsed.append(raw) or real(raw))
+        real = keyed_log._parsed
+        monkeypatch.setattr(keyed_log, "_parsed", lambda raw: parsed.append(raw) or real(raw))
         for number in range(0, 100_000, 1_000):
             assert ledger.lookup(f"key_{number}")
         ledger.charge(CHARGE)
@@ -318,10 +318,10 @@ class TestTheLedger:
         assert ledger.lookup(CHARGE.key) is None
 
     def test_says_so_when_a_stopped_process_keeps_the_lock(self, ledger, tmp_path, monkeypatch):
-        monkeypatch.setattr(turn, "TRIES", 3)
-        monkeypatch.setattr(turn, "PAUSE_SECONDS", 0)
+        monkeypatch.setattr(file_lock, "TRIES", 3)
+        monkeypatch.setattr(file_lock, "PAUSE_SECONDS", 0)
         with (tmp_path / "payments.jsonl").open("ab") as held:
-            turn.take_turn(held)
+            file_lock.take_turn(held)
             with pytest.raises(Temporary, match=r"payments\.jsonl is locked by another process"):
                 ledger.charge(CHARGE)
         assert ledger.charge(CHARGE).status == "succeeded"

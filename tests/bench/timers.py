@@ -20,10 +20,10 @@ from models.timer import TIMERS
 from tests.bench import commands, shapes
 from tests.bench.latency import ask
 from tests.bench.servers import environ, folder, process, redis_server, until, workplace
-from workers import logs, memory
-from workers.settings import load
-from workers.timer import fire_due
-from workers.workplace import Workplace
+from workers.base import logs, process_memory
+from workers.base.settings import load
+from workers.context import Context
+from workers.timers.fire import fire_due
 
 HERE: dict[str, Any] = {}
 """What a process of the crew works with."""
@@ -31,38 +31,38 @@ HERE: dict[str, Any] = {}
 
 def ours(size: int, clocks: int) -> float:
     """Trials whose reminder is due: one letter, one receipt and the next timer for each; fired by so many processes."""
-    with folder() as where, redis_server(where) as url, workplace(where, url, None) as place:
-        due(place, size)
-        place.database.dispose()
+    with folder() as where, redis_server(where) as url, workplace(where, url, None) as context:
+        due(context, size)
+        context.database.dispose()
         crew = get_context("spawn")
         with crew.Pool(clocks, _begin, (environ(where, url, None), where, crew.Barrier(clocks))) as pool:
             told = pool.map(_fire, range(clocks), chunksize=1)
         seconds = max(ended for _, _, ended in told) - min(started for _, started, _ in told)
-        check(place, sum(fired for fired, _, _ in told), size)
+        check(context, sum(fired for fired, _, _ in told), size)
         return size / seconds
 
 
 def _begin(settings: dict[str, str], where: Path, all_ready: Barrier) -> None:
     """What a clock does before its first timer."""
     logs.configure("json", (where / f"clock.{os.getpid()}.log").open("w"))
-    HERE["place"], HERE["all_ready"] = Workplace(load(settings)), all_ready
-    memory.be_frugal()
+    HERE["place"], HERE["all_ready"] = Context(load(settings)), all_ready
+    process_memory.be_frugal()
 
 
 def _fire(_number: int) -> tuple[int, float, float]:
     """How many this process fired, and when it began and ended."""
-    place, fired = HERE["place"], 0
+    context, fired = HERE["place"], 0
     HERE["all_ready"].wait(60)
     started = time.perf_counter()
-    while batch := fire_due(place):
+    while batch := fire_due(context):
         fired += batch
     return fired, started, time.perf_counter()
 
 
-def due(place: Workplace, size: int) -> None:
+def due(context: Context, size: int) -> None:
     """Sites in a trial with three days left, whose reminder was due an hour ago."""
-    shapes.grow(place, size)
-    with writing(place.database) as tx:
+    shapes.grow(context, size)
+    with writing(context.database) as tx:
         now = engine_now(tx)
         ends = now + timedelta(days=3) - timedelta(hours=1)
         moments = {"ready_at": now - timedelta(days=27), "trial_ends_at": ends, "reminded_at": ends - timedelta(days=7)}
@@ -74,9 +74,9 @@ def due(place: Workplace, size: int) -> None:
         tx.execute(TIMERS.insert().from_select(["site_id", "kind", "generation", "due_at", "wakes_at"], rows))
 
 
-def check(place: Workplace, fired: int, size: int) -> None:
+def check(context: Context, fired: int, size: int) -> None:
     """The figure counts only what was done: every site was reminded, once."""
-    with reading(place.database) as tx:
+    with reading(context.database) as tx:
         reminded = select(func.count()).select_from(SITES).where(SITES.c.reminded_at > SITES.c.ready_at)
         assert fired == size == tx.execute(reminded).scalar_one(), (fired, size)
 
@@ -91,23 +91,23 @@ def apscheduler(size: int) -> float:
 
 def storm(size: int) -> dict[str, float]:
     """So many timers due while the clock runs: its memory, and how long commands of other sites wait meanwhile."""
-    with folder() as where, redis_server(where) as url, workplace(where, url, None) as place:
-        due(place, size)
-        place.redis.delete("dramatiq:effects", "dramatiq:effects.msgs")
+    with folder() as where, redis_server(where) as url, workplace(where, url, None) as context:
+        due(context, size)
+        context.redis.delete("dramatiq:effects", "dramatiq:effects.msgs")
         settings = environ(where, url, None)
         with (
             process(["-m", "tests.bench.lifecycle"], settings, where / "worker.log"),
             process(["-m", "schedules"], settings, where / "clock.log") as clock,
         ):
-            until(lambda: commands.hearts(place.redis) >= 1)
-            return _watch(place, clock.pid, size)
+            until(lambda: commands.hearts(context.redis) >= 1)
+            return _watch(context, clock.pid, size)
 
 
-def _watch(place: Workplace, clock: int, size: int) -> dict[str, float]:
+def _watch(context: Context, clock: int, size: int) -> dict[str, float]:
     left, waits, sizes, ids = size, [], [], count(1)
     while left:
-        waits.append(ask(place, f"c-storm-{next(ids)}", f"other{next(ids)}.example.com"))
-        with reading(place.database) as tx:
+        waits.append(ask(context, f"c-storm-{next(ids)}", f"other{next(ids)}.example.com"))
+        with reading(context.database) as tx:
             now = engine_now(tx)
             left = tx.execute(select(func.count()).select_from(TIMERS).where(TIMERS.c.wakes_at <= now)).scalar_one()
         sizes.append((size - left, memory_mb(clock)))

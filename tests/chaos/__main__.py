@@ -54,7 +54,7 @@ def play(stage: Stage, minutes: float, seed: int, size: int) -> int:
 
 
 def check(stage: Stage, lives: Lives, pattern: str) -> list[str]:
-    return list(Checker(stage.place, stage.backups).violations(lives.hosts, pattern))
+    return list(Checker(stage.context, stage.backups).violations(lives.hosts, pattern))
 
 
 def unequal_answers(lives: Lives) -> list[str]:

@@ -9,8 +9,8 @@ from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
-from workers import reports
-from workers.workplace import Workplace
+from workers.cli import reports
+from workers.context import Context
 
 VARIES = re.compile(r" on \w+day\b.*|\d[\d:.,TZ-]*")
 """Dates, numbers and amounts."""
@@ -23,14 +23,14 @@ MOST_FOR_TWO_MORE_CENTS = 2 * 2000
 class Checker:
     """Reads the card network's ledger, the mailboxes, the stores, and every site's history as `tenure` prints it."""
 
-    def __init__(self, place: Workplace, backups: Path) -> None:
-        self.place = place
-        self.data_dir = place.settings.data_dir
+    def __init__(self, context: Context, backups: Path) -> None:
+        self.context = context
+        self.data_dir = context.settings.data_dir
         self.backups = backups
 
     def ids(self) -> dict[str, str]:
         """Site ids by hostname."""
-        sites = reports.site_list(self.place, state=None, account=None, after=None, limit=100_000)["sites"]
+        sites = reports.site_list(self.context, state=None, account=None, after=None, limit=100_000)["sites"]
         return {site["site"]: site["id"] for site in sites}
 
     def violations(self, hosts: list[str], pattern: str) -> Iterator[str]:
@@ -58,7 +58,7 @@ class Checker:
                 yield f"{host} was charged {amounts}, not one period and the agents added"
 
     def of_a_life(self, host: str, site_id: str) -> Iterator[str]:
-        moves: Any = reports.history(self.place, host)["moves"]
+        moves: Any = reports.history(self.context, host)["moves"]
         deleted = [move for move in moves if move["to"] == "deleted" and move["from"] != "deleted"]
         cancels = (move for move in moves if move["type"] == "site.cancel" and move["outcome"] == "applied")
         ended = next((move["at"] for move in cancels), None)

@@ -13,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from models.clock import engine_now
 from models.database import reading
 from tests.chaos.stage import Stage
-from workers import advance, send
-from workers.send import WaitOverError
+from workers.cli import sending, test_clock
+from workers.cli.sending import WaitOverError
 
 PRODUCERS = 8
 AWAY = (RedisError, SQLAlchemyError, OSError, WaitOverError)
@@ -64,20 +64,20 @@ class Lives:
         self.bodies[body["id"]] = body
         while True:
             with contextlib.suppress(*AWAY):
-                self.answers[body["id"]] = send.ask(self.stage.place, body, 5)
+                self.answers[body["id"]] = sending.ask(self.stage.context, body, 5)
                 return self.answers[body["id"]]
             time.sleep(0.1)
 
     def live_on(self, length: str) -> None:
         """Let engine time go on until so much later, however often the machine fails meanwhile."""
-        target = self.now() + advance.duration(length)
+        target = self.now() + test_clock.duration(length)
         while True:
             try:
-                advance.advance(self.stage.place, target - self.now(), 30)
+                test_clock.advance(self.stage.context, target - self.now(), 30)
                 break
             except (*AWAY, ValueError):
                 time.sleep(0.2)
 
     def now(self) -> datetime:
-        with reading(self.stage.place.database) as tx:
+        with reading(self.stage.context.database) as tx:
             return engine_now(tx)

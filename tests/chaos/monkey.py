@@ -71,7 +71,7 @@ class Monkey(threading.Thread):
         self.failures.append(f"nothing happened for {PATIENCE_SECONDS:.0f} s")
 
     def _progress(self) -> int:
-        with reading(self.stage.place.database) as tx:
+        with reading(self.stage.context.database) as tx:
             return tx.execute(select(func.coalesce(func.max(EVENTS.c.seq), 0))).scalar_one()
 
     def kill_worker(self) -> None:
@@ -102,7 +102,7 @@ class Monkey(threading.Thread):
             os.kill(pid, signal.SIGCONT)
 
     def empty_redis(self) -> None:
-        self.stage.place.redis.flushall()
+        self.stage.context.redis.flushall()
 
     def lose_replies(self) -> None:
         self.stage.proxy.lose_replies(self.chance.uniform(0.2, 1.5))

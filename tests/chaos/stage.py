@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tests.chaos.proxy import Proxy
 from tests.live_engine import Live, until
-from workers import valkey
-from workers.settings import load
-from workers.workplace import Workplace
+from workers.base.settings import load
+from workers.context import Context
+from workers.supervisor import embedded_valkey
 
 DISK = "24m"
 
@@ -21,7 +21,7 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.redis_url, self.command = valkey.prepare(folder / "server")
+        self.redis_url, self.command = embedded_valkey.prepare(folder / "server")
         self.start_valkey()
         self.proxy = Proxy(self.redis_url)
         self.backups = folder / "disk"
@@ -38,15 +38,15 @@ class Stage:
             DELETIONS_PER_DAY="100000",
             DELETIONS_SHARE="1",
         )
-        self.place = Workplace(load({**self.live.environ, "TENURE_REDIS_URL": self.redis_url}))
+        self.context = Context(load({**self.live.environ, "TENURE_REDIS_URL": self.redis_url}))
 
     def start_valkey(self) -> None:
         quiet = subprocess.DEVNULL
         self.valkey = subprocess.Popen(self.command, stdout=quiet, stderr=quiet, start_new_session=True)
-        until(lambda: valkey.answers(self.redis_url))
+        until(lambda: embedded_valkey.answers(self.redis_url))
 
     def close(self) -> None:
-        self.place.database.dispose()
+        self.context.database.dispose()
         self.live.clean_up()
         self.valkey.kill()
         self.valkey.wait()

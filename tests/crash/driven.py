@@ -9,8 +9,8 @@ from models.database import reading
 from tests.crash.mortal import BEGIN, Mortal
 from tests.live_engine import until
 from tests.world import World
-from workers import advance, send
-from workers.workplace import Workplace
+from workers.cli import sending, test_clock
+from workers.context import Context
 
 PATIENCE_SECONDS = 120
 """Longer than any recovery: a dead process's messages come back when its heart has been silent for ten seconds."""
@@ -30,26 +30,26 @@ class Driven:
         self.data_dir = live.data_dir
 
     @cached_property
-    def place(self) -> Workplace:
-        return self.live.place
+    def context(self) -> Context:
+        return self.live.context
 
     @property
     def now(self):
-        with reading(self.place.database) as tx:
+        with reading(self.context.database) as tx:
             return engine_now(tx)
 
     def go_to(self, day):
         length = BEGIN + timedelta(days=day) - self.now
-        advance.advance(self.place, length, PATIENCE_SECONDS)
+        test_clock.advance(self.context, length, PATIENCE_SECONDS)
 
     def ask(self, kind, key=None, /, **data):
         body = self.envelope(kind, key, **data)
-        send.ask(self.place, body, PATIENCE_SECONDS)
-        send.settle(self.place, body, PATIENCE_SECONDS)
+        sending.ask(self.context, body, PATIENCE_SECONDS)
+        sending.settle(self.context, body, PATIENCE_SECONDS)
 
     def finish(self):
         """At rest, and no message left of those that a dead process held."""
-        advance.advance(self.place, timedelta(0), PATIENCE_SECONDS)
+        test_clock.advance(self.context, timedelta(0), PATIENCE_SECONDS)
         until(lambda: not self.left_in_queues(), PATIENCE_SECONDS)
 
     def show(self):
@@ -62,8 +62,8 @@ class Driven:
         return self.data_dir / "sites" / self.show()["id"]
 
     def close(self):
-        self.place.database.dispose()
-        self.place.redis.close()
+        self.context.database.dispose()
+        self.context.redis.close()
 
 
 def reached_by_driving(point: str) -> bool:

@@ -8,14 +8,16 @@ from uuid import UUID
 
 import pytest
 
-from models import backup, effect, money, receipt
+from models import backup, effect, invoices, receipt
 from models.database import reading
 from tests.crash.lives import LIVES, SETTINGS
 from tests.crash.mortal import Killer, Mortal
-from workers import crash, dead, deletion, sitting
-from workers import timer as timers
-from workers.hosts import marker_copy
-from workers.hosts.marker import Markers, copy_of
+from workers.adapters.hosts import marker_copy
+from workers.adapters.hosts.marker import Markers, copy_of
+from workers.base import fault_points
+from workers.cli import deletion_reports
+from workers.commands import batch, dead_letters
+from workers.timers import fire as timers
 
 SITE = UUID(int=7)
 """The hour of the nightly backup follows from it, so it is the same in every life."""
@@ -29,13 +31,13 @@ def one_life(name: str, folder: Path, url: str, database: dict[str, str], killer
     world = Mortal(folder, url, **SETTINGS, **database)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sitting, "uuid7", lambda: SITE)
-            crash.hooks[:] = [killer] if killer else []
+            patch.setattr(batch, "uuid7", lambda: SITE)
+            fault_points.hooks[:] = [killer] if killer else []
             LIVES[name](world)
-            crash.hooks.clear()
+            fault_points.hooks.clear()
         return end_of(world)
     finally:
-        crash.hooks.clear()
+        fault_points.hooks.clear()
         world.close()
 
 
@@ -46,16 +48,16 @@ def end_of(world: Mortal) -> dict[str, Any]:
         **in_the_books(world, site_id),
         **in_the_world(world, site_id),
         "events": Counter(published(world)),
-        "receipts": deletion.verify(world.place)["receipts"],
+        "receipts": deletion_reports.verify(world.context)["receipts"],
         "left": left_over(world, site_id),
     }
 
 
 def in_the_books(world: Mortal, site_id: str) -> dict[str, Any]:
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return {
             "invoices": [
-                (row.number, row.status, row.reason, row.amount_cents) for row in money.invoices_of(tx, site_id)
+                (row.number, row.status, row.reason, row.amount_cents) for row in invoices.invoices_of(tx, site_id)
             ],
             "effects": Counter((without_ids(row.id), row.status) for row in effect.of_site(tx, site_id)),
             "moves": Counter(
@@ -78,16 +80,16 @@ def in_the_world(world: Mortal, site_id: str) -> dict[str, Any]:
 
 def left_over(world: Mortal, site_id: str) -> dict[str, Any]:
     """Work that nobody will do, and things that nobody knows of."""
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         known = {row.id for row in backup.backups_of(tx, site_id)}
     archives = {path.name.removesuffix(".tar.zst") for path in (world.data_dir / "backups").rglob("*.tar.zst")}
     hidden = (path.relative_to(world.data_dir) for path in world.data_dir.rglob(".*"))
     return {
-        "work": (world.open_effects(), world.unsent(), timers.fire_due(world.place), world.left_in_queues()),
-        "dead": [one["reason"] for one in dead.listing(world.place)["dead"]],
+        "work": (world.open_effects(), world.unsent(), timers.fire_due(world.context), world.left_in_queues()),
+        "dead": [one["reason"] for one in dead_letters.listing(world.context)["dead"]],
         "unknown backups": sorted(archives ^ known),
         "hidden": sorted(without_ids(str(path)) for path in hidden if ".names" not in path.parts),
-        "stores": [] if world.state() != "deleted" else deletion.remains(world.place, site_id),
+        "stores": [] if world.state() != "deleted" else deletion_reports.remains(world.context, site_id),
     }
 
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from uuid import UUID
 
-from workers.crash import hooks
+from workers.base.fault_points import hooks
 
 TOKENS = "CRASH_TOKENS"
 PROCFILE = Path(__file__).with_name("Procfile")
@@ -39,14 +39,14 @@ def take(folder, point):
 
 def hook(point):
     if point == "queue.fetched":
-        sys.modules["workers.sitting"].uuid7 = lambda: SITE
+        sys.modules["workers.commands.batch"].uuid7 = lambda: SITE
     take(Path(os.environ[TOKENS]), point)
 
 
 def up():
     """`tenure up` with these processes."""
-    run = import_module("workers.up").run
-    sys.exit(run(import_module("workers.settings").load(), procfile=PROCFILE))
+    run = import_module("workers.supervisor.up").run
+    sys.exit(run(import_module("workers.base.settings").load(), procfile=PROCFILE))
 
 
 def main():

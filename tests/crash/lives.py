@@ -7,8 +7,10 @@ import pytest
 from models import dead as letters
 from models.database import reading
 from tests.crash.mishaps import Mishaps
-from workers import dead, deletion
-from workers.announce import STREAM
+from workers.cli import deletion_reports
+from workers.commands import dead_letters
+from workers.outbox.announce import STREAM
+from workers.safety import breaker
 
 SETTINGS = {"LEASE_SECONDS": "0.3", "DELETIONS_SHARE": "1", "TRIAL_DAYS": "1"}
 OWNER = {"account": "acme", "email": "owner@acme.example"}
@@ -67,11 +69,11 @@ def unlucky(world):
         bad_messages(world)
         bad_effects(world)
         lose_the_stream(world)
-        deletion.pause(world.place)
+        breaker.pause(world.context)
         world.go_to(1.1)
         world.mark("timer")
         world.go_to(14)
-        deletion.resume(world.place, deletion.preview(world.place)["count"])
+        breaker.resume(world.context, deletion_reports.preview(world.context)["count"])
         world.go_to(110)
         world.finish()
 
@@ -97,8 +99,8 @@ def bad_messages(world):
     """One nobody can run, one nobody can answer, one that fails for good and one that is done at its second try."""
     world.go_to(0.1)
     if not world.is_marked("sent"):
-        world.place.redis.hset("dramatiq:effects.msgs", "bad", "no message")
-        world.place.redis.rpush("dramatiq:effects", "bad")
+        world.context.redis.hset("dramatiq:effects.msgs", "bad", "no message")
+        world.context.redis.rpush("dramatiq:effects", "bad")
         world.hand_over("no envelope")
         world.hand_over(world.envelope("back_up"), retries=1000)
         world.mark("sent")
@@ -109,7 +111,7 @@ def bad_messages(world):
         assert reasons["refused"] in {1, 2}, "nothing tells two of these apart, so one may be kept again"
         world.mark("law")
     for row in kept(world):
-        (dead.retry if reason_of(row) == "failed" else dead.drop)(world.place, row.id)
+        (dead_letters.retry if reason_of(row) == "failed" else dead_letters.drop)(world.context, row.id)
     world.rest()
     world.ask("suspend", reason="fails once")
     world.go_to(0.2)
@@ -117,7 +119,7 @@ def bad_messages(world):
 
 
 def kept(world):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return letters.messages(tx)
 
 
@@ -132,14 +134,14 @@ def bad_effects(world):
     world.ask("update_contact", email="other@acme.example")
     world.finish()
     world.mark("outside")
-    for one in dead.listing(world.place)["dead"]:
-        (dead.retry if one["what"] == "export" else dead.drop)(world.place, one["id"])
+    for one in dead_letters.listing(world.context)["dead"]:
+        (dead_letters.retry if one["what"] == "export" else dead_letters.drop)(world.context, one["id"])
     world.rest()
 
 
 def lose_the_stream(world):
     world.go_to(0.4)
     if not world.is_marked("lost"):
-        world.place.redis.delete(STREAM)
+        world.context.redis.delete(STREAM)
         world.mark("lost")
     world.sweep()

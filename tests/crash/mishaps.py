@@ -8,9 +8,9 @@ from models import effect
 from models.clock import machine_now
 from models.database import reading, writing
 from tests.live_engine import until
-from workers import effect as effects
-from workers.acts import ACTS
-from workers.errors import Permanent, Temporary
+from workers.base.errors import Permanent, Temporary
+from workers.effects import executor as effects
+from workers.effects.registry import HANDLERS
 
 
 class Mishaps:
@@ -24,8 +24,8 @@ class Mishaps:
     def prepare(self):
         self.patch.setattr(engine, "decide", self.law)
         self.patch.setattr(self.world, "bring_forward", partial(self.bring_forward, self.world.bring_forward))
-        for kind, act in list(ACTS.items()):
-            self.patch.setitem(ACTS, kind, partial(self.act, kind, act))
+        for kind, act in list(HANDLERS.items()):
+            self.patch.setitem(HANDLERS, kind, partial(self.act, kind, act))
 
     def law(self, site, command, now, policy):
         broken = {"site.expire": "timer", "site.back_up": "law", "site.suspend": "queue"}.get(command.type)

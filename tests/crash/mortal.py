@@ -13,14 +13,16 @@ from models import effect, timer
 from models.clock import machine_now, move
 from models.database import reading, writing
 from tests.world import HOST, World
-from workers import advance, boot, crash
-from workers.broker import COMMANDS, QUEUES, make_broker
+from workers import boot
+from workers.base import fault_points
+from workers.cli import test_clock
+from workers.queue.broker import COMMANDS, QUEUES, make_broker
 
 BEGIN = datetime(2040, 1, 1, tzinfo=UTC)
 KILLED = 137
 PREFETCH = 16
 NAMES = (*QUEUES, *map(dq_name, QUEUES))
-PLAIN = {point.rpartition(".")[0] for point in crash.POINTS if point.count(".") > 1}
+PLAIN = {point.rpartition(".")[0] for point in fault_points.POINTS if point.count(".") > 1}
 """Points that are said with their kind as well, which is what counts here."""
 
 
@@ -46,8 +48,8 @@ class Mortal(World):
     def __init__(self, data_dir, redis_url, **settings):
         super().__init__(data_dir, redis_url, **settings)
         self.broker = make_broker(redis_url)
-        self.place.__dict__["broker"] = self.broker
-        boot.declare(self.place)
+        self.context.__dict__["broker"] = self.broker
+        boot.declare(self.context)
         self.consumers = {queue: self.broker.consume(queue, PREFETCH, timeout=0) for queue in QUEUES}
 
     def close(self):
@@ -79,7 +81,7 @@ class Mortal(World):
 
     def waiting(self):
         """The queues in which something is left, commands first."""
-        pipeline = self.place.redis.pipeline(transaction=False)
+        pipeline = self.context.redis.pipeline(transaction=False)
         for name in NAMES:
             pipeline.llen(f"dramatiq:{name}")
         lengths = zip(NAMES, pipeline.execute(), strict=True)
@@ -112,13 +114,13 @@ class Mortal(World):
         """Live until a moment, from wherever an earlier life has come to."""
         moment = BEGIN + timedelta(days=day)
         if self.now < BEGIN:
-            with writing(self.place.database) as tx:
+            with writing(self.context.database) as tx:
                 move(tx, BEGIN)
         self.recover()
         while (now := self.now) < moment:
-            with reading(self.place.database) as tx:
+            with reading(self.context.database) as tx:
                 due = timer.earliest(tx, after=now)
-            advance._go_to(self.place, moment if due is None else min(due, moment))
+            test_clock._go_to(self.context, moment if due is None else min(due, moment))
             self.sweep()
             self.fire()
 
@@ -126,12 +128,12 @@ class Mortal(World):
         """What half a minute does after a restart, at once: leases end, hearts are missed, all is offered again."""
         unfinished = effect.EFFECTS.update().where(effect.EFFECTS.c.status.in_(effect.UNFINISHED))
         long_ago = machine_now() - timedelta(minutes=1)
-        with writing(self.place.database) as tx:
+        with writing(self.context.database) as tx:
             tx.execute(unfinished.values(announced_at=long_ago))
             tx.execute(unfinished.where(effect.EFFECTS.c.leased_until.is_not(None)).values(leased_until=long_ago))
-        self.place.redis.delete("tenure:publisher")
-        for name in self.place.redis.zrange("dramatiq:__heartbeats__", 0, -1):
-            self.place.redis.zadd("dramatiq:__heartbeats__", {name: 0})
+        self.context.redis.delete("tenure:publisher")
+        for name in self.context.redis.zrange("dramatiq:__heartbeats__", 0, -1):
+            self.context.redis.zadd("dramatiq:__heartbeats__", {name: 0})
         for name in NAMES:
             self.broker.keep_up(name)
         self.retry_now()
@@ -143,7 +145,7 @@ class Mortal(World):
             self.recover()
 
     def left_in_queues(self) -> dict[str, int]:
-        bodies = {name: self.place.redis.hlen(f"dramatiq:{name}.msgs") for name in NAMES}
+        bodies = {name: self.context.redis.hlen(f"dramatiq:{name}.msgs") for name in NAMES}
         return {name: count for name, count in bodies.items() if count}
 
 

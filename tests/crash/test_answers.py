@@ -7,8 +7,8 @@ import pytest
 from models import receipt
 from models.database import reading
 from tests.world import HOST
-from workers import dead
-from workers.errors import Permanent
+from workers.base.errors import Permanent
+from workers.commands import dead_letters
 
 
 def envelope(**changes):
@@ -24,7 +24,7 @@ def envelope(**changes):
 
 
 def receipts(world):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return [(row.source, row.id) for row in tx.execute(receipt.RECEIPTS.select())]
 
 
@@ -78,7 +78,7 @@ def test_nobody_may_ask_under_the_engines_own_name(world, source):
 @pytest.mark.parametrize("stray", [{"id": float("nan")}, {"source": "\ud800"}])
 def test_a_message_that_nobody_can_answer_is_kept_whatever_is_in_it(world, stray):
     assert world.hand_over(stray) is None
-    assert len(dead.listing(world.place)["dead"]) == 1
+    assert len(dead_letters.listing(world.context)["dead"]) == 1
 
 
 def test_an_id_that_is_no_text_is_answered_with_the_id_escaped(world):
@@ -101,7 +101,7 @@ def test_a_host_that_cannot_count_agents_keeps_nobody_waiting(world, kind, monke
     def broken(_site_id):
         raise Permanent("the help desk's database is damaged")
 
-    monkeypatch.setattr(world.place.host, "used_agents", broken)
+    monkeypatch.setattr(world.context.host, "used_agents", broken)
     data = {"agents": 7, "payment_method": "pm_visa"} if kind == "subscribe" else {}
     assert world.say(kind, **data)["outcome"] in {"applied", "no_op"}
 
@@ -116,11 +116,11 @@ def test_a_message_that_was_put_aside_is_run_when_it_is_tried_again(world):
         "message_id": "m",
         "message_timestamp": 1,
     }
-    dead.keep(world.place, "lifecycle.DQ", "old", json.dumps(body).encode(), "failed for good")
-    (kept,) = dead.listing(world.place)["dead"]
-    dead.retry(world.place, kept["id"])
+    dead_letters.keep(world.context, "lifecycle.DQ", "old", json.dumps(body).encode(), "failed for good")
+    (kept,) = dead_letters.listing(world.context)["dead"]
+    dead_letters.retry(world.context, kept["id"])
 
-    (redis_id,) = world.place.redis.lrange("dramatiq:lifecycle", 0, -1)
-    again = json.loads(world.place.redis.hget("dramatiq:lifecycle.msgs", redis_id))
+    (redis_id,) = world.context.redis.lrange("dramatiq:lifecycle", 0, -1)
+    again = json.loads(world.context.redis.hget("dramatiq:lifecycle.msgs", redis_id))
     assert again["queue_name"] == "lifecycle"
     assert again["options"] == {"redis_message_id": redis_id.decode()}

@@ -16,7 +16,8 @@ from tests.crash.ends import one_life
 from tests.crash.lives import LIVES
 from tests.crash.mortal import Killer, dies
 from tests.live_engine import until
-from workers import crash, valkey
+from workers.base import fault_points
+from workers.supervisor import embedded_valkey
 
 MEMORY = Path("/dev/shm")
 """A death is no power cut: what was written stays, so the disk need not be waited for."""
@@ -36,10 +37,10 @@ def disk():
 @pytest.fixture(scope="module")
 def server(disk):
     """A Valkey of these tests' own."""
-    url, command = valkey.prepare(disk / "valkey")
+    url, command = embedded_valkey.prepare(disk / "valkey")
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
-    until(lambda: valkey.answers(url))
+    until(lambda: embedded_valkey.answers(url))
     yield url
     process.terminate()
     process.wait(10)
@@ -66,16 +67,18 @@ def emptied(folder, url):
 def test_there_are_more_than_150_points_and_the_lives_pass_every_one_and_no_other(undisturbed):
     seen = {point for _, seen in undisturbed.values() for point in seen}
 
-    assert len(set(crash.POINTS)) == len(crash.POINTS) > 150
-    assert seen == set(crash.POINTS)
+    assert len(set(fault_points.POINTS)) == len(fault_points.POINTS) > 150
+    assert seen == set(fault_points.POINTS)
 
 
 def pytest_generate_tests(metafunc):
     """Every point on SQLite, a seeded third of them on PostgreSQL too; `--database` chooses all on one."""
     asked = metafunc.config.getoption("database") or "some"
-    third = sorted(random.Random(5).sample(crash.POINTS, len(crash.POINTS) // 3), key=crash.POINTS.index)
-    some = {"sqlite": crash.POINTS, "postgresql": third}
-    given = some if asked == "some" else dict.fromkeys(("sqlite", "postgresql"), crash.POINTS)
+    third = sorted(
+        random.Random(5).sample(fault_points.POINTS, len(fault_points.POINTS) // 3), key=fault_points.POINTS.index
+    )
+    some = {"sqlite": fault_points.POINTS, "postgresql": third}
+    given = some if asked == "some" else dict.fromkeys(("sqlite", "postgresql"), fault_points.POINTS)
     kinds = [kind for kind in given if asked in {kind, "both", "some"}]
     if "point" in metafunc.fixturenames:
         metafunc.parametrize(("kind", "point"), [(kind, point) for kind in kinds for point in given[kind]])

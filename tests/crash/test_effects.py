@@ -8,15 +8,17 @@ from sqlalchemy.exc import IntegrityError
 from models import effect
 from models.clock import machine_now
 from models.database import reading, writing
-from workers import dead, deletion
-from workers import effect as effects
-from workers.acts import ACTS
-from workers.errors import Permanent, Temporary
-from workers.work import NOTHING
+from workers.base.errors import Permanent, Temporary
+from workers.cli import deletion_reports
+from workers.commands import dead_letters
+from workers.effects import executor as effects
+from workers.effects.claim import NOTHING
+from workers.effects.registry import HANDLERS
+from workers.safety import breaker
 
 
 def row_of(world, effect_id):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return effect.find(tx, effect_id)
 
 
@@ -40,7 +42,7 @@ def test_an_act_that_fails_unexpectedly_is_tried_again_and_then_gives_up_for_all
     def broken(_place, _work):
         raise wrong
 
-    monkeypatch.setitem(ACTS, "export", broken)
+    monkeypatch.setitem(HANDLERS, "export", broken)
     world.say("export")
     effect_id = the_open_effect(world)
     world.rest()
@@ -48,7 +50,7 @@ def test_an_act_that_fails_unexpectedly_is_tried_again_and_then_gives_up_for_all
 
     try_until_it_gives_up(world, effect_id)
     assert "gave up" in world.show()["attention"]
-    assert [one["id"] for one in dead.listing(world.place)["dead"]] == [effect_id]
+    assert [one["id"] for one in dead_letters.listing(world.context)["dead"]] == [effect_id]
     assert len(world.events("effect.gave_up")) == 1
 
 
@@ -74,13 +76,13 @@ def test_an_effect_that_kills_each_of_its_workers_gives_up(world):
     world.say("export")
     effect_id = the_open_effect(world)
     for number in range(effects.MOST_ATTEMPTS):
-        with writing(world.place.database) as tx:
+        with writing(world.context.database) as tx:
             later = machine_now() + timedelta(minutes=number)
             assert effect.claim(tx, effect_id, later, timedelta(seconds=20)), number
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(effect.EFFECTS.update().values(leased_until=machine_now() - timedelta(seconds=1)))
 
-    effects.run(world.place, effect_id)
+    effects.run(world.context, effect_id)
     assert row_of(world, effect_id).status == "gave_up"
     assert "worker" in world.show()["attention"]
 
@@ -113,12 +115,12 @@ def test_resumed_deletions_tell_anew_and_go_on_48_hours_later(world):
     world.advance(days=14, seconds=-1)
     run, world.rest = world.rest, lambda: None
     world.advance(seconds=1)
-    deletion.pause(world.place)
+    breaker.pause(world.context)
     world.rest = run
     world.rest()
     assert world.state() == "deleting"
 
-    deletion.resume(world.place, 0)
+    breaker.resume(world.context, 0)
     world.sweep()
     world.fire()
     world.advance(days=2, seconds=-1)
@@ -131,14 +133,14 @@ def test_a_hold_between_two_stores_stops_the_deletion_of_the_second(world, monke
     world.start_trial()
     world.send("cancel")
     world.advance(days=14, seconds=-1)
-    site_id, real = world.show()["id"], world.place.host.remove
+    site_id, real = world.show()["id"], world.context.host.remove
 
     def held_meanwhile(one, *, key):
         removed = real(one, key=key)
         world.say("hold", reason="court order 7")
         return removed
 
-    monkeypatch.setattr(world.place.host, "remove", held_meanwhile)
+    monkeypatch.setattr(world.context.host, "remove", held_meanwhile)
     world.advance(seconds=1)
     assert (world.data_dir / "backups" / site_id).exists()
     assert world.state() == "deleting"
@@ -154,14 +156,14 @@ def test_what_gave_up_is_not_made_again_for_a_deleted_site(world, kind):
     world.send("export")
     world.send("cancel")
     world.advance(days=14)
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         ids = [row.id for row in effect.of_site(tx, site_id) if row.kind == kind]
         tx.execute(effect.EFFECTS.update().where(effect.EFFECTS.c.id == ids[0]).values(status="gave_up"))
 
     with pytest.raises(ValueError, match="not wanted any more"):
-        dead.retry(world.place, ids[0])
+        dead_letters.retry(world.context, ids[0])
     world.rest()
-    assert deletion.remains(world.place, site_id) == []
+    assert deletion_reports.remains(world.context, site_id) == []
     assert row_of(world, ids[0]).status == "gave_up"
 
 
@@ -170,31 +172,31 @@ def test_an_upload_that_arrives_after_the_deletion_is_taken_away(world, monkeypa
     site_id = world.show()["id"]
     world.say("export")
     effect_id = the_open_effect(world)
-    real = ACTS["export"]
+    real = HANDLERS["export"]
 
     def slow(_place, _work):
-        monkeypatch.setitem(ACTS, "export", real)
+        monkeypatch.setitem(HANDLERS, "export", real)
         overtake(world, effect_id)
         world.send("cancel")
         world.advance(days=14)
-        assert deletion.remains(world.place, site_id) == []
+        assert deletion_reports.remains(world.context, site_id) == []
         late = world.data_dir / "exports" / site_id / "exp_late.zip"
         late.parent.mkdir()
         late.write_bytes(b"late")
         return NOTHING
 
-    monkeypatch.setitem(ACTS, "export", slow)
-    effects.run(world.place, effect_id)
+    monkeypatch.setitem(HANDLERS, "export", slow)
+    effects.run(world.context, effect_id)
     assert world.state() == "deleted"
-    assert deletion.remains(world.place, site_id) == []
+    assert deletion_reports.remains(world.context, site_id) == []
 
 
 def overtake(world, effect_id):
     """Another worker takes the claim over and finishes."""
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         expired = machine_now() - timedelta(seconds=1)
         tx.execute(effect.EFFECTS.update().where(effect.EFFECTS.c.id == effect_id).values(leased_until=expired))
-    effects.run(world.place, effect_id)
+    effects.run(world.context, effect_id)
 
 
 def test_a_worker_that_wakes_up_late_does_not_bring_a_cancelled_site_online(world, monkeypatch):
@@ -202,16 +204,16 @@ def test_a_worker_that_wakes_up_late_does_not_bring_a_cancelled_site_online(worl
     world.send("suspend", reason="abuse")
     world.say("resume")
     effect_id = next(one for one in world.open_effects() if "bring_online" in one)
-    real = ACTS["bring_online"]
+    real = HANDLERS["bring_online"]
 
-    def slow(place, work):
-        monkeypatch.setitem(ACTS, "bring_online", real)
+    def slow(context, work):
+        monkeypatch.setitem(HANDLERS, "bring_online", real)
         overtake(world, effect_id)
         world.send("cancel")
-        return real(place, work)
+        return real(context, work)
 
-    monkeypatch.setitem(ACTS, "bring_online", slow)
-    effects.run(world.place, effect_id)
+    monkeypatch.setitem(HANDLERS, "bring_online", slow)
+    effects.run(world.context, effect_id)
     assert world.state() == "cancelled"
     assert '"online": false' in (world.site_folder() / ".tenure.json").read_text()
 
@@ -224,7 +226,7 @@ def test_a_deletion_notice_that_waited_is_not_sent_to_somebody_who_came_back(wor
     def away(_mail):
         raise Temporary("the mail server is away")
 
-    monkeypatch.setattr(world.place.mailer, "send", away)
+    monkeypatch.setattr(world.context.mailer, "send", away)
     world.advance(seconds=2)
     world.send("keep")
     monkeypatch.undo()
@@ -243,7 +245,7 @@ def test_no_deletion_notice_is_sent_under_a_hold(world, monkeypatch):
     def away(_mail):
         raise Temporary("the mail server is away")
 
-    monkeypatch.setattr(world.place.mailer, "send", away)
+    monkeypatch.setattr(world.context.mailer, "send", away)
     world.advance(seconds=2)
     world.send("hold", reason="court order 7")
     monkeypatch.undo()
@@ -262,7 +264,7 @@ def test_a_lease_from_a_clock_that_was_far_ahead_holds_nobody_up(world):
     world.say("export")
     effect_id = the_open_effect(world)
     ahead = machine_now() + timedelta(days=400)
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         assert effect.claim(tx, effect_id, ahead, timedelta(seconds=20))
         tx.execute(effect.EFFECTS.update().where(effect.EFFECTS.c.id == effect_id).values(announced_at=ahead))
     world.wakeups.waiting.clear()
@@ -277,7 +279,7 @@ def test_a_retry_from_a_clock_that_was_far_ahead_is_made_now(world):
     world.say("export")
     effect_id = the_open_effect(world)
     ahead = machine_now() + timedelta(days=400)
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         row = effect.claim(tx, effect_id, machine_now(), timedelta(seconds=20))
         assert effect.put_off(tx, effect_id, row.fence, ahead, "the disk is full")
     world.wakeups.waiting.clear()
@@ -292,13 +294,13 @@ def test_an_effect_whose_wake_up_waits_in_a_long_queue_is_not_offered_again_and_
     world.say("export")
     world.wakeups.waiting.clear()
     long_ago = machine_now() - timedelta(minutes=10)
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(effect.EFFECTS.update().values(announced_at=long_ago))
-    world.place.redis.rpush("dramatiq:data", *range(1000))
+    world.context.redis.rpush("dramatiq:data", *range(1000))
 
     world.sweep()
     assert world.wakeups.waiting == []
-    world.place.redis.delete("dramatiq:data")
+    world.context.redis.delete("dramatiq:data")
     world.sweep()
     assert len(world.wakeups.waiting) == 1
     world.sweep()
@@ -311,11 +313,11 @@ def test_a_charge_that_gave_up_may_be_tried_again_under_its_key(world, monkeypat
     def refused(_charge):
         raise Permanent("the key of the card network is wrong")
 
-    monkeypatch.setattr(world.place.payments, "charge", refused)
+    monkeypatch.setattr(world.context.payments, "charge", refused)
     world.send("change_plan", agents=9)
-    (kept,) = dead.listing(world.place)["dead"]
+    (kept,) = dead_letters.listing(world.context)["dead"]
 
     monkeypatch.undo()
-    dead.retry(world.place, kept["id"])
+    dead_letters.retry(world.context, kept["id"])
     world.rest()
     assert (len(world.charges()), world.show()["agents_allowed"]) == (2, 9)

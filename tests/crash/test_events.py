@@ -7,7 +7,8 @@ from sqlalchemy.exc import OperationalError
 
 from models import event
 from models.database import reading, writing
-from workers import announce, sweep
+from workers.outbox import announce
+from workers.timers import sweep
 
 
 def ids(world):
@@ -15,7 +16,7 @@ def ids(world):
 
 
 def test_a_reply_stream_that_is_no_stream_keeps_nobody_elses_events_back(world):
-    world.place.redis.set("tenure:reply:mine", "taken")
+    world.context.redis.set("tenure:reply:mine", "taken")
     world.start_trial()
     before = len(ids(world))
     world.say("cancel", extra={"replyto": "tenure:reply:mine"})
@@ -23,7 +24,7 @@ def test_a_reply_stream_that_is_no_stream_keeps_nobody_elses_events_back(world):
 
     assert world.unsent() == 0
     assert len(set(ids(world))) == len(ids(world)) > before
-    assert world.place.redis.get("tenure:reply:mine") == b"taken"
+    assert world.context.redis.get("tenure:reply:mine") == b"taken"
 
 
 @pytest.mark.parametrize("empty", ["flushall", "delete", "trim"])
@@ -32,15 +33,15 @@ def test_an_emptied_stream_gets_the_last_day_again_with_the_same_ids(world, empt
     world.advance(days=2)
     world.send("subscribe", agents=7, payment_method="pm_visa")
     last_day = [body["id"] for body in world.events() if body["time"] >= world.now.isoformat()[:10]]
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         since = world.now - timedelta(hours=24)
         query = event.EVENTS.select().where(event.EVENTS.c.at >= since).order_by(event.EVENTS.c.seq)
         expected = [row.id for row in tx.execute(query)]
     assert last_day
     {
-        "flushall": world.place.redis.flushall,
-        "delete": lambda: world.place.redis.delete(announce.STREAM),
-        "trim": lambda: world.place.redis.xtrim(announce.STREAM, maxlen=0, approximate=False),
+        "flushall": world.context.redis.flushall,
+        "delete": lambda: world.context.redis.delete(announce.STREAM),
+        "trim": lambda: world.context.redis.xtrim(announce.STREAM, maxlen=0, approximate=False),
     }[empty]()
 
     world.sweep()
@@ -52,7 +53,7 @@ def test_an_emptied_stream_gets_the_last_day_again_with_the_same_ids(world, empt
 def test_a_stream_that_was_lost_is_noticed_by_the_next_event_too(world):
     world.start_trial()
     before = ids(world)
-    world.place.redis.flushall()
+    world.context.redis.flushall()
     world.send("subscribe", agents=7, payment_method="pm_visa")
 
     assert ids(world)[: len(before)] == before
@@ -62,18 +63,18 @@ def test_a_stream_that_was_lost_is_noticed_by_the_next_event_too(world):
 def test_a_reader_that_empties_the_stream_as_it_reads_is_not_flooded(world):
     world.start_trial()
     for _ in range(3):
-        world.place.redis.xtrim(announce.STREAM, maxlen=0, approximate=False)
+        world.context.redis.xtrim(announce.STREAM, maxlen=0, approximate=False)
         world.sweep()
     assert ids(world) == []
 
 
 def test_events_are_kept_for_90_days_and_then_removed(world):
     world.start_trial()
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         first = tx.execute(event.EVENTS.select().order_by(event.EVENTS.c.seq)).first().id
 
     def kept():
-        with reading(world.place.database) as tx:
+        with reading(world.context.database) as tx:
             return [row.id for row in tx.execute(event.EVENTS.select().order_by(event.EVENTS.c.seq))]
 
     world.send("cancel")
@@ -88,13 +89,13 @@ def test_events_are_kept_for_90_days_and_then_removed(world):
 
 def test_entries_older_than_90_days_leave_the_stream_and_younger_ones_stay(world, monkeypatch):
     for _ in range(300):
-        world.place.redis.xadd(announce.STREAM, {"event": "{}"})
-    seconds, _ = world.place.redis.time()
+        world.context.redis.xadd(announce.STREAM, {"event": "{}"})
+    seconds, _ = world.context.redis.time()
 
     def left_after(length):
-        monkeypatch.setattr(world.place.redis, "time", lambda: (seconds + int(length.total_seconds()), 0))
-        announce.forget(world.place, sweep.KEPT)
-        return world.place.redis.xlen(announce.STREAM)
+        monkeypatch.setattr(world.context.redis, "time", lambda: (seconds + int(length.total_seconds()), 0))
+        announce.forget(world.context, sweep.KEPT)
+        return world.context.redis.xlen(announce.STREAM)
 
     assert left_after(timedelta(days=90, seconds=-60)) == 300
     assert left_after(timedelta(days=90, seconds=60)) < 100, "whole blocks of the stream go at once"
@@ -103,16 +104,16 @@ def test_entries_older_than_90_days_leave_the_stream_and_younger_ones_stay(world
 def test_an_event_that_was_never_sent_is_not_removed_however_old(world):
     world.start_trial()
     world.send("hold", reason="court order 7")
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(event.EVENTS.update().values(sent=False))
         assert event.remove_old(tx, world.now + timedelta(days=400), 1000) == 0
 
 
 def test_a_publisher_that_died_makes_room_for_the_next(world, monkeypatch):
     world.start_trial()
-    world.place.redis.set(announce.TURN, "a dead one", px=30)
+    world.context.redis.set(announce.TURN, "a dead one", px=30)
     world.say("export")
-    while world.place.redis.exists(announce.TURN):
+    while world.context.redis.exists(announce.TURN):
         pass
     world.sweep()
 

@@ -6,9 +6,9 @@ from models import receipt, timer
 from models import site as sites
 from models.clock import engine_now
 from models.database import reading, writing
-from models.moments import stamp
+from models.timestamps import stamp
 from tests.world import World
-from workers import timer as timers
+from workers.timers import fire as timers
 
 BROKEN, WELL = "broken.example.com", "well.example.com"
 
@@ -41,13 +41,13 @@ def test_a_site_whose_timer_fails_costs_no_other_site_its_own(world, wrong, monk
 def test_a_firing_whose_key_exists_already_is_put_off_and_costs_no_other_site_its_own(world):
     broken_id = two_trials(world)
     at = world.show(BROKEN)["trial_ends_at"]
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         row = {"source": "tenure:clock", "id": f"{broken_id}:expire:0:{at}", "type": "site.expire", "digest": ""}
         tx.execute(receipt.RECEIPTS.insert(), {**row, "at": engine_now(tx), "outcome": "applied"})
 
     world.advance(days=30)
     assert (world.state(BROKEN), world.state(WELL)) == ("trial", "expired")
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert stamp(timer.of_site(tx, broken_id)["expire"]) > at
 
 
@@ -57,7 +57,7 @@ def test_a_host_that_fails_unexpectedly_stops_no_renewal(world, monkeypatch):
     def broken(_site_id):
         raise KeyError("agents")
 
-    monkeypatch.setattr(world.place.host, "used_agents", broken)
+    monkeypatch.setattr(world.context.host, "used_agents", broken)
     world.advance_to(renewal)
     assert len(world.charges()) == 2
 
@@ -71,8 +71,8 @@ def test_a_renewal_that_cannot_ask_the_host_remembers_how_many_agents_were_in_us
     site = world.show()
     assert site["plan"]["next_agents"] == 6
 
-    monkeypatch.setattr(world.place.host, "used_agents", lambda _site_id: None)
-    with reading(world.place.database) as tx:
+    monkeypatch.setattr(world.context.host, "used_agents", lambda _site_id: None)
+    with reading(world.context.database) as tx:
         assert sites.find(tx, site["id"]).used_agents == 6
 
 
@@ -82,10 +82,10 @@ def test_two_clocks_that_fire_at_once_move_each_site_once(world):
         world.start_trial(host)
     run, world.rest = world.rest, lambda: None
     world.advance(days=30, seconds=-1)
-    settings = world.place.settings
+    settings = world.context.settings
     other = World(world.data_dir, settings.redis_url, DATABASE_URL=settings.database_url)
     world.advance(seconds=1)
-    assert timers.fire_due(other.place) == 0
+    assert timers.fire_due(other.context) == 0
     world.rest = run
     other.close()
     for host in hosts:
@@ -94,11 +94,11 @@ def test_two_clocks_that_fire_at_once_move_each_site_once(world):
 
 def test_a_timer_without_a_site_does_not_keep_the_clock_busy_for_ever(world):
     world.start_trial()
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         now = engine_now(tx)
         row = {"site_id": "site_gone", "kind": "expire", "generation": 0, "due_at": now, "wakes_at": now}
         tx.execute(timer.TIMERS.insert(), row)
 
     world.advance(seconds=1)
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert timer.earliest(tx) > engine_now(tx)

@@ -15,9 +15,10 @@ from models.database import reading
 from schedules.clock import Clock
 from tests.live_engine import HOST, until
 from tests.world import World
-from workers import backups, command, send
-from workers import effect as effects
-from workers.broker import make_broker
+from workers.cli import backup_reports, sending
+from workers.commands import handler
+from workers.effects import executor as effects
+from workers.queue.broker import make_broker
 
 TRIAL = {"account": "acme", "email": "owner@acme.example"}
 HOSTS = [f"site{number}.example.com" for number in range(4)]
@@ -68,7 +69,7 @@ def test_a_store_whose_disk_is_full_says_so_and_the_work_is_done_when_there_is_r
     assert open_rows(world) == []
     assert len([line for line in lines_of(log_lines, "done") if line["effect"] == kind]) == 1
     assert world.state() == "trial"
-    assert len(backups.listing(world.place, HOST)["backups"]) == (kind == "back_up")
+    assert len(backup_reports.listing(world.context, HOST)["backups"]) == (kind == "back_up")
 
 
 def whole_files(folder):
@@ -78,7 +79,7 @@ def whole_files(folder):
 
 
 def open_rows(world):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return effect.unfinished(tx)
 
 
@@ -149,11 +150,13 @@ def impatient(monkeypatch):
 def test_a_command_that_finds_the_database_locked_waits_in_its_queue(made, impatient, redis_url, log_lines):
     world = made()
     broker = make_broker(redis_url, threads=8)
-    broker.take = lambda batch: command.take_each(world.place, batch)
+    broker.take = lambda batch: handler.take_each(world.context, batch)
     dramatiq.actor(print, actor_name="command", queue_name="lifecycle", broker=broker)
     consumer = broker.consume("lifecycle", timeout=0)
-    body = send.envelope("start_trial", HOST, ("account=acme", "email=o@a.example"), source="t", key="once", extra={})
-    send.enqueue(world.place, body)
+    body = sending.envelope(
+        "start_trial", HOST, ("account=acme", "email=o@a.example"), source="t", key="once", extra={}
+    )
+    sending.enqueue(world.context, body)
     with locked_by_another(world):
         next(consumer)
     assert broker.client.llen("dramatiq:lifecycle") == 1
@@ -173,10 +176,10 @@ def test_effects_and_timers_that_find_the_database_locked_lose_nothing(made, imp
     world.advance(hours=23)
     world.say("export")
     (export,) = world.open_effects()
-    clock = Clock(world.place)
+    clock = Clock(world.context)
     with locked_by_another(world):
         with pytest.raises(OperationalError, match="locked"):
-            effects.run(world.place, export)
+            effects.run(world.context, export)
         clock.fire_all()
         clock.sweep_all()
         clock.beat()
@@ -195,7 +198,7 @@ def test_effects_and_timers_that_find_the_database_locked_lose_nothing(made, imp
 def test_the_clock_carries_what_was_committed_over_into_the_database_s_own_file(made, tmp_path, log_lines):
     world = made()
     world.start_trial()
-    clock = Clock(world.place)
+    clock = Clock(world.context)
     with locked_by_another(world):
         clock.carry_over()
     alone = shutil.copy(world.data_dir / "tenure.db", tmp_path / "alone.db")
@@ -206,15 +209,15 @@ def test_the_clock_carries_what_was_committed_over_into_the_database_s_own_file(
 
 def test_a_log_that_can_not_be_carried_over_is_told_and_tried_again(made, log_lines):
     world = made()
-    world.place.database.dispose()
+    world.context.database.dispose()
     database = world.data_dir / "tenure.db"
     database.rename(database.with_suffix(".aside"))
     database.mkdir()
-    Clock(world.place).carry_over()
+    Clock(world.context).carry_over()
     assert "the database's log could not be carried over" in lines_of(log_lines, "alarm")[0]["error"]
     database.rmdir()
     database.with_suffix(".aside").rename(database)
-    Clock(world.place).carry_over()
+    Clock(world.context).carry_over()
     assert len(lines_of(log_lines, "alarm")) == 1
 
 
@@ -228,5 +231,5 @@ def test_a_backup_store_that_is_full_for_a_night_costs_that_night_only(made, sma
     world.retry_now()
     world.advance(days=1)
 
-    assert len(backups.listing(world.place, HOST)["backups"]) == 2
+    assert len(backup_reports.listing(world.context, HOST)["backups"]) == 2
     assert world.show()["attention"] is None

@@ -10,9 +10,9 @@ import redis
 
 from tests.chaos.proxy import Proxy
 from tests.live_engine import until
-from workers import send
-from workers.broker import make_broker
-from workers.send import WaitOverError
+from workers.cli import sending
+from workers.cli.sending import WaitOverError
+from workers.queue.broker import make_broker
 
 HOSTS = [f"site{number}.example.com" for number in range(8)]
 TRIAL = ("account=acme", "email=owner@acme.example")
@@ -94,7 +94,7 @@ def test_a_retry_whose_enqueue_got_no_reply_is_made_all_the_same(wire, redis_url
 
 def test_a_full_redis_refuses_loudly_and_everything_goes_on_when_there_is_room(live):
     live.start(LEASE_SECONDS="2")
-    client = live.place.redis
+    client = live.context.redis
     ask_for_trials(live)
     client.config_set("maxmemory", client.info("memory")["used_memory"] // 2)
     with pytest.raises(redis.exceptions.OutOfMemoryError):
@@ -111,18 +111,18 @@ def test_a_full_redis_refuses_loudly_and_everything_goes_on_when_there_is_room(l
 def test_a_redis_that_is_emptied_under_work_loses_no_effect_and_a_command_is_asked_again(live):
     live.start()
     bodies = [
-        send.envelope("start_trial", host, TRIAL, source="tests", key=f"{host}:start", extra={}) for host in HOSTS
+        sending.envelope("start_trial", host, TRIAL, source="tests", key=f"{host}:start", extra={}) for host in HOSTS
     ]
     for body in bodies:
-        send.enqueue(live.place, body)
-    live.place.redis.flushall()
+        sending.enqueue(live.context, body)
+    live.context.redis.flushall()
     for body in bodies:
         until_answered(live, body)
 
     settled(live)
     live.advance("0s")
     each_was_done_once(live)
-    told = {json.loads(fields[b"event"])["causationid"] for _, fields in live.place.redis.xrange("tenure:events")}
+    told = {json.loads(fields[b"event"])["causationid"] for _, fields in live.context.redis.xrange("tenure:events")}
     assert {body["id"] for body in bodies} <= told
 
 
@@ -130,7 +130,7 @@ def until_answered(live, body):
     """A producer that hears nothing asks again with the same id."""
     for _ in range(20):
         try:
-            return send.ask(live.place, body, 3)
+            return sending.ask(live.context, body, 3)
         except WaitOverError:
             continue
     raise AssertionError(body)

@@ -9,11 +9,11 @@ from datetime import timedelta
 
 from pysqlite3 import dbapi2 as sqlite
 
-from models.moments import unstamp
+from models.timestamps import unstamp
 from tests.live_engine import until
-from workers import send
-from workers.safety import WITNESS
-from workers.send import WaitOverError
+from workers.cli import sending
+from workers.cli.sending import WaitOverError
+from workers.safety.safe_mode import HIGH_WATER_KEY
 
 PAYS, CHANGES, GONE, LEAVES, NEW = (f"{name}.example.com" for name in ("pays", "changes", "gone", "leaves", "new"))
 PAUSE_SECONDS = 0.1
@@ -27,7 +27,7 @@ class Producer:
 
     def __init__(self, live):
         self.live, self.bodies, self.answers = live, [], {}
-        self.place = live.place
+        self.context = live.context
         self.is_over = threading.Event()
 
     def ask(self, kind, host, **data):
@@ -39,7 +39,7 @@ class Producer:
     def until_answered(self, body):
         for _ in range(10):
             try:
-                self.answers[body["id"]] = send.ask(self.place, body, 10)
+                self.answers[body["id"]] = sending.ask(self.context, body, 10)
                 return self.answers[body["id"]]
             except WaitOverError:
                 continue
@@ -84,7 +84,7 @@ def copy_of_the_database(live, to):
 
 
 def witness_of(live):
-    return live.place.redis.get(WITNESS)
+    return live.context.redis.get(HIGH_WATER_KEY)
 
 
 def put_back(live, copy):

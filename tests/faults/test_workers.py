@@ -14,13 +14,14 @@ import pytest
 from models import effect
 from models.database import reading
 from tests.live_engine import HOST, until
-from workers import alive, backups
+from workers.cli import backup_reports
+from workers.health import liveness
 
 HOSTS = [f"site{number}.example.com" for number in range(6)]
 
 
 def effects_of(live, kind):
-    with reading(live.place.database) as tx:
+    with reading(live.context.database) as tx:
         return [row for row in effect.of_site(tx, live.show()["id"]) if row.kind == kind]
 
 
@@ -68,8 +69,8 @@ def test_a_worker_stopped_for_longer_than_its_lease_is_overtaken_and_its_late_re
     assert offered == "its worker is gone; it is offered again"
     assert late == "another worker has taken it over"
     assert len(lines_of(live, "done", "back_up")) == 1
-    (kept,) = backups.listing(live.place, HOST)["backups"]
-    assert backups.verify(live.place, kept["id"])["verified"]
+    (kept,) = backup_reports.listing(live.context, HOST)["backups"]
+    assert backup_reports.verify(live.context, kept["id"])["verified"]
 
 
 @pytest.fixture
@@ -92,9 +93,9 @@ def ahead(live, tmp_path):
 
 def test_a_worker_61_s_ahead_takes_part_and_nothing_is_done_twice(live, ahead):
     live.start(TRIAL_DAYS="2")
-    workers = alive.count(live.place.redis, "worker")
+    workers = liveness.count(live.context.redis, "worker")
     its_log = ahead()
-    until(lambda: alive.count(live.place.redis, "worker") > workers)
+    until(lambda: liveness.count(live.context.redis, "worker") > workers)
     for host in HOSTS:
         live.send("start_trial", "account=acme", f"email=owner@{host}", host=host)
         live.send("subscribe", "agents=3", "payment_method=pm_visa", host=host)

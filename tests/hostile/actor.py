@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.hostile.adapters import KINDS
-from workers.errors import Permanent, Temporary
+from workers.base.errors import Permanent, Temporary
 
 SITE = "site_hostile"
 SAVED = "bkp_before"

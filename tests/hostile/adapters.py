@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from workers.download import Downloads
-from workers.host import Host, open_host
-from workers.vault import Vault, open_vault
+from workers.adapters.backup_store import BackupStore, open_backup_store
+from workers.adapters.export_store import ExportStore
+from workers.adapters.host import Host, open_host
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,8 @@ class Adapters:
 
     data_dir: Path
     host: Host
-    vault: Vault
-    downloads: Downloads
+    vault: BackupStore
+    downloads: ExportStore
 
     def site(self, site_id: str) -> Path:
         return self.data_dir / "sites" / site_id
@@ -23,7 +23,7 @@ class Adapters:
 
 def folders(data_dir: Path) -> Adapters:
     """The embedded adapters."""
-    return Adapters(data_dir, open_host("file:", data_dir), open_vault("file:", data_dir), Downloads(data_dir))
+    return Adapters(data_dir, open_host("file:", data_dir), open_backup_store("file:", data_dir), ExportStore(data_dir))
 
 
 KINDS = {"folders": folders}

@@ -2,7 +2,7 @@
 
 import json
 
-from workers import message
+from workers.queue import message
 
 HOST = "acme.example.com"
 HARMFUL = {

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from models.database import writing
 from models.site import SITES
 from tests.hostile.envelopes import HARMFUL, envelope
-from workers.address import _library, normal
-from workers.envelope import read
-from workers.errors import Permanent
-from workers.mailer import Mail, message
-from workers.mailers.smtp import Smtp
+from workers.adapters.mail_address import _library, normal
+from workers.adapters.mailer import Mail, message
+from workers.adapters.mailers.smtp import Smtp
+from workers.base.errors import Permanent
+from workers.commands.envelope import read
 
 AT = datetime(2026, 1, 25, 9, 30, tzinfo=UTC)
 MAIL = Mail("key", "owner@acme.example", "Welcome", "Hello\n", AT)
@@ -122,7 +122,7 @@ def test_a_local_part_beyond_ascii_is_taken_if_the_mailer_in_use_can_send_to_it(
 ):
     asked = []
     mailer = Smtp("mail.example", 25, "no-reply@tenure.example")
-    world.place.__dict__["mailer"] = mailer
+    world.context.__dict__["mailer"] = mailer
     monkeypatch.setattr(Smtp, "_conversation", lambda self: Conversation(asked, self, Server(*extensions)))
     for number in range(3):
         said = world.say("start_trial", f"s{number}.example.com", account="a", email="jörg@acme.example")
@@ -149,7 +149,7 @@ class Conversation:
 
 
 def test_a_mail_server_that_does_not_answer_refuses_nobody_and_is_not_asked_by_each(world, monkeypatch):
-    world.place.__dict__["mailer"] = Smtp("127.0.0.1", 1, "no-reply@tenure.example")
+    world.context.__dict__["mailer"] = Smtp("127.0.0.1", 1, "no-reply@tenure.example")
     tried = []
     monkeypatch.setattr(Smtp, "_connect", lambda self: tried.append(self) or fail())
     for number in range(3):
@@ -173,7 +173,7 @@ def test_the_outbox_takes_a_local_part_beyond_ascii(world):
 @pytest.mark.parametrize("old", ["owner@localhost", "a(b)@acme.example", "=?utf-8?q?v=40b.example=2C?=@acme.example"])
 def test_a_contact_that_would_not_pass_today_stops_no_life_and_is_seen(world, old):
     world.start_trial()
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(SITES.update().values(email=old))
     before = len(world.mails())
     world.send("cancel")

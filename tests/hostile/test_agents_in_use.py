@@ -14,9 +14,12 @@ from models import site_fault
 from models.database import reading
 from tests.hostile import databases
 from tests.world import HOST
-from workers import agents_in_use, command, doctor, reports
-from workers.agents_in_use import PATIENCE_SECONDS
-from workers.held_database import Unusable
+from workers.adapters import agents_in_use
+from workers.adapters.agents_in_use import PATIENCE_SECONDS
+from workers.cli import reports
+from workers.commands import handler
+from workers.health import doctor
+from workers.storage.held_database import Unusable
 
 HEALTHY = "healthy.example.com"
 SLACK = 0.7
@@ -53,7 +56,7 @@ def test_a_batch_with_a_hostile_site_is_answered_in_time_and_the_neighbour_by_it
         asked("show", HOST, "s"),
     ]
     began = time.monotonic()
-    hostile, healthy, shown = command.take_each(neighbours.place, batch)
+    hostile, healthy, shown = handler.take_each(neighbours.context, batch)
     assert time.monotonic() - began < PATIENCE_SECONDS + SLACK
     assert hostile["outcome"] == "applied"  # by the number that was known last
     assert healthy["code"] == "agents.below_used"
@@ -78,14 +81,14 @@ def test_what_is_wrong_and_what_to_do_stands_in_the_document_and_goes_when_it_is
     assert "agents is a view, not a table" in attention
     assert "make `agents` a table" in attention
     assert world.show(HEALTHY)["attention"] is None
-    findings = [one.sentence for one in doctor.examine(world.place) if one.what == "sites' content"]
+    findings = [one.sentence for one in doctor.examine(world.context) if one.what == "sites' content"]
     assert len(findings) == 1
     assert "database.odd in 1" in findings[0]
     (world.site_folder() / "helpdesk.db").write_bytes(whole)
-    world.place.agents.look_again()  # too soon
+    world.context.agents.look_again()  # too soon
     assert world.show()["attention"] == attention
     monkeypatch.setattr(agents_in_use, "monotonic", later(agents_in_use.ASIDE_SECONDS))
-    world.place.agents.look_again()
+    world.context.agents.look_again()
     assert world.show()["attention"] is None
 
 
@@ -96,7 +99,7 @@ def later(seconds):
 
 def test_a_site_that_could_not_tell_is_not_asked_again_while_somebody_waits(neighbours, monkeypatch):
     numbers = count(1)
-    real = neighbours.place.host.used_agents
+    real = neighbours.context.host.used_agents
 
     def used_agents(site_id):
         if site_id == hostile:
@@ -105,30 +108,30 @@ def test_a_site_that_could_not_tell_is_not_asked_again_while_somebody_waits(neig
         return real(site_id)
 
     hostile = neighbours.show()["id"]
-    monkeypatch.setattr(neighbours.place.host, "used_agents", used_agents)
+    monkeypatch.setattr(neighbours.context.host, "used_agents", used_agents)
     for number in range(5):
-        command.take_each(neighbours.place, [asked("show", HOST, f"{number}")])
+        handler.take_each(neighbours.context, [asked("show", HOST, f"{number}")])
     assert next(numbers) == 2
     monkeypatch.setattr(agents_in_use, "monotonic", later(agents_in_use.ASIDE_SECONDS + 1))
-    command.take_each(neighbours.place, [asked("show", HOST, "again")])
+    handler.take_each(neighbours.context, [asked("show", HOST, "again")])
     assert next(numbers) == 4
 
 
 def test_a_host_that_never_answers_keeps_a_batch_two_seconds_and_the_next_one_not_at_all(neighbours, monkeypatch):
     world, over = neighbours, threading.Event()
-    silent, real = world.show()["id"], world.place.host.used_agents
+    silent, real = world.show()["id"], world.context.host.used_agents
 
     def used_agents(site_id):
         if site_id == silent:
             over.wait(60)
         return real(site_id)
 
-    monkeypatch.setattr(world.place.host, "used_agents", used_agents)
+    monkeypatch.setattr(world.context.host, "used_agents", used_agents)
     try:
         took = []
         for key in ("first", "second"):
             began = time.monotonic()
-            answers = command.take_each(world.place, [asked("show", HOST, key), asked("show", HEALTHY, f"{key}.n")])
+            answers = handler.take_each(world.context, [asked("show", HOST, key), asked("show", HEALTHY, f"{key}.n")])
             took.append(time.monotonic() - began)
             assert answers[1]["document"]["used_agents"] == 2
         assert took[0] < PATIENCE_SECONDS + SLACK
@@ -141,15 +144,15 @@ def test_many_sites_that_never_answer_do_not_use_up_the_askers_for_ever(world, m
     hosts = [f"h{number}.example.com" for number in range(12)]
     for host in [*hosts, HEALTHY]:
         world.start_trial(host)
-    over, real = threading.Event(), world.place.host.used_agents
+    over, real = threading.Event(), world.context.host.used_agents
     silent = {world.show(host)["id"] for host in hosts}
     monkeypatch.setattr(
-        world.place.host, "used_agents", lambda site_id: over.wait(60) and 1 if site_id in silent else real(site_id)
+        world.context.host, "used_agents", lambda site_id: over.wait(60) and 1 if site_id in silent else real(site_id)
     )
     try:
-        command.take_each(world.place, [asked("show", host, host) for host in hosts])
+        handler.take_each(world.context, [asked("show", host, host) for host in hosts])
         began = time.monotonic()
-        command.take_each(world.place, [asked("show", HEALTHY, "n")])
+        handler.take_each(world.context, [asked("show", HEALTHY, "n")])
         assert time.monotonic() - began < PATIENCE_SECONDS + SLACK
     finally:
         over.set()
@@ -157,7 +160,7 @@ def test_many_sites_that_never_answer_do_not_use_up_the_askers_for_ever(world, m
 
 def test_askers_end_when_there_is_nothing_to_ask_and_begin_again(neighbours, monkeypatch):
     monkeypatch.setattr(agents_in_use, "IDLE_SECONDS", 0.05)
-    agents = agents_in_use.AgentsInUse(neighbours.place)
+    agents = agents_in_use.AgentsInUse(neighbours.context)
     site_id = neighbours.show(HEALTHY)["id"]
     for _ in range(3):
         assert agents.ask([site_id]) == {site_id: 2}
@@ -186,13 +189,13 @@ def test_a_lock_is_told_only_when_it_is_found_twice(neighbours, monkeypatch):
     os.utime(path)
     with closing(sqlite.connect(path, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
-        assert reports.show(world.place, HOST)["attention"] is None
+        assert reports.show(world.context, HOST)["attention"] is None
         monkeypatch.setattr(agents_in_use, "monotonic", later(agents_in_use.ASIDE_SECONDS + 1))
-        assert "locked" in reports.show(world.place, HOST)["attention"]
+        assert "locked" in reports.show(world.context, HOST)["attention"]
         holder.execute("ROLLBACK")
     monkeypatch.setattr(agents_in_use, "monotonic", later(2 * agents_in_use.ASIDE_SECONDS + 2))
-    world.place.agents.look_again()
-    assert reports.show(world.place, HOST)["attention"] is None
+    world.context.agents.look_again()
+    assert reports.show(world.context, HOST)["attention"] is None
 
 
 def test_the_number_that_is_counted_when_a_fault_goes_is_kept(neighbours, monkeypatch):
@@ -204,8 +207,8 @@ def test_the_number_that_is_counted_when_a_fault_goes_is_kept(neighbours, monkey
     path.with_name("aside").rename(path)
     world.use_agents(4)
     monkeypatch.setattr(agents_in_use, "monotonic", later(agents_in_use.ASIDE_SECONDS + 1))
-    world.place.agents.look_again()
-    with reading(world.place.database) as tx:
+    world.context.agents.look_again()
+    with reading(world.context.database) as tx:
         assert sites.find(tx, site_id).used_agents == 4
         assert site_fault.of_site(tx, site_id) == []
 
@@ -217,11 +220,11 @@ def test_a_deletion_takes_the_faults_along(neighbours):
     with closing(sqlite.connect(folder / "helpdesk.db")) as desk, desk:
         desk.execute("ALTER TABLE agents RENAME TO people")
     assert "agents is missing" in world.show()["attention"]
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert len(site_fault.of_site(tx, site_id)) == 1
     world.send("cancel")
     world.advance(days=15)
     assert world.state() == "deleted"
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert site_fault.of_site(tx, site_id) == []
     assert not os.path.lexists(folder)

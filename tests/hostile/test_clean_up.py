@@ -4,7 +4,7 @@ import pytest
 
 from models import effect
 from models.database import reading
-from workers.hosts import folder as folder_host
+from workers.adapters.hosts import folder as folder_host
 
 
 def beside(world):
@@ -13,7 +13,7 @@ def beside(world):
 
 
 def open_kinds(world):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return [row.kind for row in effect.unfinished(tx)]
 
 
@@ -78,7 +78,7 @@ def test_what_an_earlier_try_left_in_the_store_goes_with_the_next_one(world, mon
     world.start_trial()
     world.advance(days=1)
     site_id = world.site_folder().name
-    verify, left = world.place.vault.verify, []
+    verify, left = world.context.vault.verify, []
 
     def dies(site_id, backup_id):
         if not left:
@@ -88,7 +88,7 @@ def test_what_an_earlier_try_left_in_the_store_goes_with_the_next_one(world, mon
             raise OSError(5, "Input/output error")
         return verify(site_id, backup_id)
 
-    monkeypatch.setattr(world.place.vault, "verify", dies)
+    monkeypatch.setattr(world.context.vault, "verify", dies)
     world.send(kind, **({"from": "previous_day"} if kind == "restore" else {}))
     assert left[0].exists()
     world.retry_now()

@@ -14,12 +14,12 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.hostile import trees
-from workers.download import Downloads
-from workers.errors import Permanent, Temporary
-from workers.host import open_host
-from workers.hosts import snapshot as snapshots
-from workers.site_limits import SiteLimits
-from workers.vault import open_vault
+from workers.adapters.backup_store import open_backup_store
+from workers.adapters.export_store import ExportStore
+from workers.adapters.host import open_host
+from workers.adapters.hosts import snapshot as snapshots
+from workers.base.errors import Permanent, Temporary
+from workers.storage.site_limits import SiteLimits
 
 SITE, BACKUP = "site_0192a", "bkp_1"
 SECRET = b"the secret of the engine"
@@ -31,8 +31,8 @@ class Stores:
     def __init__(self, folder, limits=None):
         self.folder = folder
         limits = limits or SiteLimits()
-        self.host, self.vault = open_host("file:", folder, limits), open_vault("file:", folder, limits)
-        self.downloads = Downloads(folder, limits)
+        self.host, self.vault = open_host("file:", folder, limits), open_backup_store("file:", folder, limits)
+        self.downloads = ExportStore(folder, limits)
         self.host.provision(SITE, hostname="acme.example.com", email="o@acme.example", agents=5, key="p")
         self.live = folder / "sites" / SITE
         (folder / "tenure.db").write_bytes(SECRET)
@@ -160,7 +160,7 @@ def test_a_file_that_becomes_shorter_at_every_reading_is_left_out_and_the_rest_i
 
     for copy in ("save", "build"):
         trees.sparse(big, 40 << 20)
-        monkeypatch.setattr("workers.site_file.os.read", shrink)
+        monkeypatch.setattr("workers.storage.site_file.os.read", shrink)
         made = getattr(stores, copy)()
         monkeypatch.undo()
         assert made.lacks.out.names == ("attachments/big: it became shorter each time that it was read",)

@@ -13,11 +13,11 @@ import pysqlite3.dbapi2 as sqlite
 import pytest
 
 from tests.hostile import databases
-from workers import customer_database, held_database, sqlite_file
-from workers.content import DATABASE
-from workers.errors import Permanent, Temporary
-from workers.held_database import Unusable
-from workers.hosts.folder import FolderHost
+from workers.adapters.hosts.folder import FolderHost
+from workers.base.errors import Permanent, Temporary
+from workers.storage import customer_database, held_database, sqlite_file
+from workers.storage.held_database import Unusable
+from workers.storage.site_content import DATABASE
 
 SITE, OTHER = "site_0192a", "site_0192b"
 SOON = 2.0
@@ -397,7 +397,7 @@ def test_a_database_that_cannot_be_checked_in_time_makes_a_partial_backup_and_is
     assert told["left_out_names"][0].startswith(f"{DATABASE}: the check was given up")
     assert "partial" in world.show()["attention"]
     into = world.data_dir / "out"
-    world.place.vault.extract(world.show()["id"], told["id"], into)
+    world.context.vault.extract(world.show()["id"], told["id"], into)
     with closing(sqlite.connect(into / DATABASE)) as copy:
         assert copy.execute("SELECT count(*) FROM agents").fetchone() == (1,)
     world.send("export")

@@ -11,16 +11,17 @@ from hypothesis import strategies as st
 from engine.printable import UNSAFE, is_printable
 from models import receipt
 from models.database import reading, writing
-from models.moments import is_rfc3339
 from models.receipt import RECEIPTS
 from models.site import SITES
+from models.timestamps import is_rfc3339
 from tests.hostile.envelopes import HARMFUL, HOST, envelope, twice, written
 from tests.runtime.mutations import Mutations
-from workers import command, fingerprint, json_reader
-from workers import dead as graveyard
-from workers.envelope import Unreadable, read
-from workers.forms import checked
-from workers.message import Poison
+from workers.base import json_reader
+from workers.commands import dead_letters as graveyard
+from workers.commands import fingerprint, handler
+from workers.commands.envelope import Unreadable, read
+from workers.commands.payloads import checked
+from workers.queue.message import Undecodable
 
 ATTRIBUTES = ("subject", "type", "source", "id", "correlationid", "time", "replyto", "review", "traceparent")
 FIELDS = {
@@ -70,7 +71,7 @@ def is_utf8(text):
 
 
 def assert_nothing_harmful(world):
-    for _, fields in world.place.redis.xrange("tenure:events"):
+    for _, fields in world.context.redis.xrange("tenure:events"):
         assert all(map(is_printable, texts_of(json.loads(fields[b"event"]))))
 
 
@@ -88,9 +89,9 @@ def test_every_mutated_envelope_is_answered_or_kept_and_none_fails(world):
         body = next(mutations).body
         try:
             batch.append(written(json.dumps(json.loads(body)["args"][0])))
-        except (ValueError, TypeError, KeyError, IndexError, RecursionError, Poison):
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError, Undecodable):
             continue
-    assert [one for one in command.take_each(world.place, batch) if isinstance(one, Exception)] == []
+    assert [one for one in handler.take_each(world.context, batch) if isinstance(one, Exception)] == []
 
 
 def test_an_id_that_can_not_be_kept_is_answered_each_time_and_uses_up_nothing(world):
@@ -156,7 +157,7 @@ def test_no_secret_hides_in_the_form_that_is_proposed():
 
 def test_a_site_that_was_started_under_a_name_refused_today_is_still_found(world):
     world.start_trial()
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(SITES.update().values(host="xn--a.example.com"))
     assert world.say("show", "xn--a.example.com")["site"] == "xn--a.example.com"
     assert world.say("cancel", "XN--A.example.com")["outcome"] == "applied"
@@ -247,7 +248,7 @@ def test_a_key_that_stands_twice_uses_up_neither(world, name):
 
 
 def test_a_member_twice_in_the_message_around_the_envelope_is_nobodys_to_answer():
-    with pytest.raises(Poison, match="twice"):
+    with pytest.raises(Undecodable, match="twice"):
         written(json.dumps(envelope()) + '],"args":[' + json.dumps(envelope()))
 
 
@@ -333,7 +334,7 @@ def as_0_1(raw):
 )
 def test_a_redelivered_command_of_0_1_is_answered_with_its_first_answer(world, first, again):
     world.hand_over(first)
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(RECEIPTS.update().values(digest=as_0_1(first)))
     assert world.hand_over(again)["duplicate"] is True
     assert world.hand_over({**again, "data": {"account": "other"}})["code"] == "command.id_conflict"
@@ -343,8 +344,8 @@ def test_a_redelivered_command_of_0_1_is_answered_with_its_first_answer(world, f
 
 
 def test_a_reason_that_quotes_the_message_is_kept_on_both_databases(world):
-    graveyard.keep_unreadable(world.place, "lifecycle", b'{"a\\ud800": 1}', "does not fit: 'a\0\ud800\x1b'")
-    (kept,) = graveyard.listing(world.place)["dead"]
+    graveyard.keep_unreadable(world.context, "lifecycle", b'{"a\\ud800": 1}', "does not fit: 'a\0\ud800\x1b'")
+    (kept,) = graveyard.listing(world.context)["dead"]
     assert UNSAFE.search(kept["reason"]) is None
 
 
@@ -356,7 +357,7 @@ def test_no_source_and_id_means_nobody_is_answered():
 
 def test_the_receipt_of_a_refusal_is_found_by_the_key_as_it_came(world):
     world.hand_over(envelope(time="yesterday"))
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert set(receipt.find_all(tx, [("shop", "order-1")])) == {("shop", "order-1")}
 
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from engine.spelling import has_at_sign, names, plain
 from engine.words import addresses_in, masked, without
-from models import person, receipt
+from models import personal_data, receipt
 from models.clock import review_secret
 from models.database import reading, writing
 from models.dead import DEAD
 from models.event import EVENTS
 from models.receipt import RECEIPTS
 from models.site import SITES
-from workers import forgetting
+from workers.safety import erasure
 
 ADDRESS = "jörg.canary@äcme.example"
 A_LABEL = "xn--cme-pla"
@@ -113,7 +113,7 @@ def test_json_that_is_masked_stays_json(value):
 def plant(world, site_id, text):
     """The address in a row of every table with text, the site's own and nobody's, and in every store of Redis."""
     document = {"a": [f"say {text} now", {"b": text}], "source": "shop"}
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         for number, owner in enumerate((site_id, None)):
             tx.execute(RECEIPTS.insert().values(
                 source=f"shop {text}", id=f"{number} {text}", site_id=owner, type="site.cancel", digest="",
@@ -124,7 +124,7 @@ def plant(world, site_id, text):
             ))  # fmt: skip
         tx.execute(DEAD.insert().values(id="1", queue="q", reason=f"no {text}", body=f"x {text} y", at=world.now))
         tx.execute(SITES.update().values(account=text, attention=f"say {text}", held_for=text, suspended_reason=text))
-    redis = world.place.redis
+    redis = world.context.redis
     redis.hset("dramatiq:lifecycle.XQ.msgs", mapping={"m1": json.dumps({"a": text}), "m2": "another"})
     redis.zadd("dramatiq:lifecycle.XQ", {"m1": 1, "m2": 2})
     redis.hset("dramatiq:lifecycle.msgs", mapping={"m3": text, "m4": "another"})
@@ -136,11 +136,11 @@ def plant(world, site_id, text):
 def left(world):
     """Every text of every table, and every value in Redis, that still names the address."""
     known, found = [plain(ADDRESS)], []
-    with reading(world.place.database) as tx:
-        for table in person._tables():
+    with reading(world.context.database) as tx:
+        for table in personal_data._tables():
             for row in tx.execute(table.select()).mappings():
                 found += [(table.name, name) for name, value in row.items() if names(str(value), known)]
-    redis = world.place.redis
+    redis = world.context.redis
     for key in redis.scan_iter("*"):
         kind = redis.type(key)
         values = redis.hgetall(key) if kind == b"hash" else redis.xrange(key) if kind == b"stream" else ()
@@ -153,7 +153,7 @@ def test_an_address_in_any_spelling_is_gone_from_every_table_and_every_store_of_
     world.send("start_trial", account="a", email=ADDRESS)
     site_id = world.show()["id"]
     for name, text in SPELLINGS.items():
-        with writing(world.place.database) as tx:
+        with writing(world.context.database) as tx:
             tx.execute(SITES.update().values(email=f"jörg.canary@{A_LABEL}.example"))
             tx.execute(DEAD.delete())
             tx.execute(RECEIPTS.delete())
@@ -161,12 +161,12 @@ def test_an_address_in_any_spelling_is_gone_from_every_table_and_every_store_of_
         plant(world, site_id, text)
         assert len(left(world)) > 15, name
 
-        forgetting.forget_others(world.place, site_id)
+        erasure.forget_others(world.context, site_id)
 
         assert left(world) == [("site", "email")], name
-        assert world.place.redis.hkeys("dramatiq:lifecycle.XQ.msgs") == [b"m2"]
-        assert world.place.redis.hkeys("dramatiq:lifecycle.msgs") == [b"m4"]
-    forgetting.forget_address(world.place, site_id)
+        assert world.context.redis.hkeys("dramatiq:lifecycle.XQ.msgs") == [b"m2"]
+        assert world.context.redis.hkeys("dramatiq:lifecycle.msgs") == [b"m4"]
+    erasure.forget_address(world.context, site_id)
     assert left(world) == []
 
 
@@ -181,10 +181,10 @@ def test_no_log_line_holds_an_address_in_any_spelling(world, log_lines):
 
 def test_rows_of_others_and_what_only_looks_alike_stay(world):
     world.send("start_trial", account="a", email=ADDRESS)
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(DEAD.insert().values(id="1", queue="q", reason="other@acme.example", body="a=40b", at=world.now))
-    forgetting.forget_others(world.place, world.show()["id"])
-    with reading(world.place.database) as tx:
+    erasure.forget_others(world.context, world.show()["id"])
+    with reading(world.context.database) as tx:
         (row,) = tx.execute(DEAD.select()).all()
     assert (row.reason, row.body) == ("other@acme.example", "a=40b")
 
@@ -225,7 +225,7 @@ def test_a_late_redelivery_of_a_key_that_named_the_customer_is_known_and_starts_
     assert left(world) == []
     assert {source for source, _ in kept} >= {*OPERATORS, "shop"}
     assert old in kept
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert ("shop", receipt.forgotten(review_secret(tx), KEYS[0][1])) in kept
         operators = tx.execute(RECEIPTS.select().where(RECEIPTS.c.source == OPERATORS[0])).one()
     assert operators.answer["command"]["source"] == OPERATORS[0]
@@ -239,7 +239,7 @@ def start(world, number, source, key, account="a"):
 def rewritten_by_0_1(world, key):
     """A receipt as version 0.1 left it: its id without a secret. No life of its site rewrites it again."""
     old = receipt._ways(b"", key[1])[2]
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(RECEIPTS.update().where(RECEIPTS.c.id == key[1]).values(id=old))
     return key[0], old
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.trees import sparse
-from workers import crash
-from workers.content import Removed
-from workers.errors import Permanent, Temporary
-from workers.host import open_host
-from workers.hosts import folder as folder_host
-from workers.hosts import marker_copy
-from workers.hosts.adoption import Known
-from workers.hosts.marker import Marker, Markers
+from workers.adapters.host import open_host
+from workers.adapters.hosts import folder as folder_host
+from workers.adapters.hosts import marker_copy
+from workers.adapters.hosts.adoption import Known
+from workers.adapters.hosts.marker import Marker, Markers
+from workers.base import fault_points
+from workers.base.errors import Permanent, Temporary
+from workers.storage.site_content import Removed
 
 SITE, OTHER = "site_0192a", "site_0192b"
 TRUE = {"site": SITE, "hostname": "acme.example.com", "online": False, "agents": 5, "replaced": None}
@@ -218,11 +218,11 @@ def dying_at(point):
         if reached == point:
             raise KeyboardInterrupt
 
-    crash.hooks.append(die)
+    fault_points.hooks.append(die)
     try:
         yield
     finally:
-        crash.hooks.remove(die)
+        fault_points.hooks.remove(die)
 
 
 class Old:

@@ -12,9 +12,11 @@ from models.clock import machine_now
 from models.database import reading
 from tests.hostile.trees import can_mount
 from tests.world import HOST
-from workers import crash, deletion, removal, reports
-from workers.durable import explained, remove
-from workers.errors import Mounted
+from workers.base import fault_points
+from workers.base.errors import Mounted
+from workers.cli import deletion_reports, reports
+from workers.storage import removal
+from workers.storage.atomic_files import explained, remove
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +108,7 @@ def test_a_site_that_is_a_mount_itself_is_named(tmp_path, precious, mounts):
 def test_a_mount_that_comes_while_the_removal_runs_is_not_entered(tmp_path, precious, mounts, monkeypatch, how, kind):
     """At the last moment: after the folder above was opened, before what is mounted is."""
     if how != "openat2":
-        monkeypatch.setattr("workers.site_tree.has_openat2", lambda: False)
+        monkeypatch.setattr("workers.storage.site_tree.has_openat2", lambda: False)
     site = site_in(tmp_path)
     target = site / "attachments" / ("one" if kind == "a file" else "later")
     if kind != "a file":
@@ -182,17 +184,17 @@ def test_a_mount_that_was_there_all_the_time_is_named_in_every_copy_and_waited_f
 
 
 def deletion_verdict(world):
-    (verdict,) = [one for one in reports.why(world.place, HOST)["verdicts"] if one["type"] == "deletion"]
+    (verdict,) = [one for one in reports.why(world.context, HOST)["verdicts"] if one["type"] == "deletion"]
     return verdict["because"]
 
 
 def listed(world):
-    (row,) = deletion.listing(world.place)["sites"]
+    (row,) = deletion_reports.listing(world.context)["sites"]
     return str(row["waits_for"])
 
 
 def open_deletions(world):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return [row for row in effect.unfinished(tx) if row.kind == "delete"]
 
 
@@ -223,11 +225,11 @@ def hooked(point, act):
         if reached == point and next(turns, None):
             act()
 
-    crash.hooks.append(hook)
+    fault_points.hooks.append(hook)
     try:
         yield
     finally:
-        crash.hooks.remove(hook)
+        fault_points.hooks.remove(hook)
 
 
 @pytest.mark.parametrize("moment", ["before", "while it is prepared", "after the swap"])
@@ -257,7 +259,7 @@ def test_a_restore_takes_nothing_of_a_mount_along_whenever_it_comes(world, preci
 
 
 def open_effects(world):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return list(effect.unfinished(tx))
 
 
@@ -269,8 +271,8 @@ def test_a_mount_among_the_backups_stops_their_removal_alone(world, precious, mo
     target.mkdir()
     mounts("--bind", precious, target)
     with pytest.raises(Mounted, match="disk is mounted there"):
-        world.place.vault.remove_all(site_id)
+        world.context.vault.remove_all(site_id)
     assert (precious / "one").exists()
     with contextlib.suppress(Mounted):
-        world.place.host.remove(site_id, key="d")
-    assert world.place.host.remains(site_id) == []
+        world.context.host.remove(site_id, key="d")
+    assert world.context.host.remains(site_id) == []

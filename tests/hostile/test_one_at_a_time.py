@@ -4,7 +4,7 @@ import pytest
 
 from models import backup
 from models.database import reading
-from workers import command
+from workers.commands import handler
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def at_once(world, *kinds, **data):
         }
         for kind in kinds
     ]
-    return command.take_each(world.place, [(body,) for body in bodies])
+    return handler.take_each(world.context, [(body,) for body in bodies])
 
 
 @pytest.mark.parametrize("kind", ["back_up", "export"])
@@ -89,7 +89,7 @@ def test_an_export_of_an_earlier_life_is_not_the_one_that_is_asked_for(trial):
 
 def test_what_gave_up_is_under_way_again_once_it_is_retried(trial, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr("workers.effect.MOST_ATTEMPTS", 0)
+        broken.setattr("workers.effects.executor.MOST_ATTEMPTS", 0)
         trial.send("export")
     assert trial.show()["attention"]
 
@@ -113,7 +113,7 @@ def test_of_backups_on_demand_the_newest_three_are_kept(trial):
 
 def made(world, kind):
     """What was made of a kind, oldest first."""
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         if kind == "export":
             return list(tx.execute(backup.EXPORTS.select()))
         return [row for row in backup.backups_of(tx, world.show()["id"]) if row.purpose == "on_demand"]

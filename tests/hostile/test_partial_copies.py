@@ -9,11 +9,11 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from models.moments import unstamp
+from models.timestamps import unstamp
 from tests.hostile import trees
 from tests.world import HOST
-from workers.errors import Temporary
-from workers.site_limits import SiteLimits
+from workers.base.errors import Temporary
+from workers.storage.site_limits import SiteLimits
 
 BIG = 300_000
 
@@ -21,7 +21,7 @@ BIG = 300_000
 @pytest.fixture
 def narrow(world):
     """A world in which a site may have 200 kB and half a million seconds."""
-    world.place.__dict__["limits"] = SiteLimits(files=100, bytes=200_000)
+    world.context.__dict__["limits"] = SiteLimits(files=100, bytes=200_000)
     world.start_trial()
     (world.site_folder() / "attachments" / "big\x1b.bin").write_bytes(os.urandom(BIG))
     (world.site_folder() / "attachments" / "small").write_bytes(b"x")
@@ -56,7 +56,7 @@ def test_a_partial_backup_says_what_is_missing_in_its_event_its_point_and_attent
 
 
 def test_a_partial_export_counts_when_the_letter_that_names_what_is_missing_is_out(narrow, monkeypatch):
-    monkeypatch.setattr(narrow.place.mailer, "send", unreachable)
+    monkeypatch.setattr(narrow.context.mailer, "send", unreachable)
     narrow.send("cancel")
     assert narrow.show()["export"]["partial"]
     assert narrow.show()["deletes_at"] is None

@@ -17,13 +17,15 @@ from models.database import writing
 from models.receipt import RECEIPTS
 from models.site import SITES
 from tests.hostile.envelopes import HARMFUL
-from workers import dead, lines, masking, shown, terminal
-from workers.cli import main
-from workers.logs import configure, log
-from workers.mailer import open_mailer
-from workers.masking import hidden, learn, mask
-from workers.settings import SettingsError, load, masked
-from workers.verbs import verb
+from workers.adapters.mailer import open_mailer
+from workers.base import log_formats, masking, terminal
+from workers.base.logs import configure, log
+from workers.base.masking import hidden, learn, mask
+from workers.base.settings import SettingsError, load, masked
+from workers.cli import text as shown
+from workers.cli import verb
+from workers.cli.main import main
+from workers.commands import dead_letters
 
 ALL = "".join(text for name, text in HARMFUL.items() if name != "half a character")
 
@@ -42,7 +44,7 @@ VERBS = (
 
 def every_text(world):
     """PostgreSQL has never taken a NUL."""
-    return ALL.replace("\0", "") if world.place.database.dialect.name == "postgresql" else ALL
+    return ALL.replace("\0", "") if world.context.database.dialect.name == "postgresql" else ALL
 
 
 @pytest.fixture
@@ -50,12 +52,12 @@ def old_rows(world, monkeypatch):
     """A site of before, in which everything that may hold a text holds every harmful character."""
     world.start_trial()
     text = every_text(world)
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(SITES.update().values(account=text, attention=text, held_for=text, held_since=world.now))
         tx.execute(RECEIPTS.update().values(source=text, code=text))
-    dead.keep_unreadable(world.place, "lifecycle", ALL.encode(), "no reason")
-    monkeypatch.setattr(verb, "load", lambda: world.place.settings)
-    monkeypatch.setattr(verb, "Workplace", lambda _settings: world.place)
+    dead_letters.keep_unreadable(world.context, "lifecycle", ALL.encode(), "no reason")
+    monkeypatch.setattr(verb, "load", lambda: world.context.settings)
+    monkeypatch.setattr(verb, "Context", lambda _settings: world.context)
     monkeypatch.setattr(verb.logs, "configure", lambda *_args, **_more: None)
     return world
 
@@ -202,7 +204,7 @@ def written(request):
 def test_a_line_is_bounded_whatever_its_values_hold(written, unit):
     log.error("failed", site=unit * 300_000, error=unit * 300_000, source=unit * 300_000, other={"a": unit * 300_000})
     line = written.getvalue()
-    assert len(line.encode()) <= lines.LONGEST_LINE + 1
+    assert len(line.encode()) <= log_formats.LONGEST_LINE + 1
     assert len(line.splitlines()) == 1
     assert "characters …" in line or "\\u2026" in line
 

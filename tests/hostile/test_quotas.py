@@ -8,8 +8,8 @@ import redis
 from models.database import reading
 from models.receipt import RECEIPTS
 from tests.world import World
-from workers import command
-from workers.quotas import Asked, Quotas
+from workers.commands import handler
+from workers.commands.quotas import Asked, Quotas
 
 OTHER = "other.example.com"
 
@@ -39,9 +39,9 @@ def world(start):
 
 def let_pass(world, seconds):
     """Let the counts be so many seconds older: the clock is Redis's own."""
-    for key in world.place.redis.scan_iter("tenure:rate:*"):
-        told = re.sub(r"(\d+):", lambda found: f"{int(found[1]) - seconds}:", world.place.redis.get(key).decode())
-        world.place.redis.set(key, told, keepttl=True)
+    for key in world.context.redis.scan_iter("tenure:rate:*"):
+        told = re.sub(r"(\d+):", lambda found: f"{int(found[1]) - seconds}:", world.context.redis.get(key).decode())
+        world.context.redis.set(key, told, keepttl=True)
 
 
 def body(world, kind="update_contact", host="acme.example.com", *, key=None, source="portal", **more):
@@ -52,7 +52,7 @@ def body(world, kind="update_contact", host="acme.example.com", *, key=None, sou
 
 
 def at_once(world, bodies):
-    return command.take_each(world.place, [(one,) for one in bodies])
+    return handler.take_each(world.context, [(one,) for one in bodies])
 
 
 def say(world, *words, **more):
@@ -77,7 +77,7 @@ def test_it_leaves_no_receipt_and_the_same_id_passes_after_the_wait_it_names_and
     at_once(world, [body(world) for _ in range(120)])
     late = body(world, key="late")
     wait = world.hand_over(late)["retry_after_s"]
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert tx.execute(RECEIPTS.select().where(RECEIPTS.c.id == "late")).all() == []
 
     let_pass(world, wait - 5)
@@ -157,7 +157,7 @@ def test_zero_is_no_limit(start):
     world = start(COMMANDS_PER_MINUTE="0", SITE_COMMANDS_PER_MINUTE="0")
     world.start_trial()
     assert codes(at_once(world, [body(world) for _ in range(300)])) == [None] * 300
-    assert list(world.place.redis.scan_iter("tenure:rate:*")) == []
+    assert list(world.context.redis.scan_iter("tenure:rate:*")) == []
 
 
 def test_processes_count_together(start, world):
@@ -169,7 +169,7 @@ def test_processes_count_together(start, world):
 
 def test_commands_that_were_rolled_back_are_not_counted(world, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr("workers.sitting.Sitting.judge", _broken)
+        broken.setattr("workers.commands.batch.CommandBatch.judge", _broken)
         with pytest.raises(ValueError, match="no such thing"):
             say(world)
         assert [type(one) for one in at_once(world, [body(world) for _ in range(50)])] == [ValueError] * 50
@@ -182,34 +182,34 @@ def _broken(*_given):
 
 def test_an_emptied_redis_begins_anew(world):
     at_once(world, [body(world) for _ in range(121)])
-    world.place.redis.flushall()
+    world.context.redis.flushall()
     assert say(world)["outcome"] == "applied"
 
 
 def test_keys_of_another_type_are_written_over(world):
     at_once(world, [body(world) for _ in range(121)])
-    for key in list(world.place.redis.scan_iter("tenure:rate:*")):
-        world.place.redis.delete(key)
-        world.place.redis.rpush(key, "nonsense")
+    for key in list(world.context.redis.scan_iter("tenure:rate:*")):
+        world.context.redis.delete(key)
+        world.context.redis.rpush(key, "nonsense")
     assert codes(at_once(world, [body(world) for _ in range(121)]))[-2:] == [None, "quota.exceeded"]
 
 
 def test_while_redis_can_not_count_all_may_pass(world, log_lines):
-    world.place.__dict__["rates"] = redis.Redis(port=1, socket_timeout=0.1)
+    world.context.__dict__["rates"] = redis.Redis(port=1, socket_timeout=0.1)
     assert codes(at_once(world, [body(world) for _ in range(130)])) == [None] * 130
     assert "commands were not counted and may all pass" in log_lines.read_text()
 
 
 def test_no_key_shows_who_asked_about_whom_and_none_stays(world):
     say(world, source="owner@acme.example.com")
-    keys = list(world.place.redis.scan_iter("tenure:rate:*"))
+    keys = list(world.context.redis.scan_iter("tenure:rate:*"))
     assert keys
-    assert not any(b"acme" in key or b"acme" in world.place.redis.get(key) for key in keys)
-    assert all(0 < world.place.redis.ttl(key) <= 60 for key in keys)
+    assert not any(b"acme" in key or b"acme" in world.context.redis.get(key) for key in keys)
+    assert all(0 < world.context.redis.ttl(key) <= 60 for key in keys)
 
 
 def test_the_window_slides(world):
-    quotas = Quotas(world.place)
+    quotas = Quotas(world.context)
     first, second = [Asked("a", "s")] * 70, [Asked("a", "s")] * 50
     assert quotas.take(first) == [0] * 70
     let_pass(world, 40)

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.trees import deep, flat, specials
-from workers import removal
-from workers.content import Removed
-from workers.durable import explained, remove
-from workers.errors import Temporary
-from workers.storeroom import Storeroom
+from workers.base.errors import Temporary
+from workers.storage import removal
+from workers.storage.atomic_files import explained, remove
+from workers.storage.item_store import ItemStore
+from workers.storage.site_content import Removed
 
 NOBODY = 65534
 FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, IMMUTABLE = 0x80086601, 0x40086602, 0x10
@@ -247,7 +247,7 @@ class TestChanges:
 
 class TestStores:
     def test_what_a_killed_try_left_beside_an_item_goes_however_deep_it_is(self, tmp_path):
-        room = Storeroom(tmp_path / "backups", ".tar", lambda _path: None)
+        room = ItemStore(tmp_path / "backups", ".tar", lambda _path: None)
         with room.adding("site_1", "bkp_1") as file:
             file.write(b"x")
         left = tmp_path / "backups" / "site_1" / ".bkp_1.0123abcd.scratch"
@@ -257,7 +257,7 @@ class TestStores:
         assert room.remains("site_1") == []
 
     def test_a_folder_of_leftovers_that_can_not_be_read_is_not_taken_for_empty(self, tmp_path, monkeypatch):
-        room = Storeroom(tmp_path / "backups", ".tar", lambda _path: None)
+        room = ItemStore(tmp_path / "backups", ".tar", lambda _path: None)
         (tmp_path / "backups" / "site_1").mkdir(parents=True)
 
         def fails(_path):

@@ -9,10 +9,19 @@ from pathlib import Path
 import pytest
 
 from tests.hostile import trees
-from workers import site_tree
-from workers.site_tree import MountPointError, SwappedError, look, open_below, open_file, open_folder, open_top, opened
-from workers.site_walk import MOST_OPEN, MOUNTED, walk
-from workers.sorted_names import NameLists
+from workers.storage import site_tree
+from workers.storage.site_tree import (
+    MountPointError,
+    SwappedError,
+    look,
+    open_below,
+    open_file,
+    open_folder,
+    open_top,
+    opened,
+)
+from workers.storage.site_walk import MOST_OPEN, MOUNTED, walk
+from workers.storage.sorted_names import NameLists
 
 
 @pytest.fixture(params=["openat2", "older kernel"])

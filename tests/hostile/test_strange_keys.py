@@ -7,7 +7,11 @@ import pytest
 
 from models import clock, effect
 from models.database import writing
-from workers import advance, alive, announce, broker, doctor, doctor_queues, queues, stats, strange_keys
+from workers.cli import figures, test_clock
+from workers.health import doctor, doctor_queues, liveness
+from workers.outbox import announce
+from workers.queue import broker, queue_lengths
+from workers.safety import strange_keys
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 KINDS = {
@@ -21,8 +25,8 @@ KINDS = {
 
 
 def put(world, key, kind):
-    world.place.redis.delete(key)
-    KINDS[kind](world.place.redis, key)
+    world.context.redis.delete(key)
+    KINDS[kind](world.context.redis, key)
 
 
 def alarms(log_lines):
@@ -43,7 +47,7 @@ def test_a_reply_key_of_any_type_stops_no_deletion_and_is_named(world, log_lines
 
     assert world.state() == "deleted"
     assert any("tenure:reply:x" in line["error"] for line in alarms(log_lines))
-    assert world.place.redis.type("tenure:reply:x").decode() == kind
+    assert world.context.redis.type("tenure:reply:x").decode() == kind
 
 
 @pytest.mark.parametrize("key", ["dramatiq:other.msgs", "dramatiq:x.XQ.msgs", "tenure:named:-"])
@@ -60,13 +64,13 @@ def test_keys_among_those_that_forgetting_reads_stop_no_deletion(world, log_line
 def test_an_address_in_the_stream_is_forgotten_though_its_note_was_written_over(world):
     site = world.start_trial()
     body = json.dumps({"who": "owner@acme.example.com"})
-    entry = world.place.redis.xadd(announce.STREAM, {"event": body})
+    entry = world.context.redis.xadd(announce.STREAM, {"event": body})
     put(world, announce.named(site["id"]), "string")
     live_and_leave(world)
 
     assert world.state() == "deleted"
-    assert world.place.redis.xrange(announce.STREAM, entry, entry) == []
-    assert not world.place.redis.exists(announce.named(site["id"]))
+    assert world.context.redis.xrange(announce.STREAM, entry, entry) == []
+    assert not world.context.redis.exists(announce.named(site["id"]))
 
 
 def test_an_answer_to_a_key_of_another_type_harms_nobody_else(world, log_lines):
@@ -76,7 +80,7 @@ def test_an_answer_to_a_key_of_another_type_harms_nobody_else(world, log_lines):
             "start_trial", "a.example.com", account="a", email="o@a.example", extra={"replyto": f"tenure:reply:{name}"}
         )
 
-    assert world.place.redis.xlen("tenure:reply:yours") == 1
+    assert world.context.redis.xlen("tenure:reply:yours") == 1
     assert world.unsent() == 0
     assert "tenure:reply:mine, which is no stream" in log_lines.read_text()
 
@@ -89,8 +93,8 @@ def test_what_stands_in_the_place_of_a_key_of_ours_is_put_aside_and_work_goes_on
     world.sweep()
 
     assert any(key in line["error"] for line in alarms(log_lines))
-    assert world.place.redis.type(f"tenure:aside:{key}").decode() == kind
-    assert 0 < world.place.redis.ttl(f"tenure:aside:{key}") <= 86_400
+    assert world.context.redis.type(f"tenure:aside:{key}").decode() == kind
+    assert 0 < world.context.redis.ttl(f"tenure:aside:{key}") <= 86_400
     world.send("export")
     world.sweep()
     assert world.unsent() == 0
@@ -103,7 +107,7 @@ def test_a_redis_that_forbids_the_look_stops_no_sweep(world, log_lines, monkeypa
     world.wakeups.waiting.clear()
     monkeypatch.setattr(strange_keys, "PUT_ASIDE", "return redis.call('no such command')")
     world.retry_now()
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(effect.EFFECTS.update().where(effect.IS_UNFINISHED).values(announced_at=LONG_AGO))
     world.sweep()
     world.rest()
@@ -114,7 +118,7 @@ def test_a_redis_that_forbids_the_look_stops_no_sweep(world, log_lines, monkeypa
 
 @pytest.mark.parametrize("key", strange_keys.ENDING)
 def test_a_turn_without_an_end_is_taken_away(world, log_lines, key):
-    world.place.redis.set(key, "mine for ever")
+    world.context.redis.set(key, "mine for ever")
     world.start_trial()
     world.sweep()
 
@@ -129,11 +133,11 @@ def test_looks_survive_whatever_stands_in_the_queues(world, key):
     put(world, "tenure:alive:worker:x:1", "hash")
     put(world, "dramatiq:__acks__.x.lifecycle", "string")
 
-    assert queues.look(world.place.redis)["lifecycle"].count == 0
-    assert stats.stats(world.place)["queues"]["effects"]["messages"] == 0
-    assert alive.ages(world.place.redis, "worker") == []
-    assert world.place.redis.eval(advance.COMMANDS_UNDER_WAY, 1, "dramatiq") == 0
-    found = doctor_queues.keys(world.place)
+    assert queue_lengths.look(world.context.redis)["lifecycle"].count == 0
+    assert figures.stats(world.context)["queues"]["effects"]["messages"] == 0
+    assert liveness.ages(world.context.redis, "worker") == []
+    assert world.context.redis.eval(test_clock.COMMANDS_UNDER_WAY, 1, "dramatiq") == 0
+    found = doctor_queues.keys(world.context)
     assert found.level == "warn"
     assert key in found.value
 
@@ -141,31 +145,31 @@ def test_looks_survive_whatever_stands_in_the_queues(world, key):
 def test_the_clock_comes_to_rest_beside_strange_keys(world):
     world.start_trial()
     put(world, "dramatiq:lifecycle.msgs", "string")
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         clock.beat(tx, "clock")
-    assert advance._state(world.place) == []
+    assert test_clock._state(world.context) == []
 
 
 def test_a_held_set_of_another_type_stops_no_maintenance(world):
-    world.place.redis.zadd("dramatiq:__heartbeats__", {"stranger": 0, "dead": 0})
+    world.context.redis.zadd("dramatiq:__heartbeats__", {"stranger": 0, "dead": 0})
     put(world, "dramatiq:__acks__.stranger.lifecycle", "string")
-    world.place.redis.hset("dramatiq:lifecycle.msgs", "m1", "{}")
-    world.place.redis.sadd("dramatiq:__acks__.dead.lifecycle", "m1")
-    ours = broker.make_broker(world.place.settings.redis_url)
+    world.context.redis.hset("dramatiq:lifecycle.msgs", "m1", "{}")
+    world.context.redis.sadd("dramatiq:__acks__.dead.lifecycle", "m1")
+    ours = broker.make_broker(world.context.settings.redis_url)
 
     ours.keep_up("lifecycle")
     ours.close()
 
-    assert world.place.redis.lrange("dramatiq:lifecycle", 0, -1) == [b"m1"]
-    assert not world.place.redis.exists("dramatiq:__acks__.stranger.lifecycle")
+    assert world.context.redis.lrange("dramatiq:lifecycle", 0, -1) == [b"m1"]
+    assert not world.context.redis.exists("dramatiq:__acks__.stranger.lifecycle")
 
 
 def test_doctor_names_strange_keys_as_a_warning_and_goes_on(world):
     world.start_trial()
     put(world, "tenure:reply:x", "string")
-    found = {one.what: one for one in doctor.examine(world.place)}
+    found = {one.what: one for one in doctor.examine(world.context)}
 
     assert found["redis keys"].level == "warn"
     assert "'tenure:reply:x' is a string and not a stream" in found["redis keys"].value
-    world.place.redis.delete("tenure:reply:x")
-    assert {one.what: one for one in doctor.examine(world.place)}["redis keys"].well
+    world.context.redis.delete("tenure:reply:x")
+    assert {one.what: one for one in doctor.examine(world.context)}["redis keys"].well

@@ -14,9 +14,10 @@ from models.clock import machine_now
 from models.database import reading, writing
 from tests.hostile import databases
 from tests.world import HOST, World
-from workers import doctor, lease
-from workers import effect as effects
-from workers.progress import Progress, moved, watched
+from workers.base.progress import Progress, moved, watched
+from workers.effects import executor as effects
+from workers.effects import lease
+from workers.health import doctor
 
 LEASE = 0.3
 
@@ -33,12 +34,12 @@ def hasty(tmp_path, redis_url, databases, monkeypatch):
 def claimed(world):
     """The first effect of a new site, claimed by this process."""
     world.say("start_trial", account="acme", email="owner@acme.example")
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         return effect.claim(tx, world.wakeups.waiting[0], machine_now(), timedelta(seconds=LEASE))
 
 
 def row_of(world, row):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return effect.find(tx, row.id)
 
 
@@ -55,7 +56,7 @@ def acting(world, row, step=None):
     over = threading.Event()
 
     def act():
-        with lease.keeping(world.place, row):
+        with lease.keeping(world.context, row):
             while not over.wait(0.05 if step else None):
                 step()
 
@@ -69,7 +70,7 @@ def acting(world, row, step=None):
 
 
 def stuck_findings(world):
-    return [one for one in doctor.examine(world.place) if one.what == "stuck work"]
+    return [one for one in doctor.examine(world.context) if one.what == "stuck work"]
 
 
 def test_an_act_that_waits_for_nothing_loses_its_claim_and_is_named_everywhere(hasty):
@@ -81,7 +82,7 @@ def test_an_act_that_waits_for_nothing_loses_its_claim_and_is_named_everywhere(h
         assert found.fails
         assert row.site_id in found.value
         assert "provision has moved nothing since" in hasty.show()["attention"]
-        with writing(hasty.place.database) as tx:
+        with writing(hasty.context.database) as tx:
             again = effect.claim(tx, row.id, machine_now(), timedelta(seconds=60))
     assert again.fence == row.fence + 1
     assert row_of(hasty, row).stuck_since is None
@@ -96,7 +97,7 @@ def test_an_act_that_waits_for_nothing_loses_its_claim_and_is_named_everywhere(h
 
 def told(world, kind):
     """The data of the one event of a kind."""
-    effects.announce.events(world.place)
+    effects.announce.events(world.context)
     (body,) = world.events(kind)
     return body["data"]
 
@@ -123,10 +124,10 @@ def test_an_act_that_is_stuck_and_moves_again_gets_its_claim_back_if_nobody_took
 @pytest.mark.parametrize("kind", ["mail", "charge"])
 def test_who_waits_for_an_answer_from_outside_is_given_longer_and_not_for_ever(world, kind):
     world.start_trial()
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         row = effect.of_site(tx, world.show()["id"])[0]
     named = SimpleNamespace(**{**row._mapping, "kind": kind})
-    assert lease.STILL_SECONDS < lease.Keeper(world.place, named, Progress()).patience <= 1_200
+    assert lease.STILL_SECONDS < lease.Keeper(world.context, named, Progress()).patience <= 1_200
 
 
 class TestProgress:

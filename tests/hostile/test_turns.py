@@ -7,17 +7,17 @@ import pytest
 from models.database import reading
 from models.effect import unfinished
 from tests.live_engine import until
-from workers import reports, send
+from workers.cli import reports, sending
 
 HOT = "hot.example.com"
 
 
 def ask_for_letters(live, commands):
     """Enqueue them all at once, as a producer without manners does."""
-    place = live.place
+    context = live.context
     for number in range(commands):
         fields = (f"email=o{number}@hot.example.com",)
-        send.enqueue(place, send.envelope("update_contact", HOT, fields, source="tests", key=None, extra={}))
+        sending.enqueue(context, sending.envelope("update_contact", HOT, fields, source="tests", key=None, extra={}))
 
 
 def seconds_of_a_trial(live, host):
@@ -35,8 +35,8 @@ def is_ready(live, host):
         return False
 
 
-def open_effects(place):
-    with reading(place.database) as tx:
+def open_effects(context):
+    with reading(context.database) as tx:
         return len(unfinished(tx))
 
 
@@ -48,13 +48,13 @@ def test_hundreds_of_letters_to_one_site_keep_no_other_trial_waiting(live, comma
 
     ask_for_letters(live, commands)
     at_once = seconds_of_a_trial(live, "behind.example.com")
-    place = live.place
-    until(lambda: place.redis.llen("dramatiq:lifecycle") == 0, 60)
-    assert open_effects(place) > commands
+    context = live.context
+    until(lambda: context.redis.llen("dramatiq:lifecycle") == 0, 60)
+    assert open_effects(context) > commands
     beside = min(seconds_of_a_trial(live, f"beside{number}.example.com") for number in range(3))
-    waiting = open_effects(place)
+    waiting = open_effects(context)
 
     assert waiting > 0
     assert beside < alone + 1
     assert at_once < alone + 5  # the commands before it are judged first: that takes a busy machine a moment
-    assert place.redis.hlen("dramatiq:effects.msgs") < 20
+    assert context.redis.hlen("dramatiq:effects.msgs") < 20

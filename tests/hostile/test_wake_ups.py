@@ -8,8 +8,8 @@ import pytest
 from models import admission, effect
 from models.clock import machine_now
 from models.database import reading, writing
-from workers import effect as effects
-from workers.errors import Temporary
+from workers.base.errors import Temporary
+from workers.effects import executor as effects
 
 OTHER = "other.example.com"
 
@@ -25,13 +25,13 @@ def hot(world, monkeypatch):
 
 
 def rows(world):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return list(tx.execute(effect.EFFECTS.select().order_by(effect.EFFECTS.c.seq)))
 
 
 def long_ago(world, **more):
     """As if all that is open had been announced ten minutes ago."""
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         unfinished = effect.EFFECTS.update().where(effect.IS_UNFINISHED)
         tx.execute(unfinished.values(announced_at=machine_now() - timedelta(minutes=10), **more))
 
@@ -59,7 +59,7 @@ def test_a_site_with_many_letters_has_a_few_in_the_queue_at_a_time(hot):
     hot.say("start_trial", OTHER, account="other", email="o@other.example.com")
     assert len(hot.wakeups.waiting) == admission.LETTERS + 1
     for _ in range(admission.LETTERS + 1):
-        effects.run(hot.place, hot.wakeups.waiting.pop(0))
+        effects.run(hot.context, hot.wakeups.waiting.pop(0))
     assert hot.state(OTHER) == "trial"
     assert len(hot.wakeups.waiting) <= 2 * admission.LETTERS
     assert len(hot.open_effects()) > 50
@@ -110,11 +110,11 @@ def test_data_waits_for_access_and_is_woken_by_its_end(hot):
 def test_letters_that_fail_give_their_places_to_others(hot, monkeypatch):
     act, failing = effects.ACTS["mail"], []
 
-    def busy_for_the_first(place, work):
+    def busy_for_the_first(context, work):
         if len(failing) < admission.LETTERS or work.row.id in failing:
             failing.append(work.row.id)
             raise Temporary("the mail server is busy")
-        return act(place, work)
+        return act(context, work)
 
     with monkeypatch.context() as busy:
         busy.setitem(effects.ACTS, "mail", busy_for_the_first)
@@ -158,7 +158,7 @@ def test_what_waits_for_a_place_is_not_taken_for_lost(hot):
 def test_a_place_that_nobody_gave_on_is_given_by_the_sweep(hot):
     write_letters(hot, 3)
     hot.wakeups.waiting.clear()
-    with writing(hot.place.database) as tx:
+    with writing(hot.context.database) as tx:
         tx.execute(effect.EFFECTS.update().where(effect.IS_UNFINISHED).values(admitted=False))
 
     hot.sweep()
@@ -182,12 +182,12 @@ def test_a_wake_up_that_comes_too_early_is_forgotten_until_its_turn(hot):
     hot.say("suspend", reason="abuse")
     hot.say("resume")
     first, second = [row for row in rows(hot) if row.lane == "access"][-2:]
-    with writing(hot.place.database) as tx:
+    with writing(hot.context.database) as tx:
         tx.execute(effect.EFFECTS.update().where(effect.IS_UNFINISHED).values(admitted=True))
 
-    effects.run(hot.place, second.id)
+    effects.run(hot.context, second.id)
     assert next(row for row in rows(hot) if row.id == second.id).status == "pending"
-    effects.run(hot.place, first.id)
+    effects.run(hot.context, first.id)
     assert second.id in hot.wakeups.waiting
     hot.rest()
     assert hot.open_effects() == []
@@ -220,13 +220,13 @@ def test_what_is_revived_is_announced_at_once(hot, monkeypatch):
 def test_one_that_an_older_version_announced_keeps_no_place_from_an_older_one_that_stepped_back(hot):
     """A worker of 0.1 announces all at once; its second wake-up was heard by nobody who would step back."""
     hot.say("cancel")
-    with writing(hot.place.database) as tx:
+    with writing(hot.context.database) as tx:
         tx.execute(effect.EFFECTS.update().where(effect.IS_UNFINISHED).values(admitted=True))
     offline, export, backup = (one for one in rows(hot) if one.status == "pending" and one.kind != "mail")
     assert [one.kind for one in (offline, export, backup)] == ["take_offline", "export", "back_up"]
     hot.wakeups.waiting.clear()
-    effects.run(hot.place, export.id)  # too early: it steps back
-    effects.run(hot.place, offline.id)
+    effects.run(hot.context, export.id)  # too early: it steps back
+    effects.run(hot.context, offline.id)
 
     hot.rest()
     assert export.id not in hot.open_effects()

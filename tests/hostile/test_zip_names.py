@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.hostile.test_copies import Stores
-from workers.zip_names import SafeNames, safe_part
+from workers.storage.zip_names import SafeNames, safe_part
 
 HARMFUL = {
     "..\\..\\evil.bat": ".._.._evil.bat",

@@ -4,43 +4,43 @@ from datetime import timedelta
 
 import pytest
 
-from workers import advance
+from workers.cli import test_clock
 
 NOTHING = timedelta(0)
 
 
 def test_a_second_advance_is_refused_while_one_runs(world):
-    world.place.redis.set(advance.TURN, "somebody")
+    world.context.redis.set(test_clock.TURN, "somebody")
     with pytest.raises(ValueError, match="another advance is running"):
-        advance.advance(world.place, NOTHING, 10)
-    assert world.place.redis.get(advance.TURN) == b"somebody"
+        test_clock.advance(world.context, NOTHING, 10)
+    assert world.context.redis.get(test_clock.TURN) == b"somebody"
 
 
 def test_an_advance_gives_its_turn_back(world):
-    advance.advance(world.place, NOTHING, 10)
-    assert not world.place.redis.exists(advance.TURN)
+    test_clock.advance(world.context, NOTHING, 10)
+    assert not world.context.redis.exists(test_clock.TURN)
 
 
 def test_an_advance_that_stood_still_too_long_stops_and_leaves_the_other_its_turn(world, monkeypatch):
-    look = advance._state
+    look = test_clock._state
 
-    def somebody_comes(place):
-        place.redis.set(advance.TURN, "somebody")
-        monkeypatch.setattr(advance, "_state", look)
+    def somebody_comes(context):
+        context.redis.set(test_clock.TURN, "somebody")
+        monkeypatch.setattr(test_clock, "_state", look)
 
-    monkeypatch.setattr(advance, "_state", somebody_comes)
+    monkeypatch.setattr(test_clock, "_state", somebody_comes)
     with pytest.raises(ValueError, match="another advance has taken over"):
-        advance.advance(world.place, NOTHING, 10)
-    assert world.place.redis.get(advance.TURN) == b"somebody"
+        test_clock.advance(world.context, NOTHING, 10)
+    assert world.context.redis.get(test_clock.TURN) == b"somebody"
 
 
 def test_an_advance_goes_on_after_redis_was_emptied(world, monkeypatch):
-    look = advance._state
+    look = test_clock._state
 
-    def emptied(place):
-        place.redis.delete(advance.TURN)
-        monkeypatch.setattr(advance, "_state", look)
+    def emptied(context):
+        context.redis.delete(test_clock.TURN)
+        monkeypatch.setattr(test_clock, "_state", look)
 
-    monkeypatch.setattr(advance, "_state", emptied)
+    monkeypatch.setattr(test_clock, "_state", emptied)
     now = world.now
-    assert advance.advance(world.place, timedelta(hours=1), 10) == now + timedelta(hours=1)
+    assert test_clock.advance(world.context, timedelta(hours=1), 10) == now + timedelta(hours=1)

@@ -10,7 +10,7 @@ from engine.alarms import ALARMS, alarm
 from models import safety
 from models.clock import machine_now
 from models.database import writing
-from workers import published
+from workers.cli import contract_document
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +35,7 @@ def test_a_charge_that_succeeds_after_the_cancellation_is_logged_though_an_effec
 
 def cancelled_meanwhile(world, charge):
     """The customer cancels while a worker has the charge."""
-    real = world.place.payments
+    real = world.context.payments
 
     class Slow:
         def __getattr__(self, name):
@@ -45,13 +45,13 @@ def cancelled_meanwhile(world, charge):
             world.say("cancel")
             return real.charge(asked)
 
-    world.place.__dict__["payments"] = Slow()
+    world.context.__dict__["payments"] = Slow()
     world.wakeups.waiting.append(charge)
     world.rest()
 
 
 def test_safe_mode_and_a_tripped_breaker_carry_code_and_remedy(world):
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         safety.note(tx, machine_now())
     data = alarm("safe_mode", "the wall clock jumped")
     assert data == {
@@ -66,7 +66,7 @@ def test_safe_mode_and_a_tripped_breaker_carry_code_and_remedy(world):
 
 
 def test_the_contract_lists_every_alarm_with_its_remedy():
-    assert published.contract()["alarms"] == ALARMS
+    assert contract_document.contract()["alarms"] == ALARMS
     assert all(ALARMS.values())
 
 

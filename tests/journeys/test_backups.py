@@ -5,9 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from workers import backups
-from workers.cli import main
-from workers.reports import NotFoundError
+from workers.cli import backup_reports
+from workers.cli.main import main
+from workers.cli.reports import NotFoundError
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def kept(world):
 
 
 def test_a_site_s_backups_are_listed_oldest_first_with_the_points_that_they_fill(kept):
-    found = backups.listing(kept.place, "acme.example.com")
+    found = backup_reports.listing(kept.context, "acme.example.com")
 
     assert found["schema"] == "tenure/backups/1"
     assert [one["purpose"] for one in found["backups"]] == ["nightly", "nightly", "on_demand"]
@@ -28,32 +28,32 @@ def test_a_site_s_backups_are_listed_oldest_first_with_the_points_that_they_fill
 
 
 def test_a_backup_is_read_back_and_one_that_was_changed_is_told(kept):
-    one = backups.listing(kept.place, "acme.example.com")["backups"][0]
-    assert backups.verify(kept.place, one["id"])["verified"]
+    one = backup_reports.listing(kept.context, "acme.example.com")["backups"][0]
+    assert backup_reports.verify(kept.context, one["id"])["verified"]
 
     archive = kept.data_dir / "backups" / kept.show()["id"] / f"{one['id']}.tar.zst"
     archive.write_bytes(archive.read_bytes()[:-1])
     with pytest.raises(ValueError, match=one["id"]):
-        backups.verify(kept.place, one["id"])
+        backup_reports.verify(kept.context, one["id"])
 
 
 def test_another_backup_under_its_name_is_not_the_one_that_was_verified(kept):
-    first, second = (one["id"] for one in backups.listing(kept.place, "acme.example.com")["backups"][:2])
+    first, second = (one["id"] for one in backup_reports.listing(kept.context, "acme.example.com")["backups"][:2])
     folder = kept.data_dir / "backups" / kept.show()["id"]
     (folder / f"{first}.tar.zst").write_bytes((folder / f"{second}.tar.zst").read_bytes())
     with pytest.raises(ValueError, match=first):
-        backups.verify(kept.place, first)
+        backup_reports.verify(kept.context, first)
 
 
 def test_an_unknown_id_is_missing(kept):
     with pytest.raises(NotFoundError, match="bkp_x"):
-        backups.verify(kept.place, "bkp_x")
+        backup_reports.verify(kept.context, "bkp_x")
 
 
 def test_the_command_line_lists_verifies_and_fails_with_the_codes_of_the_contract(kept, monkeypatch):
     monkeypatch.setenv("TENURE_DATA_DIR", str(kept.data_dir))
-    monkeypatch.setenv("TENURE_REDIS_URL", kept.place.settings.redis_url)
-    monkeypatch.setenv("TENURE_DATABASE_URL", kept.place.settings.database_url)
+    monkeypatch.setenv("TENURE_REDIS_URL", kept.context.settings.redis_url)
+    monkeypatch.setenv("TENURE_DATABASE_URL", kept.context.settings.database_url)
     monkeypatch.setenv("TENURE_TEST_CLOCK", "1")
     run = CliRunner().invoke
     listed = json.loads(run(main, ["backup", "list", "acme.example.com", "--json"]).stdout)

@@ -10,8 +10,9 @@ from models.database import reading, writing
 from models.event import EVENTS
 from schedules.clock import Clock
 from tests.world import World
-from workers import doctor, sanity
-from workers import safety as sanity_rules
+from workers.base import clock_memory
+from workers.health import doctor
+from workers.safety import safe_mode as sanity_rules
 
 FAR = timedelta(days=400)
 JOBS = ("beat", "fire_all", "sweep_all")
@@ -39,7 +40,7 @@ def machine(monkeypatch):
 def fleet(tmp_path, redis_url, databases, machine):
     """One site for each thing that time does: it expires, is charged first, is charged again, is deleted."""
     world = World(tmp_path / "data", redis_url, TRIAL_DAYS="1", **databases())
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(clock.CLOCK.update().values(now=machine.now(None) - timedelta(days=1, hours=1)))
     world.start_active("active.example.com")
     world.start_trial("cancelled.example.com")
@@ -47,7 +48,7 @@ def fleet(tmp_path, redis_url, databases, machine):
     world.start_trial("trial.example.com")
     world.start_trial("subscribed.example.com")
     world.send("subscribe", "subscribed.example.com", agents=7, payment_method="pm_visa")
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(clock.CLOCK.update().values(mode="wall"))
     live_on(world)
     yield world
@@ -56,7 +57,7 @@ def fleet(tmp_path, redis_url, databases, machine):
 
 def live_on(world, first="beat"):
     """Three rounds of all that a clock process does, and of the effects that follow."""
-    process = Clock(world.place)
+    process = Clock(world.context)
     for _ in range(3):
         for job in sorted(JOBS, key=lambda name: name != first):
             getattr(process, job)()
@@ -66,7 +67,7 @@ def live_on(world, first="beat"):
 def what_customers_have(world):
     """States, charges, letters, content, backups, and how many events and effects there ever were."""
     hosts = [f"{name}.example.com" for name in ("active", "cancelled", "trial", "subscribed")]
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         oldest = tx.execute(EVENTS.select().order_by("seq").limit(1)).one().id
     files = [str(path) for store in ("sites", "backups", "exports") for path in (world.data_dir / store).rglob("*")]
     states = [world.state(host) for host in hosts]
@@ -74,7 +75,7 @@ def what_customers_have(world):
 
 
 def restart(world):
-    world.place.__dict__["sanity"] = sanity.Sanity()
+    world.context.__dict__["sanity"] = clock_memory.ClockMemory()
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_a_clock_that_jumps_400_days_ahead_and_back_does_nothing_to_anybody(flee
     (said,) = [line["error"] for line in lines if line["msg"] == "alarm"]
     assert "safe mode" in said
     assert said.endswith("no timer fires. look at the clocks and the database, then `tenure safe-mode leave`")
-    (found,) = [finding for finding in doctor.examine(fleet.place) if finding.what == "safe mode"]
+    (found,) = [finding for finding in doctor.examine(fleet.context) if finding.what == "safe mode"]
     assert found.remedy.endswith("look at it, then `tenure safe-mode leave`")
     assert fleet.send("extend_trial", "trial.example.com", days=1)["outcome"] == "applied"
 
@@ -105,10 +106,10 @@ def test_after_the_jump_and_the_operator_time_goes_on_as_if_nothing_had_been(fle
     live_on(fleet)
     machine.ahead = timedelta(0)
     live_on(fleet)
-    sanity_rules.leave(fleet.place)
+    sanity_rules.leave(fleet.context)
     live_on(fleet)
 
     assert what_customers_have(fleet) == before
-    with reading(fleet.place.database) as tx:
+    with reading(fleet.context.database) as tx:
         assert not safety.holds(tx)
         assert abs(safety.state(tx).wall_at - machine.now(None)) < timedelta(minutes=1)

@@ -8,7 +8,7 @@ import pytest
 
 from engine import Refused
 from tests.world import HOST
-from workers.envelope import read
+from workers.commands.envelope import read
 
 
 def envelope(**changes):
@@ -196,7 +196,7 @@ def test_show_is_a_question_that_leaves_no_trace(world):
 def test_an_answer_goes_to_the_stream_that_was_asked_for_too(world):
     world.hand_over(envelope(replyto="tenure:reply:me"))
 
-    ((_, fields),) = world.place.redis.xrange("tenure:reply:me")
+    ((_, fields),) = world.context.redis.xrange("tenure:reply:me")
     assert json.loads(fields[b"event"])["data"]["outcome"] == "applied"
 
 

@@ -6,12 +6,12 @@ import pytest
 
 from models import breaker, deletion
 from models.database import reading, writing
-from models.moments import stamp
+from models.timestamps import stamp
 from tests.model.light import LightWorld
 from tests.world import World
-from workers import deletion as deletions
-from workers import effect as effects
-from workers import reports
+from workers.cli import deletion_reports, reports
+from workers.effects import executor as effects
+from workers.safety import breaker as deletions
 
 DAY = timedelta(days=1)
 
@@ -59,15 +59,15 @@ def test_as_many_deletions_as_the_caps_allow_need_nobody(many):
 def test_a_tripped_breaker_is_released_by_the_number_that_preview_shows_and_by_no_other(many):
     leave(many, 4)
     many.advance(days=13, hours=23)
-    seen = deletions.preview(many.place)
+    seen = deletion_reports.preview(many.context)
     assert (seen["count"], seen["breaker"]) == (4, "closed")
     assert "above 3" in seen["would_trip"]
     many.advance(hours=1)
     many.advance(days=3, expecting=[])
 
     with pytest.raises(ValueError, match="is not the 4"):
-        deletions.resume(many.place, 3)
-    deletions.resume(many.place, 4)
+        deletions.resume(many.context, 3)
+    deletions.resume(many.context, 4)
     many.fire()
     many.advance(days=2, seconds=-1)
     assert states(many, 4).count("deleted") == 0  # their date had passed: they are told anew
@@ -77,13 +77,13 @@ def test_a_tripped_breaker_is_released_by_the_number_that_preview_shows_and_by_n
     assert states(many, 4).count("deleted") == 3
     many.advance(minutes=1)
     assert states(many, 4).count("deleted") == 4
-    assert deletions.preview(many.place)["breaker"] == "closed"
+    assert deletion_reports.preview(many.context)["breaker"] == "closed"
 
 
 def test_a_large_plan_is_paced_by_the_hour_and_by_the_day(many):
     leave(many, 7)
     many.advance(days=14)
-    deletions.resume(many.place, 7)
+    deletions.resume(many.context, 7)
     many.fire()
     many.advance(days=2)
 
@@ -112,12 +112,12 @@ def test_a_share_of_the_fleet_counts_from_20_sites(tmp_path, redis_url, database
 def test_paused_deletions_wait_and_resumed_ones_come_48_hours_after_a_new_notice(world):
     world.start_trial()
     world.send("cancel")
-    deletions.pause(world.place)
+    deletions.pause(world.context)
     world.advance(days=20)
     assert world.state() == "cancelled"
 
     resumed = world.now
-    deletions.resume(world.place, 1)
+    deletions.resume(world.context, 1)
     world.fire()
     assert world.show()["deletes_at"] == stamp(resumed + timedelta(days=2))
     assert world.letters()[-1] == "deletion_in_48_hours"
@@ -131,10 +131,10 @@ def test_paused_deletions_wait_and_resumed_ones_come_48_hours_after_a_new_notice
 def test_a_pause_that_ends_before_the_date_changes_nothing(world):
     world.start_trial()
     world.send("cancel")
-    deletions.pause(world.place)
+    deletions.pause(world.context)
     world.advance(days=13)
     deletes_at = world.show()["deletes_at"]
-    deletions.resume(world.place, deletions.preview(world.place)["count"])
+    deletions.resume(world.context, deletion_reports.preview(world.context)["count"])
     world.advance(days=1)
     assert (world.state(), world.show()["deletes_at"]) == ("deleted", deletes_at)
     assert world.letters().count("deletion_in_48_hours") == 1
@@ -147,14 +147,14 @@ def test_a_pause_between_the_warrant_and_the_act_holds_the_act(world):
     run, world.rest = world.rest, lambda: None
     world.advance(seconds=1)
     assert world.state() == "deleting"
-    deletions.pause(world.place)
+    deletions.pause(world.context)
     run()
 
     assert world.state() == "deleting"
     assert world.site_folder().exists()
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         breaker.turn(tx, "closed", None, world.now)
-    effects.run(world.place, world.open_effects()[0])
+    effects.run(world.context, world.open_effects()[0])
     world.rest = run
     world.retry_now()
     assert world.state() == "deleted"
@@ -185,22 +185,22 @@ def test_each_deletion_has_a_warrant_a_receipt_and_its_place_in_the_chain(world)
         world.advance(hours=2)
     world.advance(days=15)
 
-    checked = deletions.verify(world.place)
+    checked = deletion_reports.verify(world.context)
     assert (checked["receipts"], checked["broken_at"], checked["left"]) == (3, None, {})
-    receipt = deletions.receipt(world.place, hosts(3)[1])
+    receipt = deletion_reports.receipt(world.context, hosts(3)[1])
     assert receipt["number"] == 2
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert breaker.warrant(tx, receipt["site_id"]).generation == 1
 
 
 def test_a_changed_receipt_breaks_the_chain_where_it_was_changed(world):
     leave(world, 3)
     world.advance(days=15)
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         forged = deletion.DELETIONS.update().where(deletion.DELETIONS.c.seq == 2)
         tx.execute(forged.values(receipt={"site_id": "another"}))
 
-    assert deletions.verify(world.place)["broken_at"] == 2
+    assert deletion_reports.verify(world.context)["broken_at"] == 2
 
 
 def test_an_export_that_fails_leaves_the_date_open_and_holds_the_deletion(world):
@@ -231,14 +231,14 @@ def test_a_thousand_deletions_due_at_once_trip_the_breaker_and_are_paced_later(t
     world = LightWorld(tmp_path / "light", redis_url, **databases())
     leave(world, 1000)
     world.advance(days=13, hours=23)
-    seen = deletions.preview(world.place)
+    seen = deletion_reports.preview(world.context)
     assert (seen["count"], seen["breaker"], len(seen["sites"])) == (1000, "closed", 1000)
-    due = reports.due(world.place, within=DAY, subject=None)["due"]
+    due = reports.due(world.context, within=DAY, subject=None)["due"]
     assert [step["what"] for step in due].count("delete") == 1000
 
     world.advance(hours=2)
     assert states(world, 1000).count("deleted") == 0
-    deletions.resume(world.place, 1000)
+    deletions.resume(world.context, 1000)
     world.fire()
     world.advance(days=2)
     assert states(world, 1000).count("deleted") == 20

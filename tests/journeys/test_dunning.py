@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.world import HOST
-from workers.errors import Temporary
+from workers.base.errors import Temporary
 
 THREAT = "goes offline on"
 
@@ -27,7 +27,7 @@ def mail_server(unpaid, monkeypatch):
         raise Temporary("the mail server is away")
 
     with monkeypatch.context() as outage:
-        outage.setattr(unpaid.place.mailer, "send", is_away)
+        outage.setattr(unpaid.context.mailer, "send", is_away)
         yield outage
 
 

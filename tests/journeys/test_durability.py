@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from models.clock import beat
 from models.database import writing, writing_lightly
-from workers import announce
+from workers.outbox import announce
 
 SURE = {"sqlite": ("PRAGMA synchronous", 2, 1), "postgresql": ("SHOW synchronous_commit", "on", "off")}
 
@@ -13,14 +13,14 @@ SURE = {"sqlite": ("PRAGMA synchronous", 2, 1), "postgresql": ("SHOW synchronous
 @pytest.fixture
 def one_connection(world):
     """All transactions of the test take the same connection from the pool, one after the other."""
-    world.place.database.dispose()
+    world.context.database.dispose()
     return world
 
 
 def how_sure(world, open_transaction):
     """How sure a commit is, and that it wrote something."""
-    ask, sure, light = SURE[world.place.database.dialect.name]
-    with open_transaction(world.place.database) as tx:
+    ask, sure, light = SURE[world.context.database.dialect.name]
+    with open_transaction(world.context.database) as tx:
         beat(tx, "tests")
         return {sure: "sure", light: "light"}[tx.execute(text(ask)).scalar_one()]
 
@@ -29,7 +29,7 @@ def test_a_light_transaction_leaves_the_next_one_on_its_connection_as_sure_as_ev
     transactions = [writing, writing_lightly, writing, writing_lightly, writing_lightly, writing]
     found = [how_sure(one_connection, one) for one in transactions]
     assert found == ["sure", "light", "sure", "light", "light", "sure"]
-    assert one_connection.place.database.pool.checkedin() == 1
+    assert one_connection.context.database.pool.checkedin() == 1
 
 
 def test_the_mark_of_what_was_published_is_light(world, monkeypatch):

@@ -5,8 +5,9 @@ import os
 
 import pytest
 
-from workers import deletion, doctor_fleet, reports, stats
-from workers.errors import Held, Permanent, Temporary
+from workers.base.errors import Held, Permanent, Temporary
+from workers.cli import deletion_reports, figures, reports
+from workers.health import doctor_fleet
 
 
 class Failing:
@@ -27,7 +28,7 @@ class Failing:
 
 
 def failing(world, adapter, name, **how):
-    world.place.__dict__[adapter] = Failing(getattr(world.place, adapter), name, **how)
+    world.context.__dict__[adapter] = Failing(getattr(world.context, adapter), name, **how)
 
 
 def tried(world, times):
@@ -43,11 +44,11 @@ def test_a_letter_that_fails_is_seen_from_its_second_failure(world, times):
     tried(world, times - 1)
     seen = times == 2
     assert ("the letter welcome failed 2 times: connection refused" in (world.show()["attention"] or "")) == seen
-    found = stats.stats(world.place)
+    found = figures.stats(world.context)
     assert found["effects_failing"] == ({"mail": 1} if seen else {})
-    assert ("1  mail" in stats.text(found)) == seen
-    assert ('tenure_effects_failing{kind="mail"} 1' in stats.prometheus(found)) == seen
-    told = [one for one in doctor_fleet.judge(world.place) if one.what == "work at mailer"]
+    assert ("1  mail" in figures.text(found)) == seen
+    assert ('tenure_effects_failing{kind="mail"} 1' in figures.prometheus(found)) == seen
+    told = [one for one in doctor_fleet.judge(world.context) if one.what == "work at mailer"]
     assert [one.level for one in told] == (["warn"] if seen else [])
 
 
@@ -58,14 +59,14 @@ def test_it_is_gone_when_the_work_is_done(world):
     assert world.show()["attention"]
     tried(world, 1)
     assert world.show()["attention"] is None
-    assert stats.stats(world.place)["effects_failing"] == {}
+    assert figures.stats(world.context)["effects_failing"] == {}
 
 
 def test_what_only_a_guard_has_stopped_does_not_fail(world):
     failing(world, "mailer", "send", error=Held("on purpose"))
     world.start_trial()
     tried(world, 3)
-    assert stats.stats(world.place)["effects_failing"] == {}
+    assert figures.stats(world.context)["effects_failing"] == {}
 
 
 def test_a_deletion_that_is_retried_says_what_is_left_everywhere(world):
@@ -76,9 +77,11 @@ def test_a_deletion_that_is_retried_says_what_is_left_everywhere(world):
     left = "connection refused by 192.0.2.1"
     assert world.show()["state"] == "deleting"
     assert f"the deletion is not done: {left}" in world.show()["attention"]
-    verdict = next(one for one in reports.why(world.place, "acme.example.com")["verdicts"] if one["type"] == "deletion")
+    verdict = next(
+        one for one in reports.why(world.context, "acme.example.com")["verdicts"] if one["type"] == "deletion"
+    )
     assert left in verdict["because"]
-    (row,) = [one for one in deletion.listing(world.place)["sites"] if one["state"] == "deleting"]
+    (row,) = [one for one in deletion_reports.listing(world.context)["sites"] if one["state"] == "deleting"]
     assert row["waits_for"] == [left]
     tried(world, 3)
     assert world.show()["state"] == "deleted"
@@ -89,7 +92,7 @@ def test_a_deletion_that_gave_up_still_says_why(world):
     world.send("cancel")
     failing(world, "host", "remove", error=Permanent("its marker names another site"))
     world.advance(days=14)
-    (row,) = deletion.listing(world.place)["sites"]
+    (row,) = deletion_reports.listing(world.context)["sites"]
     assert row["waits_for"] == ["its marker names another site"]
 
 
@@ -102,7 +105,7 @@ def test_the_receipt_of_an_interrupted_deletion_counts_every_try(world):
     failing(world, "vault", "remove_all", times=2)
     world.advance(days=14)
     tried(world, 3)
-    found = deletion.receipt(world.place, "acme.example.com")
+    found = deletion_reports.receipt(world.context, "acme.example.com")
     assert found["tries"] == 3
     assert found["removed"]["site"]["files"] >= 6
     assert found["removed"]["site"]["bytes"] >= 500
@@ -128,9 +131,9 @@ def test_what_went_before_a_removal_failed_stands_in_the_receipt(world, monkeypa
             left[0] -= 1
         unlink(name, **where)
 
-    monkeypatch.setattr("workers.removal.os.unlink", fails_after)
+    monkeypatch.setattr("workers.storage.removal.os.unlink", fails_after)
     world.advance(days=14)
     monkeypatch.undo()
     tried(world, 2)
-    found = deletion.receipt(world.place, "acme.example.com")
+    found = deletion_reports.receipt(world.context, "acme.example.com")
     assert (found["tries"], found["removed"]["site"]["files"]) == (2, before)

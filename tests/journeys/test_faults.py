@@ -11,8 +11,8 @@ from models import effect, schema
 from models.clock import machine_now
 from models.database import reading, writing
 from tests.quick import QuickWorld
-from workers import dead
-from workers import effect as effects
+from workers.commands import dead_letters
+from workers.effects import executor as effects
 
 law = importlib.import_module("engine.timers")  # the package has a function of this name
 NEW = "new@acme.example.com"
@@ -29,7 +29,7 @@ def world(tmp_path, databases, monkeypatch):
 
 
 def kinds(world):
-    return sorted(one["what"] for one in dead.listing(world.place)["dead"])
+    return sorted(one["what"] for one in dead_letters.listing(world.context)["dead"])
 
 
 def codes(world):
@@ -37,7 +37,7 @@ def codes(world):
 
 
 def status(world, kind):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return [row.status for row in tx.execute(effect.EFFECTS.select().order_by("seq")) if row.kind == kind]
 
 
@@ -72,10 +72,10 @@ def test_retry_makes_no_restore_that_gave_up_weeks_ago_and_says_what_it_tries_ag
     assert said["message"] == "tried again: export"
     assert (kinds(world), status(world, "restore")) == (["restore"], ["gave_up"])
     assert "site.restore" in world.show()["attention"]
-    (kept,) = dead.listing(world.place)["dead"]
+    (kept,) = dead_letters.listing(world.context)["dead"]
     with pytest.raises(ValueError, match=r"ask for it anew with site.restore"):
-        dead.retry(world.place, kept["id"])
-    dead.drop(world.place, kept["id"])
+        dead_letters.retry(world.context, kept["id"])
+    dead_letters.drop(world.context, kept["id"])
     assert (world.show()["attention"], kinds(world)) == (None, [])
 
 
@@ -95,24 +95,24 @@ def test_dead_retry_and_dead_drop_keep_attention_true(world):
     world.outside.broken = {"build": "the store is full", "verify": "a byte is wrong"}
     world.send("export")
     world.send("back_up")
-    ids = {one["what"]: one["id"] for one in dead.listing(world.place)["dead"]}
+    ids = {one["what"]: one["id"] for one in dead_letters.listing(world.context)["dead"]}
     world.outside.broken = {}
 
-    dead.retry(world.place, ids["export"])
+    dead_letters.retry(world.context, ids["export"])
     assert "export" not in world.show()["attention"]
     world.rest()
-    dead.drop(world.place, ids["back_up"])
+    dead_letters.drop(world.context, ids["back_up"])
 
     assert (world.show()["attention"], kinds(world)) == (None, [])
-    with pytest.raises(dead.NoSuchDeadError):
-        dead.drop(world.place, ids["back_up"])
+    with pytest.raises(dead_letters.NoSuchDeadError):
+        dead_letters.drop(world.context, ids["back_up"])
 
 
 def gave_up_charge(world):
     world.outside.broken = {"charge": "the card network refuses this key"}
     world.send("change_plan", agents=9)
     assert codes(world) == ["effect.gave_up"]
-    (kept,) = dead.listing(world.place)["dead"]
+    (kept,) = dead_letters.listing(world.context)["dead"]
     world.outside.broken = {}
     return kept["id"]
 
@@ -124,7 +124,7 @@ def test_a_charge_that_gave_up_is_asked_for_under_the_same_key_by_retry(world):
     assert world.send("retry")["message"] == "tried again: charge (change_plan)"
 
     assert (world.show()["attention"], world.show()["agents_allowed"]) == (None, 9)
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         asked = effect.find(tx, charge_id).args["payment_id"]
     assert asked in world.outside.charges
 
@@ -136,7 +136,7 @@ def test_a_charge_that_gave_up_holds_no_deletion_once_it_is_dropped(world):
     world.advance(days=20)
     assert (world.state(), "charge" in world.show()["attention"]) == ("cancelled", True)
 
-    dead.drop(world.place, charge_id)
+    dead_letters.drop(world.context, charge_id)
     world.rest()
     world.advance(days=3)
 
@@ -153,10 +153,10 @@ def test_a_charge_that_another_worker_makes_after_it_was_dropped_is_to_be_refund
         monkeypatch.setattr(world.outside, "charge", slow)
         world.outside.broken = {"charge": "the card network refuses this key"}
         (row_id,) = world.open_effects()
-        with writing(world.place.database) as tx:
+        with writing(world.context.database) as tx:
             tx.execute(effect.EFFECTS.update().where(effect.EFFECTS.c.id == row_id).values(leased_until=machine_now()))
-        effects.run(world.place, row_id)
-        dead.drop(world.place, row_id)
+        effects.run(world.context, row_id)
+        dead_letters.drop(world.context, row_id)
         world.outside.broken = {}
         return slow(charge)
 
@@ -187,19 +187,19 @@ def test_letters_that_a_mailbox_refused_go_to_the_new_address_and_the_old_one_is
 def to_schema(world, number):
     config = Config()
     config.set_main_option("script_location", str(schema.MIGRATIONS))
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         config.attributes["connection"] = tx
         move = alembic.command.downgrade if number < schema.current(tx) else alembic.command.upgrade
         move(config, number)
 
 
 def write_attention(world, sentence):
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(text("UPDATE site SET attention = :told"), {"told": sentence})
 
 
 def attention_of_0_1(world):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return tx.execute(text("SELECT attention FROM site")).scalar_one()
 
 
@@ -212,7 +212,7 @@ def test_one_sentence_of_version_0_1_becomes_a_fault_for_each_effect_that_gave_u
     to_schema(world, "0010")
     write_attention(world, "'set_agent_limit' gave up: 'the host is gone'; mend the cause, then site.retry")
 
-    schema.migrate(world.place.database)
+    schema.migrate(world.context.database)
 
     assert codes(world) == ["effect.gave_up", "effect.gave_up"]
     assert "the store is full" in world.show()["attention"]
@@ -234,7 +234,7 @@ def test_a_sentence_of_version_0_1_is_not_lost(world, sentence, expected):
     to_schema(world, "0010")
     write_attention(world, sentence)
 
-    schema.migrate(world.place.database)
+    schema.migrate(world.context.database)
 
     assert codes(world) == [expected]
     assert sentence.partition(": ")[0] in world.show()["attention"]

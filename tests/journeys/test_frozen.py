@@ -9,8 +9,8 @@ from models import effect
 from models.database import reading, writing
 from models.timer import TIMERS
 from tests.quick import QuickWorld
-from workers import command
-from workers import timer as timers
+from workers.commands import handler
+from workers.timers import fire as timers
 
 law = importlib.import_module("engine.timers")  # the package has a function of this name
 HOST = "acme.example.com"
@@ -28,7 +28,7 @@ def world(tmp_path, databases, monkeypatch):
 
 def setting(world, **changed):
     """The engine is started again with other settings."""
-    world.place.__dict__["policy"] = replace(world.place.policy, **changed)
+    world.context.__dict__["policy"] = replace(world.context.policy, **changed)
 
 
 def expired(world):
@@ -38,13 +38,13 @@ def expired(world):
 
 
 def charge_args(world):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         rows = [row for row in effect.unfinished(tx) if row.kind == "charge"]
     return rows[0].args
 
 
 def rewrite_charge(world, **changed):
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         row = next(row for row in effect.unfinished(tx) if row.kind == "charge")
         args = {name: value for name, value in (row.args | changed).items() if value is not None}
         tx.execute(effect.EFFECTS.update().where(effect.EFFECTS.c.id == row.id).values(args=args))
@@ -162,9 +162,9 @@ def test_a_renewal_that_becomes_due_after_the_hosts_were_asked_waits_for_the_nex
     world.outside.agents = 5
     ask, rounds = timers._used_agents, []
 
-    def too_early(place, limit):
+    def too_early(context, limit):
         rounds.append(limit)
-        return {} if len(rounds) == 1 else ask(place, limit)
+        return {} if len(rounds) == 1 else ask(context, limit)
 
     monkeypatch.setattr(timers, "_used_agents", too_early)
     world.advance_to(world.show()["period_ends_at"])
@@ -207,10 +207,10 @@ def test_the_timers_of_a_site_are_of_its_generation_when_one_batch_raised_it(wor
     asked[0] |= {"type": "site.cancel", "data": {}}
     asked[1] |= {"type": "site.keep", "data": {}}
 
-    said = command.take_each(world.place, [(one,) for one in asked])
+    said = handler.take_each(world.context, [(one,) for one in asked])
 
     assert [one["outcome"] for one in said] == ["applied", "applied"]
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         rows = {row.kind: row.generation for row in tx.execute(TIMERS.select())}
         generation = tx.execute(effect.EFFECTS.select().order_by("seq")).all()[-1].generation
     assert {step["what"] for step in world.show()["next"]} == {step["what"] for step in before}

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from models.moments import unstamp
+from models.timestamps import unstamp
 
 SECOND = timedelta(seconds=1)
 

@@ -18,7 +18,7 @@ def test_a_receipt_is_found_by_its_own_key_alone(world, source):
     keys = [(source, f"id of {word}") for word in ODD] + [(word, source) for word in ODD]
     remember(world, keys[::2])
 
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         found, of_few = receipt.find_all(tx, keys), receipt.find_all(tx, keys[:6])
 
     assert set(found) == set(keys[::2])
@@ -26,12 +26,12 @@ def test_a_receipt_is_found_by_its_own_key_alone(world, source):
 
 
 def test_no_key_finds_nothing(world):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert receipt.find_all(tx, []) == {}
 
 
 def remember(world, keys):
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         now = engine_now(tx)
         receipt.add_all(
             tx, [row(engine.Command("site.cancel", source, key), now) for source, key in dict.fromkeys(keys)]

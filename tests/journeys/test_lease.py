@@ -9,8 +9,8 @@ from models.clock import machine_now
 from models.database import reading, writing
 from tests.conftest import Nowhere
 from tests.world import World
-from workers import logs
-from workers.lease import keeping
+from workers.base import logs
+from workers.effects.lease import keeping
 
 
 class Heard:
@@ -34,17 +34,17 @@ class Heard:
 def test_a_long_effect_keeps_its_claim_and_says_that_it_goes_on(tmp_path, redis_url, databases):
     world = World(tmp_path / "data", redis_url, LEASE_SECONDS="0.3", **databases())
     world.say("start_trial", account="acme", email="owner@acme.example")
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         row = effect.claim(tx, world.wakeups.waiting[0], machine_now(), timedelta(seconds=0.3))
     heard = Heard()
     logs.configure("json", heard)
 
-    with keeping(world.place, row):
+    with keeping(world.context, row):
         assert heard.goes_on.wait(20)
     logs.configure("json", Nowhere())
 
     line = next(one for one in heard.lines if one["msg"] == "started")
     assert (line["effect"], line["attempt"], line["effect_id"]) == ("provision", 1, row.id)
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert effect.find(tx, row.id).leased_until > row.leased_until
     world.close()

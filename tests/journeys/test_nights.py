@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from models.moments import unstamp
-from workers import dead, narrate
-from workers.errors import Permanent
+from models.timestamps import unstamp
+from workers.base.errors import Permanent
+from workers.commands import dead_letters, log_lines
 
 DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
@@ -37,7 +37,7 @@ def trial(world):
 def broken(trial, monkeypatch):
     """The same, with a store that takes nothing any more."""
     with monkeypatch.context() as patch:
-        patch.setattr(trial.place.vault, "save", _full)
+        patch.setattr(trial.context.vault, "save", _full)
         yield trial, patch
 
 
@@ -54,7 +54,7 @@ def test_a_night_that_gave_up_is_tried_again_on_the_same_day_and_says_so_meanwhi
     assert newest(world) == last + DAY + timedelta(hours=4)
     assert world.show()["attention"] is None
     assert night(world) == last + 2 * DAY
-    assert dead.listing(world.place)["dead"] == []
+    assert dead_letters.listing(world.context)["dead"] == []
 
 
 def test_a_previous_day_older_than_two_days_is_an_alarm_and_one_of_two_days_is_none(broken):
@@ -73,7 +73,7 @@ def test_a_previous_day_older_than_two_days_is_an_alarm_and_one_of_two_days_is_n
 def test_an_alarm_is_told_once_until_it_is_well_again(broken, monkeypatch):
     world, patch = broken
     lines = []
-    monkeypatch.setattr(narrate.log, "warning", lambda word, **keys: lines.append((word, keys.get("code"))))
+    monkeypatch.setattr(log_lines.log, "warning", lambda word, **keys: lines.append((word, keys.get("code"))))
     world.advance(days=6)
     assert len(world.events("alarm.raised")) == 1
     assert lines.count(("alarm", "restore_point.missing")) == 1
@@ -81,13 +81,13 @@ def test_an_alarm_is_told_once_until_it_is_well_again(broken, monkeypatch):
     patch.undo()
     world.advance(days=1)
     assert world.show()["attention"] is None
-    patch.setattr(world.place.vault, "save", _full)
+    patch.setattr(world.context.vault, "save", _full)
     world.advance(days=3)
     assert len(world.events("alarm.raised")) == 2
 
 
 def test_the_first_night_is_missed_two_days_after_ready(world, monkeypatch):
-    monkeypatch.setattr(world.place.vault, "save", _full)
+    monkeypatch.setattr(world.context.vault, "save", _full)
     ready = unstamp(world.start_trial()["ready_at"])
     world.advance_to(ready + 2 * DAY)
     assert world.events("alarm.raised") == []

@@ -16,9 +16,9 @@ from models import deletion, effect
 from models.database import reading, writing
 from models.site import SITES
 from tests.world import HOST, World
-from workers import deletion as deletions
-from workers import effect as effects
-from workers.errors import Permanent
+from workers.base.errors import Permanent
+from workers.cli import deletion_reports
+from workers.effects import executor as effects
 
 STEPS = {"open", "os.rename", "os.remove", "os.rmdir", "sqlite3.connect"}
 LEAVER = "leaver.example.com"
@@ -46,12 +46,12 @@ def stores(world, leaver):
 
 
 def others(world, leaver):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return tx.execute(SITES.select().where(SITES.c.id != leaver).order_by(SITES.c.id)).all()
 
 
 def receipts(world):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return deletion.all_receipts(tx)
 
 
@@ -76,7 +76,7 @@ def test_a_deletion_leaves_every_other_site_identical_in_all_stores(world, count
     assert world.state(LEAVER) == "deleted"
     assert stores(world, leaver) == files
     assert others(world, leaver) == rows
-    assert deletions.remains(world.place, leaver) == []
+    assert deletion_reports.remains(world.context, leaver) == []
     assert [row.site_id for row in receipts(world)] == [leaver]
 
 
@@ -100,8 +100,8 @@ class Killer:
 
 def killed_at(world, number):
     """Do what waits in a process that is killed at a step; whether it lived to the end."""
-    world.place.database.dispose()
-    world.place.redis.connection_pool.disconnect()
+    world.context.database.dispose()
+    world.context.redis.connection_pool.disconnect()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads
         child = os.fork()
@@ -120,7 +120,7 @@ def killed_at(world, number):
 
 def _let_go_of(world, effect_id):
     """The lease of a dead worker has run out."""
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         rows = effect.EFFECTS.update().where(effect.EFFECTS.c.id == effect_id)
         tx.execute(rows.values(leased_until=world.now - timedelta(days=99)))
 
@@ -128,7 +128,7 @@ def _let_go_of(world, effect_id):
 def _step_at_each_transaction(world, killer):
     """Before each transaction and before its commit."""
     for moment in ("begin", "commit"):
-        event.listen(world.place.database, moment, lambda _connection: killer.step())
+        event.listen(world.context.database, moment, lambda _connection: killer.step())
 
 
 @pytest.mark.parametrize(("stride", "count"), [(7, 10), pytest.param(1, 72, marks=pytest.mark.long)])
@@ -147,12 +147,12 @@ def test_killed_at_each_step_a_deletion_finishes_and_has_one_receipt(tmp_path, r
 
         assert stores(world, leaver) == files
         _let_go_of(world, one)
-        effects.run(world.place, one)
+        effects.run(world.context, one)
         assert world.state(leavers[leaver]) == "deleted"
-        assert deletions.remains(world.place, leaver) == []
+        assert deletion_reports.remains(world.context, leaver) == []
         assert [row.site_id for row in receipts(world)].count(leaver) == 1
         steps += stride
-    assert deletions.verify(world.place)["broken_at"] is None
+    assert deletion_reports.verify(world.context)["broken_at"] is None
     assert len(receipts(world)) == steps // stride
     assert steps > 4 * stride
     world.close()
@@ -180,7 +180,7 @@ def test_a_mailbox_that_is_gone_stops_no_deletion(world, monkeypatch, log_lines)
     def is_gone(mail):
         raise Permanent(f"550 {mail.to} is unknown: it will not take this mail")
 
-    monkeypatch.setattr(world.place.mailer, "send", is_gone)
+    monkeypatch.setattr(world.context.mailer, "send", is_gone)
     world.rest()
 
     assert world.state() == "deleted"

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from engine.words import addresses_in, masked
-from models import dead, person
+from models import dead, personal_data
 from models.database import reading, writing
 from tests.live_engine import until
-from workers import announce, forgetting
-from workers.broker import make_broker
+from workers.outbox import announce
+from workers.queue.broker import make_broker
+from workers.safety import erasure
 
 FIRST = "canary-7f3a@birds.example"
 SECOND = "canary-91bc@birds.example"
@@ -72,7 +73,7 @@ def test_the_address_is_gone_before_the_deletion_is_settled(world, monkeypatch, 
     live(world)
     world.advance(days=14, seconds=-1)
     seen = []
-    monkeypatch.setattr("workers.effect._close_the_ledger", lambda *_: seen.append(holding(world.data_dir)))
+    monkeypatch.setattr("workers.effects.executor._close_the_ledger", lambda *_: seen.append(holding(world.data_dir)))
     world.advance(seconds=1)
     assert seen == [[]]
 
@@ -85,8 +86,8 @@ def test_another_site_of_the_same_customer_keeps_its_address(world):
     assert world.state() == "deleted"
     world.send("export", "two.example.com")
     assert world.mails()[-1]["to"] == FIRST
-    with reading(world.place.database) as tx:
-        assert person.addresses(tx, world.show("two.example.com")["id"]) == {FIRST}
+    with reading(world.context.database) as tx:
+        assert personal_data.addresses(tx, world.show("two.example.com")["id"]) == {FIRST}
 
 
 def test_what_is_masked_stays_readable_json_and_a_key_stays_a_key(world):
@@ -101,14 +102,14 @@ def test_what_is_masked_stays_readable_json_and_a_key_stays_a_key(world):
 
 def test_a_dead_letter_in_redis_that_names_the_customer_goes(world):
     world.send("start_trial", account="a", email=FIRST)
-    broker = make_broker(world.place.settings.redis_url)
+    broker = make_broker(world.context.settings.redis_url)
     key = "dramatiq:lifecycle.XQ"
-    world.place.redis.zadd(key, {"m1": 1, "m2": 2})
-    world.place.redis.hset(f"{key}.msgs", mapping={"m1": f'{{"a":"{FIRST.upper()}"}}', "m2": "another"})
+    world.context.redis.zadd(key, {"m1": 1, "m2": 2})
+    world.context.redis.hset(f"{key}.msgs", mapping={"m1": f'{{"a":"{FIRST.upper()}"}}', "m2": "another"})
     world.send("cancel")
     world.advance(days=14)
-    assert world.place.redis.hkeys(f"{key}.msgs") == [b"m2"]
-    assert world.place.redis.zrange(key, 0, -1) == [b"m2"]
+    assert world.context.redis.hkeys(f"{key}.msgs") == [b"m2"]
+    assert world.context.redis.zrange(key, 0, -1) == [b"m2"]
     broker.close()
 
 
@@ -117,13 +118,13 @@ def test_of_the_stream_only_the_entries_that_hold_an_address_are_read(world, mon
     world.send("start_trial", account="b", email=FIRST, key=f"signup {SECOND}")
     world.send("export")
     site_id = world.show()["id"]
-    noted = world.place.redis.smembers(announce.named(site_id))
-    holding_it = {entry for entry, fields in world.place.redis.xrange("tenure:events") if b"@" in fields[b"event"]}
+    noted = world.context.redis.smembers(announce.named(site_id))
+    holding_it = {entry for entry, fields in world.context.redis.xrange("tenure:events") if b"@" in fields[b"event"]}
     assert noted
-    assert noted <= holding_it < {entry for entry, _ in world.place.redis.xrange("tenure:events")}
+    assert noted <= holding_it < {entry for entry, _ in world.context.redis.xrange("tenure:events")}
     read = []
-    monkeypatch.setattr(forgetting, "_entries", lambda _place, _stream, start, *_end: read.append(start) or [])
-    forgetting.forget_others(world.place, site_id)
+    monkeypatch.setattr(erasure, "_entries", lambda _place, _stream, start, *_end: read.append(start) or [])
+    erasure.forget_others(world.context, site_id)
     assert set(read) >= noted
     assert set(read) <= holding_it
 
@@ -131,17 +132,17 @@ def test_of_the_stream_only_the_entries_that_hold_an_address_are_read(world, mon
 def test_a_message_that_is_still_queued_is_waited_for(world):
     world.send("start_trial", account="a", email=FIRST)
     world.send("cancel")
-    world.place.redis.hset("dramatiq:lifecycle.msgs", mapping={"m1": FIRST, "m2": FIRST})
-    world.place.redis.rpush("dramatiq:lifecycle", "m1")
-    world.place.redis.zadd("dramatiq:__heartbeats__", {"worker": 1})
-    world.place.redis.sadd("dramatiq:__acks__.worker.lifecycle", "m2")
+    world.context.redis.hset("dramatiq:lifecycle.msgs", mapping={"m1": FIRST, "m2": FIRST})
+    world.context.redis.rpush("dramatiq:lifecycle", "m1")
+    world.context.redis.zadd("dramatiq:__heartbeats__", {"worker": 1})
+    world.context.redis.sadd("dramatiq:__acks__.worker.lifecycle", "m2")
     world.advance(days=14)
     assert world.state() == "deleting"
-    world.place.redis.lpop("dramatiq:lifecycle")
-    world.place.redis.hdel("dramatiq:lifecycle.msgs", "m1")
+    world.context.redis.lpop("dramatiq:lifecycle")
+    world.context.redis.hdel("dramatiq:lifecycle.msgs", "m1")
     world.retry_now()
     assert world.state() == "deleting"
-    world.place.redis.hdel("dramatiq:lifecycle.msgs", "m2")
+    world.context.redis.hdel("dramatiq:lifecycle.msgs", "m2")
     world.retry_now()
     assert world.state() == "deleted"
 
@@ -149,10 +150,10 @@ def test_a_message_that_is_still_queued_is_waited_for(world):
 def test_a_body_that_no_list_names_and_no_worker_holds_goes_with_the_customer(world):
     world.send("start_trial", account="a", email=FIRST)
     world.send("cancel")
-    world.place.redis.hset("dramatiq:lifecycle.msgs", mapping={"m1": FIRST, "m2": "another"})
+    world.context.redis.hset("dramatiq:lifecycle.msgs", mapping={"m1": FIRST, "m2": "another"})
     world.advance(days=14)
     assert world.state() == "deleted"
-    assert world.place.redis.hkeys("dramatiq:lifecycle.msgs") == [b"m2"]
+    assert world.context.redis.hkeys("dramatiq:lifecycle.msgs") == [b"m2"]
 
 
 def test_a_customer_of_six_hundred_addresses_is_forgotten_as_well(world):
@@ -161,16 +162,16 @@ def test_a_customer_of_six_hundred_addresses_is_forgotten_as_well(world):
         world.say("update_contact", email=f"canary-7f3a{number}@birds.example")
     world.wakeups.waiting.clear()
     site_id = world.show()["id"]
-    with reading(world.place.database) as tx:
-        known = person.addresses(tx, site_id)
+    with reading(world.context.database) as tx:
+        known = personal_data.addresses(tx, site_id)
     assert len(known) == 601
     told = {"id": "told", "queue": "lifecycle", "reason": "unreadable", "body": max(known), "at": world.now}
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(dead.DEAD.insert().values(told))
-        person.forget(tx, site_id, known)
-        person.forget_address(tx, site_id)
-    with reading(world.place.database) as tx:
-        assert person.addresses(tx, site_id) == set()
+        personal_data.forget(tx, site_id, known)
+        personal_data.forget_address(tx, site_id)
+    with reading(world.context.database) as tx:
+        assert personal_data.addresses(tx, site_id) == set()
         assert [row.body for row in dead.messages(tx)] == ["***"]
 
 
@@ -194,12 +195,12 @@ def test_addresses_are_found_without_what_clings_to_them():
 
 def test_who_forgets_waits_a_while_for_who_carries_the_log_over(world, monkeypatch):
     world.start_trial()
-    busy, carry_over = [False, False], person.checkpoint
-    monkeypatch.setattr(person, "LOOK_SECONDS", 0)
-    monkeypatch.setattr(person, "checkpoint", lambda *given: busy.pop() if busy else carry_over(*given))
-    assert person.erase(world.place.database)
+    busy, carry_over = [False, False], personal_data.checkpoint
+    monkeypatch.setattr(personal_data, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(personal_data, "checkpoint", lambda *given: busy.pop() if busy else carry_over(*given))
+    assert personal_data.erase(world.context.database)
     assert busy == []
 
-    monkeypatch.setattr(person, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(personal_data, "PATIENCE_SECONDS", 0)
     busy[:] = [False]
-    assert not person.erase(world.place.database)
+    assert not personal_data.erase(world.context.database)

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 
 from sqlalchemy import event
 
-from workers import dead, deletion, reports, stats
+from workers.cli import deletion_reports, figures, reports
+from workers.commands import dead_letters
+from workers.safety import breaker
 
 GROWING = ("site", "receipt", "timer", "effect", "event", "invoice", "payment", "backup", "export", "warrant")
 ASKED = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
@@ -64,20 +66,20 @@ def whole(found):
 
 
 def test_no_table_that_grows_with_the_fleet_is_read_whole_by_what_happens_daily(world):
-    with plans(world.place.database) as found:
+    with plans(world.context.database) as found:
         world.start_active()
         world.send("change_plan", agents=9)
         world.send("back_up")
         world.advance(days=3)
         world.send("cancel")
         world.advance(days=13)
-        deletion.pause(world.place)
+        breaker.pause(world.context)
         world.advance(days=1)
-        deletion.resume(world.place, deletion.preview(world.place)["count"])
+        breaker.resume(world.context, deletion_reports.preview(world.context)["count"])
         world.advance(days=10)
-        stats.stats(world.place)
-        dead.listing(world.place)
-        reports.due(world.place, within=None, subject=None)
+        figures.stats(world.context)
+        dead_letters.listing(world.context)
+        reports.due(world.context, within=None, subject=None)
     assert world.state() == "deleted"
     assert len(found) > 100
     assert whole(found) == []

@@ -9,7 +9,8 @@ from models import breaker
 from models.clock import engine_now
 from models.database import writing
 from tests.quick import QuickWorld
-from workers import deletion, reports
+from workers.cli import deletion_reports, reports
+from workers.safety import breaker as deletion
 
 law = importlib.import_module("engine.timers")  # the package has a function of this name
 ASKED = {"reference": "re_1", "reason": "asked for it"}
@@ -104,10 +105,10 @@ def test_more_agents_than_are_paid_for_are_an_event_a_flag_and_a_list(world):
     assert [(event["agents"], event["used"]) for event in world.events_of("agents.over_plan")] == [(3, 5)]
     assert world.show()["over_plan"]
     asked = {"state": None, "account": None, "after": None, "limit": 10}
-    assert len(reports.site_list(world.place, only="over_plan", **asked)["sites"]) == 1
+    assert len(reports.site_list(world.context, only="over_plan", **asked)["sites"]) == 1
     world.outside.agents = 2
     world.advance_to(world.show()["period_ends_at"])
-    assert reports.site_list(world.place, only="over_plan", **asked)["sites"] == []
+    assert reports.site_list(world.context, only="over_plan", **asked)["sites"] == []
 
 
 # Deletions that were stopped
@@ -152,12 +153,12 @@ def test_a_breaker_that_tripped_and_is_resumed_after_the_date_tells_anew(world):
     leaves(world)
     world.advance(days=14, seconds=-1)
     before = len(late_notices(world))
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         breaker.turn(tx, "tripped", "too many", engine_now(tx))
     world.advance(days=2)
     assert world.state() == "cancelled"
 
-    deletion.resume(world.place, deletion.preview(world.place)["count"])
+    deletion.resume(world.context, deletion_reports.preview(world.context)["count"])
     at = world.now
     world.advance(seconds=1)
 
@@ -175,11 +176,11 @@ def test_a_deletion_that_has_removed_something_goes_on_after_the_breaker_is_resu
     world.advance(seconds=1)
     assert world.state() == "deleting"
     world.outside.broken = {}
-    deletion.pause(world.place)
+    deletion.pause(world.context)
     world.advance(days=1)
     told = len(late_notices(world))
 
-    deletion.resume(world.place, 0)
+    deletion.resume(world.context, 0)
     world.send("retry")
 
     assert (world.state(), len(late_notices(world))) == ("deleted", told)

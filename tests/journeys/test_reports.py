@@ -5,15 +5,16 @@ from datetime import timedelta
 import pytest
 
 import engine
-from workers import dead, published, reports, shown, stats
+from workers.cli import contract_document, figures, reports, text
+from workers.commands import dead_letters
 
 
 def due(world):
-    return {step["what"]: step for step in reports.due(world.place, within=None, subject=None)["due"]}
+    return {step["what"]: step for step in reports.due(world.context, within=None, subject=None)["due"]}
 
 
 def verdict(world, kind):
-    return next(one for one in reports.why(world.place, "acme.example.com")["verdicts"] if one["type"] == kind)
+    return next(one for one in reports.why(world.context, "acme.example.com")["verdicts"] if one["type"] == kind)
 
 
 def test_due_tells_a_renewal_with_its_amount_and_a_waiting_reduction(world):
@@ -37,7 +38,7 @@ def test_due_tells_a_reduction_that_will_not_be_possible(world):
 def test_due_within_a_time_leaves_out_what_is_later(world):
     world.start_trial()
 
-    assert {step["what"] for step in reports.due(world.place, within=timedelta(days=2), subject=None)["due"]} == {
+    assert {step["what"] for step in reports.due(world.context, within=timedelta(days=2), subject=None)["due"]} == {
         "back_up_nightly"
     }
 
@@ -45,11 +46,11 @@ def test_due_within_a_time_leaves_out_what_is_later(world):
 def test_due_shows_so_many_steps_of_the_fleet_and_says_that_there_are_more(world):
     for name in ("b", "a"):
         world.start_trial(f"{name}.example.com")
-    all_of_it = reports.due(world.place, within=None, subject=None)
-    first = reports.due(world.place, within=None, subject=None, limit=3)
+    all_of_it = reports.due(world.context, within=None, subject=None)
+    first = reports.due(world.context, within=None, subject=None, limit=3)
     assert (len(all_of_it["due"]), all_of_it["more"], first["more"]) == (6, False, True)
     assert first["due"] == all_of_it["due"][:3]
-    assert len(shown.due(first).splitlines()) == 3
+    assert len(text.due(first).splitlines()) == 3
 
 
 def test_due_tells_the_deletion_and_the_mails_before_it(world):
@@ -86,22 +87,22 @@ def test_why_names_the_earliest_moment_at_which_time_alone_would_allow_the_delet
 
     found = verdict(world, "deletion")
     assert found["earliest"] == world.show()["deletes_at"]
-    assert shown.why(reports.why(world.place, "acme.example.com")).count("\n") > 15
+    assert text.why(reports.why(world.context, "acme.example.com")).count("\n") > 15
 
 
 def test_a_message_that_nobody_can_answer_is_kept_and_may_be_tried_again_or_dropped(world):
     world.hand_over("garbage")
-    (kept,) = dead.listing(world.place)["dead"]
+    (kept,) = dead_letters.listing(world.context)["dead"]
     assert (kept["what"], kept["body"].count("garbage")) == ("message", 1)
 
-    dead.retry(world.place, kept["id"])
-    assert world.place.redis.llen("dramatiq:lifecycle") == 1
-    assert dead.listing(world.place)["dead"] == []
+    dead_letters.retry(world.context, kept["id"])
+    assert world.context.redis.llen("dramatiq:lifecycle") == 1
+    assert dead_letters.listing(world.context)["dead"] == []
     world.hand_over("garbage")
-    dead.drop(world.place, dead.listing(world.place)["dead"][0]["id"])
-    assert dead.listing(world.place)["dead"] == []
-    with pytest.raises(dead.NoSuchDeadError):
-        dead.drop(world.place, "msg_unknown")
+    dead_letters.drop(world.context, dead_letters.listing(world.context)["dead"][0]["id"])
+    assert dead_letters.listing(world.context)["dead"] == []
+    with pytest.raises(dead_letters.NoSuchDeadError):
+        dead_letters.drop(world.context, "msg_unknown")
 
 
 def test_an_effect_that_a_deletion_waits_for_may_be_retried_and_not_dropped(world):
@@ -112,13 +113,13 @@ def test_an_effect_that_a_deletion_waits_for_may_be_retried_and_not_dropped(worl
     blocker.write_text("a file where the folder should be")
     world.send("cancel")
     world.advance(days=3)
-    (kept,) = dead.listing(world.place)["dead"]
+    (kept,) = dead_letters.listing(world.context)["dead"]
     assert (kept["what"], kept["site"]) == ("export", "acme.example.com")
 
     with pytest.raises(ValueError, match="retry it"):
-        dead.drop(world.place, kept["id"])
+        dead_letters.drop(world.context, kept["id"])
     blocker.unlink()
-    dead.retry(world.place, kept["id"])
+    dead_letters.retry(world.context, kept["id"])
     world.rest()
     assert world.show()["export"] is not None
 
@@ -128,7 +129,7 @@ def test_the_list_of_sites_is_oldest_first_and_has_a_cursor(world):
         world.start_trial(host)
 
     def page(**given):
-        return reports.site_list(world.place, **{"state": None, "account": None, "after": None, "limit": 2, **given})
+        return reports.site_list(world.context, **{"state": None, "account": None, "after": None, "limit": 2, **given})
 
     first = page()
     assert [site["site"] for site in first["sites"]] == ["one.example.com", "two.example.com"]
@@ -155,20 +156,20 @@ def test_stats_count_the_fleet_for_people_programs_and_prometheus(world):
     world.start_trial()
     world.start_trial("two.example.com")
     world.send("cancel", "two.example.com")
-    found = stats.stats(world.place)
+    found = figures.stats(world.context)
 
     assert (found["sites"]["trial"], found["sites"]["cancelled"], found["effects"]["gave_up"]) == (1, 1, 0)
     assert found["timers"] == {"waiting": 5, "overdue": 0}
-    assert "1  trial" in stats.text(found)
-    told = stats.prometheus(found).splitlines()
+    assert "1  trial" in figures.text(found)
+    told = figures.prometheus(found).splitlines()
     assert 'tenure_sites{state="trial"} 1' in told
     assert told.count("# TYPE tenure_sites gauge") == 1
     assert all(line.startswith(("#", "tenure_")) for line in told)
 
 
 def test_the_contract_names_every_command_with_the_schema_of_its_data():
-    found = published.contract()
+    found = contract_document.contract()
 
     assert found["commands"]["site.subscribe"]["data"]["required"] == ["agents", "payment_method"]
     assert set(found["commands"]) == {*engine.PUBLIC, "site.show"}
-    assert "site.subscribe         agents, payment_method" in published.text(found)
+    assert "site.subscribe         agents, payment_method" in contract_document.text(found)

@@ -14,9 +14,9 @@ from pysqlite3 import dbapi2 as sqlite
 from engine.backups import in_words
 from models import backup
 from models.database import reading
-from models.moments import stamp, unstamp
-from workers import effect as effects
-from workers.errors import Permanent
+from models.timestamps import stamp, unstamp
+from workers.base.errors import Permanent
+from workers.effects import executor as effects
 
 DAY = timedelta(days=1)
 STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
@@ -51,7 +51,7 @@ def live_through(world, days):
 
 
 def backups(world, host="acme.example.com"):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return backup.backups_of(tx, world.show(host)["id"])
 
 
@@ -186,14 +186,14 @@ def test_a_hold_that_comes_while_a_restore_is_prepared_stops_it_before_the_swap(
     live_through(world, 2)
     note(world, "live")
     world.say("restore", **{"from": "previous_day"})
-    extract = world.place.vault.extract
+    extract = world.context.vault.extract
 
     def held_meanwhile(*args):
         left_out = extract(*args)
         world.say("hold", reason="court order 7")
         return left_out
 
-    monkeypatch.setattr(world.place.vault, "extract", held_meanwhile)
+    monkeypatch.setattr(world.context.vault, "extract", held_meanwhile)
     world.rest()
 
     assert noted(world) == "live"
@@ -252,13 +252,13 @@ def test_a_restored_site_has_the_entitlements_of_now_not_those_of_the_backup(wor
     world.start_trial()
     live_through(world, 2)
     world.say("restore", **{"from": "previous_day"})
-    swap = world.place.host.replace
+    swap = world.context.host.replace
 
     def suspended_meanwhile(*args, **more):
         world.say("suspend", reason="abuse")
         swap(*args, **more)
 
-    monkeypatch.setattr(world.place.host, "replace", suspended_meanwhile)
+    monkeypatch.setattr(world.context.host, "replace", suspended_meanwhile)
     world.rest()
 
     assert noted(world) == "day 1"
@@ -294,8 +294,8 @@ class Killer:
 
 def killed_at(world, number):
     """Do what waits in a process that is killed at a step; whether it lived to the end."""
-    world.place.database.dispose()
-    world.place.redis.connection_pool.disconnect()
+    world.context.database.dispose()
+    world.context.redis.connection_pool.disconnect()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads
         child = os.fork()
@@ -312,7 +312,7 @@ def killed_at(world, number):
 
 @pytest.mark.parametrize("stride", [11, pytest.param(1, marks=pytest.mark.long)])
 def test_killed_at_each_step_the_site_is_the_old_or_the_restored_one_and_the_retry_finishes(world, stride):
-    world.place.__dict__["lease"] = timedelta(seconds=0)
+    world.context.__dict__["lease"] = timedelta(seconds=0)
     world.start_trial()
     live_through(world, 2)
     met, number, lived = [], 0, False
@@ -341,7 +341,7 @@ def test_a_restore_of_a_backup_that_is_gone_is_permanent(world):
     row = backups(world)[-1]
     (world.data_dir / "backups" / row.site_id / f"{row.id}.tar.zst").unlink()
     with pytest.raises(Permanent, match="not there"):
-        world.place.vault.verify(row.site_id, row.id)
+        world.context.vault.verify(row.site_id, row.id)
     world.send("restore", **{"from": "previous_day"})
     assert row.id in world.show()["attention"]
     assert noted(world) == "day 1"

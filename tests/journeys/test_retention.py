@@ -7,15 +7,15 @@ from pysqlite3 import dbapi2 as sqlite
 
 from models import backup
 from models.database import reading
-from models.moments import unstamp
-from workers import effect as effects
-from workers import saving
+from models.timestamps import unstamp
+from workers.effects import backup as saving
+from workers.effects import executor as effects
 
 DAY = timedelta(days=1)
 
 
 def rows(world):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return backup.backups_of(tx, world.show()["id"])
 
 
@@ -71,7 +71,7 @@ def test_nothing_is_pruned_while_it_is_offline_however_long(aged):
 def test_a_backup_that_a_restore_waits_for_is_not_pruned(aged, monkeypatch):
     wanted = next(row.id for row in rows(aged) if row.purpose == "on_demand")
     aged.advance(days=17)
-    monkeypatch.setattr(aged.place.vault, "extract", _broken)
+    monkeypatch.setattr(aged.context.vault, "extract", _broken)
     aged.send("restore", **{"from": wanted})
     aged.advance(days=4)
     assert wanted in archives(aged)
@@ -83,12 +83,12 @@ def _broken(*_call):
 
 def test_a_crash_between_the_store_and_the_table_is_mended_by_the_next_try(aged, monkeypatch):
     night = next(step["at"] for step in aged.show()["next"] if step["what"] == "back_up_nightly")
-    aged.place.__dict__["lease"] = timedelta(0)
+    aged.context.__dict__["lease"] = timedelta(0)
     run, aged.rest = aged.rest, lambda: None
     aged.advance_to(night)
     monkeypatch.setattr(effects.effects, "settle", _crash)
     with pytest.raises(sqlite.OperationalError):
-        effects._done(aged.place, *_one_try(aged))
+        effects._done(aged.context, *_one_try(aged))
     monkeypatch.undo()
     left = {row.id for row in rows(aged)} - archives(aged)
     assert left
@@ -104,12 +104,12 @@ def _crash(*_call):
 
 
 def _one_try(world):
-    work = effects._claim(world.place, world.open_effects()[0])
-    return work, saving.back_up(world.place, work)
+    work = effects._claim(world.context, world.open_effects()[0])
+    return work, saving.back_up(world.context, work)
 
 
 def test_a_store_that_can_not_remove_loses_no_good_night(aged, monkeypatch):
-    monkeypatch.setattr(aged.place.vault, "remove", _broken)
+    monkeypatch.setattr(aged.context.vault, "remove", _broken)
     aged.advance(days=3)
     assert ages(aged)["previous_day"] < 1 * DAY
     assert aged.show()["attention"] is None
@@ -120,7 +120,7 @@ def test_a_store_that_can_not_remove_loses_no_good_night(aged, monkeypatch):
 
 def test_a_hold_that_comes_while_backups_are_pruned_stops_it(aged, monkeypatch):
     aged.advance(days=7)
-    remove = aged.place.vault.remove
+    remove = aged.context.vault.remove
     gone = []
 
     def held_after_the_first(*which):
@@ -128,7 +128,7 @@ def test_a_hold_that_comes_while_backups_are_pruned_stops_it(aged, monkeypatch):
         aged.say("hold", reason="court order 7")
 
     monkeypatch.setattr(saving.engine, "to_keep", lambda *_given: set())
-    monkeypatch.setattr(aged.place.vault, "remove", held_after_the_first)
+    monkeypatch.setattr(aged.context.vault, "remove", held_after_the_first)
     aged.advance(days=1)
     assert len(gone) == 1
     assert len(rows(aged)) > 5

@@ -10,9 +10,9 @@ from redis.retry import Retry
 
 from models import breaker, clock, safety
 from models.database import reading, writing
-from models.moments import stamp
-from workers import safety as sanity
-from workers.sanity import Sanity
+from models.timestamps import stamp
+from workers.base.clock_memory import ClockMemory
+from workers.safety import safe_mode as sanity
 
 DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
@@ -42,23 +42,23 @@ def clocks(monkeypatch):
 
 
 def allowed(world, process):
-    with writing(world.place.database) as tx:
-        return sanity.allows(tx, world.place, process)
+    with writing(world.context.database) as tx:
+        return sanity.allows(tx, world.context, process)
 
 
 def look_in_vain(world, process):
     """A look whose transaction fails."""
-    with suppress(ZeroDivisionError), writing(world.place.database) as tx:
-        sanity.allows(tx, world.place, process)
+    with suppress(ZeroDivisionError), writing(world.context.database) as tx:
+        sanity.allows(tx, world.context, process)
         raise ZeroDivisionError
 
 
 def beat(world):
-    sanity.beat(world.place)
+    sanity.beat(world.context)
 
 
 def test_two_clocks_that_agree_let_timers_fire(world, clocks):
-    process = Sanity()
+    process = ClockMemory()
     for _ in range(3):
         assert allowed(world, process)
         beat(world)
@@ -70,31 +70,31 @@ def test_two_clocks_that_agree_let_timers_fire(world, clocks):
     [(61, False), (60, True), (-60, True), (-61, False), (400 * 86_400, False), (-400 * 86_400, False)],
 )
 def test_a_jump_of_more_than_a_minute_is_safe_mode(world, clocks, jump, allows):
-    process = Sanity()
+    process = ClockMemory()
     allowed(world, process)
     clocks.go_on(timedelta(seconds=5))
     clocks.jump(timedelta(seconds=jump))
 
     assert allowed(world, process) is allows
-    assert sanity.shown(world.place)["on"] is not allows
+    assert sanity.shown(world.context)["on"] is not allows
 
 
 def test_safe_mode_outlives_the_jump_back_and_a_restart_until_an_operator_leaves_it(world, clocks):
-    process = Sanity()
+    process = ClockMemory()
     allowed(world, process)
     clocks.jump(400 * DAY)
     assert not allowed(world, process)
     clocks.jump(-400 * DAY)
 
     assert not allowed(world, process)
-    assert not allowed(world, Sanity())
-    sanity.leave(world.place)
-    assert allowed(world, Sanity())
-    assert sanity.shown(world.place) == {"schema": "tenure/safe-mode/1", "on": False, "why": None, "since": None}
+    assert not allowed(world, ClockMemory())
+    sanity.leave(world.context)
+    assert allowed(world, ClockMemory())
+    assert sanity.shown(world.context) == {"schema": "tenure/safe-mode/1", "on": False, "why": None, "since": None}
 
 
 def test_operators_are_told_once(world, clocks):
-    process = Sanity()
+    process = ClockMemory()
     allowed(world, process)
     clocks.jump(400 * DAY)
     for _ in range(3):
@@ -105,11 +105,11 @@ def test_operators_are_told_once(world, clocks):
 
 
 def test_a_clock_behind_the_high_water_mark_is_safe_mode_after_a_restart_too(world, clocks):
-    allowed(world, Sanity())
+    allowed(world, ClockMemory())
     beat(world)
     clocks.jump(-timedelta(minutes=2))
 
-    assert not allowed(world, Sanity())
+    assert not allowed(world, ClockMemory())
 
 
 @pytest.mark.parametrize(
@@ -117,27 +117,27 @@ def test_a_clock_behind_the_high_water_mark_is_safe_mode_after_a_restart_too(wor
     [(DAY, "closed"), (DAY + timedelta(seconds=1), "paused"), (7 * DAY, "paused")],
 )
 def test_after_a_silence_of_more_than_a_day_deletions_wait_for_an_operator(world, clocks, silence, state):
-    allowed(world, Sanity())
+    allowed(world, ClockMemory())
     beat(world)
     clocks.go_on(silence)
 
-    assert allowed(world, Sanity())
-    with reading(world.place.database) as tx:
+    assert allowed(world, ClockMemory())
+    with reading(world.context.database) as tx:
         assert breaker.look(tx)[0] == state
-    sanity.leave(world.place)
-    with reading(world.place.database) as tx:
+    sanity.leave(world.context)
+    with reading(world.context.database) as tx:
         assert breaker.look(tx)[0] == "closed"
 
 
 @pytest.mark.parametrize(("was", "why"), [("paused", "paused by an operator"), ("tripped", "too many")])
 def test_a_silence_lifts_no_pause_of_an_operator_and_no_tripped_breaker(world, clocks, was, why):
     beat(world)
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         breaker.turn(tx, was, why, world.now)
     clocks.go_on(timedelta(hours=25))
-    assert allowed(world, Sanity())
-    sanity.leave(world.place)
-    with reading(world.place.database) as tx:
+    assert allowed(world, ClockMemory())
+    sanity.leave(world.context)
+    with reading(world.context.database) as tx:
         assert breaker.look(tx)[:2] == (was, why)
 
 
@@ -145,29 +145,29 @@ def test_a_silence_of_more_than_7_days_is_taken_for_a_wrong_clock(world, clocks)
     beat(world)
     clocks.go_on(7 * DAY + timedelta(seconds=1))
 
-    assert not allowed(world, Sanity())
-    assert "or the wall clock is wrong" in sanity.shown(world.place)["why"]
+    assert not allowed(world, ClockMemory())
+    assert "or the wall clock is wrong" in sanity.shown(world.context)["why"]
 
 
 def test_a_silence_whose_transaction_failed_holds_deletions_at_the_next_look(world, clocks):
-    process = Sanity()
+    process = ClockMemory()
     beat(world)
     clocks.go_on(2 * DAY)
     look_in_vain(world, process)
 
     assert allowed(world, process)
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert breaker.look(tx)[0] == "paused"
 
 
 def test_a_jump_whose_transaction_failed_is_found_again(world, clocks):
-    process = Sanity()
+    process = ClockMemory()
     allowed(world, process)
     clocks.jump(DAY)
     look_in_vain(world, process)
 
     assert not allowed(world, process)
-    assert sanity.shown(world.place)["on"]
+    assert sanity.shown(world.context)["on"]
 
 
 @pytest.mark.parametrize("whose", ["of_redis", "of_database"])
@@ -175,41 +175,41 @@ def test_a_jump_whose_transaction_failed_is_found_again(world, clocks):
 def test_a_clock_of_another_machine_that_is_a_minute_apart_is_safe_mode(world, clocks, whose, apart, allows):
     setattr(clocks, whose, timedelta(seconds=apart))
 
-    assert allowed(world, Sanity()) is allows
+    assert allowed(world, ClockMemory()) is allows
     if not allows:
-        assert "one of them is wrong" in sanity.shown(world.place)["why"]
+        assert "one of them is wrong" in sanity.shown(world.context)["why"]
 
 
 def test_the_real_clocks_of_redis_and_of_the_database_agree_with_ours(world):
-    assert allowed(world, Sanity())
+    assert allowed(world, ClockMemory())
 
 
 def test_a_witness_newer_than_the_database_means_that_it_was_restored(world, clocks):
     world.start_trial()
     beat(world)
-    world.place.redis.set(sanity.WITNESS, stamp(clocks.wall + timedelta(seconds=5)))
+    world.context.redis.set(sanity.HIGH_WATER_KEY, stamp(clocks.wall + timedelta(seconds=5)))
 
-    assert not allowed(world, Sanity())
-    assert "older than it was" in sanity.shown(world.place)["why"]
+    assert not allowed(world, ClockMemory())
+    assert "older than it was" in sanity.shown(world.context)["why"]
 
 
 def test_the_first_beat_of_a_new_process_does_not_overwrite_a_witness_that_is_newer(world, clocks):
     beat(world)
-    world.place.redis.set(sanity.WITNESS, stamp(clocks.wall + DAY))
-    world.place.__dict__["sanity"] = Sanity()
+    world.context.redis.set(sanity.HIGH_WATER_KEY, stamp(clocks.wall + DAY))
+    world.context.__dict__["sanity"] = ClockMemory()
     beat(world)
 
-    assert sanity.shown(world.place)["on"]
-    assert world.place.redis.get(sanity.WITNESS).decode() == stamp(clocks.wall + DAY)
+    assert sanity.shown(world.context)["on"]
+    assert world.context.redis.get(sanity.HIGH_WATER_KEY).decode() == stamp(clocks.wall + DAY)
 
 
 def test_a_database_that_is_put_back_under_a_running_clock_is_recognised(world, clocks):
-    process = Sanity()
+    process = ClockMemory()
     beat(world)
     clocks.go_on(timedelta(minutes=5))
     beat(world)
     assert allowed(world, process)
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(safety.SAFETY.update().values(wall_at=clocks.wall - timedelta(minutes=5)))
 
     assert not allowed(world, process)
@@ -219,24 +219,24 @@ def test_a_database_that_is_put_back_under_a_running_clock_is_recognised(world, 
 def test_a_missing_witness_is_written_anew(world, clocks, found):
     beat(world)
     if found is None:
-        world.place.redis.flushall()
+        world.context.redis.flushall()
     else:
-        world.place.redis.set(sanity.WITNESS, found)
-    assert allowed(world, Sanity())
+        world.context.redis.set(sanity.HIGH_WATER_KEY, found)
+    assert allowed(world, ClockMemory())
     beat(world)
 
-    assert world.place.redis.get(sanity.WITNESS).decode() == stamp(clocks.wall)
+    assert world.context.redis.get(sanity.HIGH_WATER_KEY).decode() == stamp(clocks.wall)
 
 
 def test_the_mark_rises_while_redis_is_away(world, clocks, monkeypatch):
     beat(world)
     clocks.go_on(timedelta(minutes=5))
     away = redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
-    monkeypatch.setitem(world.place.__dict__, "redis", away)
+    monkeypatch.setitem(world.context.__dict__, "redis", away)
     with pytest.raises(redis.ConnectionError):
         beat(world)
 
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert safety.state(tx).wall_at == clocks.wall
 
 
@@ -250,7 +250,7 @@ def test_a_date_that_passed_in_safe_mode_is_told_anew_and_kept_48_hours_later(wo
     clocks.jump(-400 * DAY)
     world.fire()
     left = world.now
-    sanity.leave(world.place)
+    sanity.leave(world.context)
     world.fire()
     assert world.show()["deletes_at"] == stamp(left + 2 * DAY)
     assert world.letters().count("deletion_in_48_hours") == 2
@@ -271,19 +271,19 @@ def test_no_timer_fires_in_safe_mode_and_commands_go_on(world, clocks):
     clocks.jump(-400 * DAY)
     world.fire()
     assert world.state() == "trial_subscribed"
-    sanity.leave(world.place)
+    sanity.leave(world.context)
     world.fire()
     assert world.state() == "active"
 
 
 def test_what_is_promised_while_the_clock_is_behind_is_dated_from_the_latest_moment_that_was_seen(world, monkeypatch):
     seen = clock.machine_now()
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(clock.CLOCK.update().values(mode="wall"))
         safety.note(tx, seen)
     for machine, engine_time in ((seen - 13 * DAY, seen), (seen, seen), (seen + TICK, seen + TICK)):
         monkeypatch.setattr(clock, "machine_now", lambda now=machine: now)
-        with reading(world.place.database) as tx:
+        with reading(world.context.database) as tx:
             assert clock.engine_now(tx) == engine_time
     monkeypatch.setattr(clock, "machine_now", lambda: seen - 13 * DAY)
     world.start_trial()
@@ -295,7 +295,7 @@ def test_what_is_promised_while_the_clock_is_behind_is_dated_from_the_latest_mom
 def test_a_clock_that_has_seen_nothing_yet_is_believed(world, monkeypatch):
     now = clock.machine_now()
     monkeypatch.setattr(clock, "machine_now", lambda: now)
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(clock.CLOCK.update().values(mode="wall"))
         tx.execute(safety.SAFETY.delete())
         assert clock.engine_now(tx) == now

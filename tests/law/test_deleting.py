@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import engine
-from engine import authority, leaving
+from engine import authority, cancellation
 from engine.case import Case
 from tests.law.lab import DAY, HOUR, POLICY, TICK, at
 
@@ -83,7 +83,7 @@ def test_the_timer_is_held_by_each_guard_and_tells_why(name):
 def test_it_is_authorized_again_in_the_move_itself():
     lab = at("expired")
     with pytest.raises(LookupError, match="unauthorized"):
-        leaving.delete(Case(lab.site, engine.Command("site.delete", "s", "1"), lab.now, POLICY))
+        cancellation.delete(Case(lab.site, engine.Command("site.delete", "s", "1"), lab.now, POLICY))
 
 
 def test_a_cancelled_site_survives_day_13_and_is_deleted_on_day_14():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import engine
-from engine.standing import STANDS
+from engine.letter_validity import STANDS
 from engine.telling import FACTS
 from engine.words import plain_decline
 from tests.law.lab import DAY, HOUR, POLICY, TICK, Lab, at

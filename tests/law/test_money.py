@@ -6,7 +6,7 @@ import pytest
 
 import engine
 from engine.case import Case
-from engine.ladder import last_try_is_over, needs_notice, next_try_at, suspends_at
+from engine.dunning import last_try_is_over, needs_notice, next_try_at, suspends_at
 from engine.periods import add_months, next_boundary, prorate, seconds_left
 from tests.law.lab import DAY, HOUR, POLICY, T0, TICK, Lab, at
 

@@ -7,17 +7,17 @@ import pytest
 
 import engine
 from engine import (
+    actions,
     billing,
     bounces,
-    collecting,
-    conditions,
-    consequences,
-    demands,
+    cancellation,
     diagram,
-    ladder,
-    leaving,
+    dunning,
+    guards,
     letters,
+    payment_results,
     plans,
+    predicates,
     refunds,
 )
 from engine.case import Case, known
@@ -56,18 +56,18 @@ def test_every_word_of_the_table_is_a_function_of_one_of_the_rooms():
 
 def test_every_condition_is_used_by_the_table_or_by_another_condition():
     in_table = {word for rule in RULES for word in rule.when}
-    assert set(CONDITIONS) <= in_table | names_inside(conditions, demands, ladder, plans, bounces, collecting)
+    assert set(CONDITIONS) <= in_table | names_inside(predicates, guards, dunning, plans, bounces, payment_results)
 
 
 def test_every_consequence_is_used_by_the_table_or_by_another_consequence():
     in_table = {word for rule in RULES for word in rule.then}
     assert set(CONSEQUENCES) <= in_table | names_inside(
-        consequences, leaving, plans, billing, bounces, collecting, letters, refunds
+        actions, cancellation, plans, billing, bounces, payment_results, letters, refunds
     )
 
 
 def test_the_words_that_need_the_data_are_words_of_the_table():
-    assert set(CONDITIONS) >= conditions.BY_DATA
+    assert set(CONDITIONS) >= predicates.BY_DATA
 
 
 def test_every_command_has_rows_and_every_row_belongs_to_a_command():
@@ -236,4 +236,4 @@ def test_a_fact_that_the_law_relies_on_stops_the_command_when_it_is_missing():
         _ = Case(None, Command("site.cancel", "s", "1"), T0, POLICY).site
     lab = at("trial")
     with pytest.raises(LookupError):
-        conditions.share_left(Case(lab.site, Command("site.change_plan", "s", "1"), T0, POLICY))
+        predicates.share_left(Case(lab.site, Command("site.change_plan", "s", "1"), T0, POLICY))

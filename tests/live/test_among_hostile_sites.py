@@ -13,7 +13,7 @@ from models.database import reading
 from tests.hostile import trees, writer
 from tests.hostile.sites import MAKERS, mounted
 from tests.live_engine import until
-from workers import advance, backups, deletion, reports, send
+from workers.cli import backup_reports, deletion_reports, reports, sending, test_clock
 
 HEALTHY = "healthy.example.com"
 COMMAND_SECONDS = 2.0
@@ -60,7 +60,7 @@ def fleet(live, mounts, tmp_path):
     live.start(**SETTINGS)
     for host in HOSTS:
         live.say("start_trial", "account=hostile", f"email=owner@{host}", host=host)
-    until(lambda: list(states(live.place).values()) == ["trial"] * len(HOSTS), 60)
+    until(lambda: list(states(live.context).values()) == ["trial"] * len(HOSTS), 60)
     for name, make in MAKERS.items():
         make(folder_of(live, host_of(name)))
     if trees.can_mount(tmp_path):
@@ -94,12 +94,12 @@ class Life:
     """The healthy site's: every command and every timer of it is timed."""
 
     def __init__(self, live):
-        self.live, self.place = live, live.place
+        self.live, self.context = live, live.context
 
     def ask(self, kind, *fields):
-        body = send.envelope(kind, HEALTHY, fields, source="tests", key=None, extra={})
+        body = sending.envelope(kind, HEALTHY, fields, source="tests", key=None, extra={})
         asked = time.monotonic()
-        said = send.ask(self.place, body, 30)
+        said = sending.ask(self.context, body, 30)
         assert time.monotonic() - asked < COMMAND_SECONDS, kind
         assert said["outcome"] == "applied", said
         self.rest()
@@ -109,7 +109,7 @@ class Life:
         until(lambda: not self.unfinished(), EFFECT_SECONDS)
 
     def unfinished(self):
-        with reading(self.place.database) as tx:
+        with reading(self.context.database) as tx:
             return effect.open_of_site(tx, self.site_id)
 
     @property
@@ -120,17 +120,17 @@ class Life:
         """Live through each of its due moments, and through what is due for the others by then."""
         target = self.now() + timedelta(**length)
         while (moment := self.next_due(target)) is not None:
-            advance._go_to(self.place, moment)
+            test_clock._go_to(self.context, moment)
             until(lambda at=moment: not self.has_due(at), TIMER_SECONDS)
             self.rest()
-        advance._go_to(self.place, target)
+        test_clock._go_to(self.context, target)
 
     def now(self):
-        with reading(self.place.database) as tx:
+        with reading(self.context.database) as tx:
             return clock.engine_now(tx)
 
     def dues(self):
-        with reading(self.place.database) as tx:
+        with reading(self.context.database) as tx:
             return list(tx.execute(timer.TIMERS.select().where(timer.TIMERS.c.site_id == self.site_id)))
 
     def next_due(self, target):
@@ -163,7 +163,7 @@ def test_a_healthy_site_lives_on_time_among_hostile_ones_and_they_can_be_deleted
     assert fleet.show(HEALTHY)["state"] == "deleted"
     mounts.close()
     hostile_sites_are_deleted(life)
-    told = deletion.verify(fleet.place)
+    told = deletion_reports.verify(fleet.context)
     assert (told["broken_at"], told["left"], told["receipts"]) == (None, {}, 1 + len(HOSTILE))
 
 
@@ -176,22 +176,22 @@ def leave(live):
 
 
 def every_backup_can_be_read(live):
-    found = backups.listing(live.place, HEALTHY)["backups"]
+    found = backup_reports.listing(live.context, HEALTHY)["backups"]
     assert {one["purpose"] for one in found} == {"nightly", "on_demand", "safety"}
     for one in found:
-        assert backups.verify(live.place, one["id"])["verified"]
+        assert backup_reports.verify(live.context, one["id"])["verified"]
 
 
 def hostile_sites_are_deleted(life):
     """Some were told late, so their day comes later; a deletion that waited for a mount is asked for again."""
     for _ in range(DAYS_MORE):
-        for host, state in states(life.place).items():
+        for host, state in states(life.context).items():
             if state == "deleting":
                 life.live.say("retry", host=host)
         if all_are_deleted(life, EFFECT_SECONDS / DAYS_MORE):
             return
-        advance._go_to(life.place, life.now() + timedelta(days=1))
-    left = [host for host, state in states(life.place).items() if state != "deleted"]
+        test_clock._go_to(life.context, life.now() + timedelta(days=1))
+    left = [host for host, state in states(life.context).items() if state != "deleted"]
     raise AssertionError(
         {host: (life.live.show(host)["deletes_at"], life.live.show(host)["attention"]) for host in left}
     )
@@ -200,14 +200,14 @@ def hostile_sites_are_deleted(life):
 def all_are_deleted(life, seconds):
     """Whether all sites are deleted within so many seconds."""
     deadline = time.monotonic() + seconds
-    while is_left := set(states(life.place).values()) != {"deleted"}:
+    while is_left := set(states(life.context).values()) != {"deleted"}:
         if time.monotonic() > deadline:
             break
         time.sleep(0.05)
     return not is_left
 
 
-def states(place):
+def states(context):
     """Where each site stands."""
-    found = reports.site_list(place, state=None, account=None, after=None, limit=1000)["sites"]
+    found = reports.site_list(context, state=None, account=None, after=None, limit=1000)["sites"]
     return {site["site"]: site["state"] for site in found}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from models.moments import unstamp
+from models.timestamps import unstamp
 from tests.live_engine import HOST, until
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

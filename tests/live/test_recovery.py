@@ -9,11 +9,12 @@ import pytest
 from models import effect
 from models.database import reading
 from tests.live_engine import HOST, until
-from workers import command, send
+from workers.cli import sending
+from workers.commands import handler
 
 
 def effects_of(live, kind):
-    with reading(live.place.database) as tx:
+    with reading(live.context.database) as tx:
         return [row for row in effect.of_site(tx, live.show()["id"]) if row.kind == kind]
 
 
@@ -24,7 +25,7 @@ def stop_workers(live, number):
 
 def running(live):
     """The claims that stand now, by effect."""
-    with reading(live.place.database) as tx:
+    with reading(live.context.database) as tx:
         return {row.id: row.fence for row in effect.unfinished(tx) if row.status == "running"}
 
 
@@ -32,7 +33,7 @@ def goes_on(live, held):
     """Seconds until each effect that was held is claimed again."""
     began, seconds = time.monotonic(), {}
     while len(seconds) < len(held):
-        with reading(live.place.database) as tx:
+        with reading(live.context.database) as tx:
             fences = {effect_id: effect.find(tx, effect_id).fence for effect_id in held}
         now = time.monotonic() - began
         seconds |= {one: now for one, fence in held.items() if fences[one] > fence and one not in seconds}
@@ -72,13 +73,13 @@ def test_effects_whose_wake_ups_an_emptied_redis_has_lost_are_done_within_60_sec
     live.start()
     live.start_trial()
     stop_workers(live, signal.SIGSTOP)
-    body = send.envelope("export", HOST, (), source="tests", key="export-1", extra={})
-    place = live.place
-    assert command.take(place, (body,))["outcome"] == "applied"
-    before = {fields[b"event"] for _, fields in place.redis.xrange("tenure:events")}
-    place.redis.flushall()
+    body = sending.envelope("export", HOST, (), source="tests", key="export-1", extra={})
+    context = live.context
+    assert handler.take(context, (body,))["outcome"] == "applied"
+    before = {fields[b"event"] for _, fields in context.redis.xrange("tenure:events")}
+    context.redis.flushall()
     stop_workers(live, signal.SIGCONT)
 
     until(lambda: all(row.status == "done" for row in effects_of(live, "export")), 60)
-    until(lambda: before <= {fields[b"event"] for _, fields in place.redis.xrange("tenure:events")})
+    until(lambda: before <= {fields[b"event"] for _, fields in context.redis.xrange("tenure:events")})
     assert live.send("update_contact", "email=new@acme.example")["outcome"] == "applied"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from workers.mailer import Mail
+from workers.adapters.mailer import Mail
 
 MOMENT = re.compile(r"[A-Z][a-z]+day \d{1,2} [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC")
 MONEY = re.compile(r"\b([A-Z]{3}) ([\d,]+(?:\.\d+)?)")

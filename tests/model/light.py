@@ -7,11 +7,11 @@ from typing import Any
 
 from models.clock import machine_now
 from tests.world import Wakeups, World
-from workers.download import Download
-from workers.host import Removed
-from workers.payment import Charge, Outcome
-from workers.queues import LOOK
-from workers.vault import Stored
+from workers.adapters.backup_store import Stored
+from workers.adapters.export_store import Download
+from workers.adapters.host import Removed
+from workers.adapters.payment import Charge, ChargeOutcome
+from workers.queue.queue_lengths import LOOK
 
 CARDS = {"pm_declined": ("declined", "later"), "pm_stolen": ("declined", "never")}
 
@@ -46,15 +46,15 @@ class Remembers:
     def build(self, *_args: Any) -> Download:
         return Download("file:///x", 1, "")
 
-    def lookup(self, key: str) -> Outcome | None:
+    def lookup(self, key: str) -> ChargeOutcome | None:
         return self.charge(self.charges[key]) if key in self.charges else None
 
-    def charge(self, charge: Charge) -> Outcome:
+    def charge(self, charge: Charge) -> ChargeOutcome:
         status, retry = CARDS.get(charge.payment_method, ("succeeded", None))
         if status == "succeeded":
             assert charge.key not in self.charges, f"{charge.key} was asked twice"
             self.charges[charge.key] = charge
-        return Outcome(status, "ref", "card", None if retry is None else "no", retry)
+        return ChargeOutcome(status, "ref", "card", None if retry is None else "no", retry)
 
 
 class LightWorld(World):
@@ -67,9 +67,9 @@ class LightWorld(World):
         super().__init__(data_dir, redis_url, **settings)
         self.outside = Remembers()
         for part in ("host", "vault", "downloads", "payments", "mailer"):
-            self.place.__dict__[part] = self.outside
-        self.place.__dict__["redis"] = _Silent()
-        self.wakeups = self.place.__dict__["broker"] = Wakeups()
+            self.context.__dict__[part] = self.outside
+        self.context.__dict__["redis"] = _Silent()
+        self.wakeups = self.context.__dict__["broker"] = Wakeups()
 
 
 class _Nothing(int):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import engine
-from models import money
+from models import invoices
 from models.columns import to_json
 from tests.model.books import Bill
 from tests.model.ledger import Ledger
@@ -19,11 +19,11 @@ from tests.model.letters_read import Declined, Document, Leaving
 from tests.model.seen import Seen, must
 from tests.model.story import Step
 from tests.model.walk import Walk
-from workers import correspondence
-from workers.errors import Held
-from workers.letters import letter
-from workers.mailer import Mail
-from workers.work import Work
+from workers.adapters.mailer import Mail
+from workers.base.errors import Held
+from workers.effects import mail as correspondence
+from workers.effects.claim import Claim
+from workers.effects.letters import letter
 
 CODES = {
     "later": ("insufficient_funds", "do_not_honor"),
@@ -47,7 +47,7 @@ class BooksOnly(Ledger):
 
 
 class Post(Walk):
-    """One site whose letters go through `workers.correspondence`; its card network has codes, its downloads links."""
+    """One site whose letters go through `workers.effects.mail`; its card network has codes, its downloads links."""
 
     parts: tuple[str, ...] = AWAY
 
@@ -121,7 +121,7 @@ class Post(Walk):
         place = SimpleNamespace(policy=self.settings, mailer=self, database=self, host=self)
         before = sum(self.sent.values())
         try:
-            report = correspondence.mail(place, Work(row, self.site, self.now))  # type: ignore[arg-type]
+            report = correspondence.mail(place, Claim(row, self.site, self.now))  # type: ignore[arg-type]
         except Held:
             self.waiting.append(effect)
             self.held_back.add(effect.id)
@@ -204,4 +204,4 @@ class Post(Walk):
 def without_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
     """Receipts are read from the walk's own books."""
     monkeypatch.setattr(correspondence, "reading", nullcontext)
-    monkeypatch.setattr(money, "invoice", lambda post, invoice_id: post.row(invoice_id))
+    monkeypatch.setattr(invoices, "invoice", lambda post, invoice_id: post.row(invoice_id))

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 import engine
-from engine import billing, collecting, conditions, machine
+from engine import billing, machine, payment_results, predicates
 from tests.model.seen import Broken
 from tests.model.story import kind_of, shrunk
 from tests.model.walk import Walk
@@ -103,7 +103,7 @@ def added_agents_are_charged_0(monkeypatch):
     word(
         monkeypatch,
         "too_little_to_charge",
-        lambda case: conditions.added_cents(case) < case.policy.min_charge_cents,
+        lambda case: predicates.added_cents(case) < case.policy.min_charge_cents,
     )
 
 
@@ -124,7 +124,9 @@ def a_period_is_billed_with_0(monkeypatch):
 
 
 def a_return_is_booked_in_today_s_currency(monkeypatch):
-    monkeypatch.setattr(collecting, "currency_of", lambda case, _paying: case.site.currency or case.policy.currency)
+    monkeypatch.setattr(
+        payment_results, "currency_of", lambda case, _paying: case.site.currency or case.policy.currency
+    )
 
 
 def a_reduction_that_is_settled_raises_the_agents(monkeypatch):

@@ -5,13 +5,13 @@ from itertools import count
 
 import pytest
 
-from engine import letters, standing, telling
+from engine import letter_validity, letters, telling
 from tests.model.post import Post, without_a_database
 from tests.model.seen import Broken
 from tests.model.wander import wander
-from workers import correspondence
-from workers.letters import KINDS, Unwritable
-from workers.mailer import Mail
+from workers.adapters.mailer import Mail
+from workers.effects import mail
+from workers.effects.letters import KINDS, Unwritable
 
 TURNS = 60
 
@@ -66,9 +66,9 @@ class Every:
 
 def stands_always(monkeypatch, *names):
     """They leave whatever has happened, with the words that were asked for."""
-    monkeypatch.setattr(standing, "ANY_GENERATION", Every())
+    monkeypatch.setattr(letter_validity, "ANY_GENERATION", Every())
     for name in names:
-        monkeypatch.setitem(standing.STANDS, name, lambda *_: True)
+        monkeypatch.setitem(letter_validity.STANDS, name, lambda *_: True)
         monkeypatch.delitem(telling.FACTS, name)
 
 
@@ -117,11 +117,11 @@ def a_stolen_card_is_named(monkeypatch):
 
 
 def a_deletion_is_told_under_a_hold(monkeypatch):
-    monkeypatch.setattr(correspondence, "FAREWELLS", ())
+    monkeypatch.setattr(mail, "FAREWELLS", ())
 
 
 def a_letter_goes_to_the_address_of_the_account(monkeypatch):
-    monkeypatch.setattr(correspondence, "Mail", lambda key, _to, *rest: Mail(key, "owner@acme.example", *rest))
+    monkeypatch.setattr(mail, "Mail", lambda key, _to, *rest: Mail(key, "owner@acme.example", *rest))
 
 
 UNDONE = {

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import engine
 from models.columns import to_json
-from workers.correspondence import about, moments
-from workers.letters import KINDS, letter
+from workers.effects.letters import KINDS, letter
+from workers.effects.mail import about, moments
 from workers.simulation.fleet import Fleet
 
 TO_COME = ("next_charge_at", "next_try_at", "suspends_at", "ends_at", "deletes_at", "renews_at")

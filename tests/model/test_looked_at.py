@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import engine
 from tests.model.walk import Walk
-from workers import command
+from workers.commands import handler
 from workers.simulation.fleet import Fleet
 
 DESIGN = {"site.subscribe", "site.change_plan", "site.pay", "site.resume", "site.renew"}
@@ -13,7 +13,7 @@ DESIGN = {"site.subscribe", "site.change_plan", "site.pay", "site.resume", "site
 
 def test_production_asks_for_the_agents_in_use_where_the_design_wants_it():
     assert set(engine.COUNTED) == DESIGN
-    assert command.LIVE >= DESIGN
+    assert handler.LIVE >= DESIGN
     assert engine.COUNTED & {*engine.TIMERS} == {"site.renew"}  # the one timer that the clock asks hosts for
 
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import engine
-from engine import authority, billing, conditions, machine, periods, rules
+from engine import authority, billing, machine, periods, predicates, rules
 from engine.machine import CONSEQUENCES
 from workers.simulation import fleet
-from workers.simulation.promises import Promises
+from workers.simulation.invariants import Promises
 from workers.simulation.report import simulate, text
 
 DAY = timedelta(days=1)
@@ -130,7 +130,7 @@ def test_a_cent_too_much_is_caught(monkeypatch, caught):
         return periods.prorate(*given) + 1
 
     monkeypatch.setattr(billing, "prorate", dearer, raising=False)
-    monkeypatch.setattr(conditions, "prorate", dearer)
+    monkeypatch.setattr(predicates, "prorate", dearer)
     caught("of a period")
 
 

@@ -18,11 +18,11 @@ from click.testing import CliRunner
 
 from models import breaker, clock, dead, event, safety, schema, timer
 from models.database import reading, writing
-from workers import alive, sound_redis
-from workers import dead as dead_letters
-from workers.cli import main
-from workers.errors import Permanent
-from workers.settings import load
+from workers.base.errors import Permanent
+from workers.base.settings import load
+from workers.cli.main import main
+from workers.commands import dead_letters
+from workers.health import liveness, redis_checks
 
 Follow = Callable[[Any, str], None]
 
@@ -64,8 +64,8 @@ def environ_of(world: Any) -> dict[str, str]:
     return {
         "TENURE_DATA_DIR": str(world.data_dir),
         "TENURE_TEST_CLOCK": "1",
-        "TENURE_REDIS_URL": world.place.settings.redis_url,
-        "TENURE_DATABASE_URL": world.place.settings.database_url,
+        "TENURE_REDIS_URL": world.context.settings.redis_url,
+        "TENURE_DATABASE_URL": world.context.settings.database_url,
     }
 
 
@@ -83,14 +83,14 @@ def last_command(world: Any, remedy: str) -> None:
 def set_in_redis(world: Any, remedy: str) -> None:
     """Set what the remedy names as a setting of Redis: `appendonly yes`."""
     name, value = re.search(r"set `(\S+) (\S+)`", remedy).groups()
-    world.place.redis.config_set(name, value)
+    world.context.redis.config_set(name, value)
 
 
 def set_in_environment(world: Any, remedy: str) -> None:
     """Give the processes the setting that the remedy names."""
     name, value = re.search(r"set (TENURE_\w+)=(\S+)", remedy).groups()
     given = {key: text for key, text in environ_of(world).items() if key != "TENURE_TEST_CLOCK"}
-    world.place.__dict__["settings"] = load({**given, name: value})
+    world.context.__dict__["settings"] = load({**given, name: value})
 
 
 def start_clock(world: Any, remedy: str) -> None:
@@ -104,7 +104,7 @@ def start_clock(world: Any, remedy: str) -> None:
 def start_worker(world: Any, remedy: str) -> None:
     """What `python -m workers` does first: it says that it is there."""
     assert "`python -m workers`" in remedy
-    alive.beat(world.place.redis, "worker")
+    liveness.beat(world.context.redis, "worker")
 
 
 def move_it_away(world: Any, remedy: str) -> None:
@@ -120,22 +120,22 @@ def move_it_away(world: Any, remedy: str) -> None:
 
 
 def beat(world: Any) -> None:
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         clock.beat(tx, "clock")
 
 
 def silence_clock(world: Any) -> None:
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(clock.HEARTBEATS.update().values(at=clock.machine_now() - timedelta(seconds=31)))
 
 
 def silence_workers(world: Any) -> None:
-    for key in world.place.redis.scan_iter("tenure:alive:worker:*"):
-        world.place.redis.delete(key)
+    for key in world.context.redis.scan_iter("tenure:alive:worker:*"):
+        world.context.redis.delete(key)
 
 
 def doubt_the_clock(world: Any) -> None:
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         safety.enter(tx, "the wall clock jumped by +1:00:00", clock.machine_now())
 
 
@@ -144,21 +144,21 @@ def turned(state: str) -> Callable[[Any], None]:
 
 
 def _turn(world: Any, state: str) -> None:
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         breaker.turn(tx, state, "too many", world.now)
 
 
 def let_a_timer_be_late(world: Any) -> None:
     world.start_trial()
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         due = timer.earliest(tx)
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         clock.move(tx, due + timedelta(minutes=6))
 
 
 def leave_events_unsent(world: Any) -> None:
     world.start_trial()
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         tx.execute(event.EVENTS.update().values(sent=False))
         clock.move(tx, world.now + timedelta(minutes=6))
 
@@ -177,15 +177,15 @@ class Refusing:
 
 
 def let_a_letter_give_up(world: Any) -> None:
-    world.place.__dict__["mailer"] = Refusing(world.place.mailer)
+    world.context.__dict__["mailer"] = Refusing(world.context.mailer)
     world.start_trial()
-    world.place.mailer.is_mended = True  # "mend that"
+    world.context.mailer.is_mended = True  # "mend that"
 
 
 def send_nonsense(world: Any) -> None:
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         dead.add(tx, "lifecycle", "unreadable", "?", clock.machine_now())
-    assert dead_letters.listing(world.place)["dead"]
+    assert dead_letters.listing(world.context)["dead"]
 
 
 def put_a_file_at(name: str) -> Callable[[Any], None]:
@@ -199,17 +199,17 @@ def _put_file(path: Any) -> None:
 
 
 def set_redis(name: str, value: str) -> Callable[[Any], None]:
-    return lambda world: world.place.redis.config_set(name, value)
+    return lambda world: world.context.redis.config_set(name, value)
 
 
 def forget_the_test_clock(world: Any) -> None:
     given = {key: text for key, text in environ_of(world).items() if key != "TENURE_TEST_CLOCK"}
-    world.place.__dict__["settings"] = load(given)
+    world.context.__dict__["settings"] = load(given)
 
 
 def with_a_valkey_of_its_own(world: Any, url: str) -> Any:
     """Give a world a Valkey that it may spoil."""
-    world.place.__dict__["redis"] = sound_redis.connect(url)
+    world.context.__dict__["redis"] = redis_checks.connect(url)
     return world
 
 
@@ -217,7 +217,7 @@ def put_back_the_schema(world: Any) -> None:
     """One migration back, as after a deployment that forgot `tenure migrate`."""
     config = Config(attributes={"connection": None})
     config.set_main_option("script_location", str(schema.MIGRATIONS))
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         config.attributes["connection"] = tx
         alembic.command.downgrade(config, "-1")
 

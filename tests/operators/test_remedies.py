@@ -17,8 +17,10 @@ from tests.operators.faults import ELSEWHERE, SITE_FAULTS
 from tests.operators.situations import DOCTOR, REDIS, with_a_valkey_of_its_own
 from tests.quick import QuickWorld
 from tests.runtime.judged import by_name
-from workers import alive, doctor, sound_redis, sqlite_file, valkey
-from workers.errors import Permanent
+from workers.base.errors import Permanent
+from workers.health import doctor, liveness, redis_checks
+from workers.storage import sqlite_file
+from workers.supervisor import embedded_valkey
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,9 +31,9 @@ def server():
     started = []
 
     def start(folder):
-        url, command = valkey.prepare(folder)
+        url, command = embedded_valkey.prepare(folder)
         started.append(subprocess.Popen(command, start_new_session=True))
-        until(lambda: valkey.answers(url))
+        until(lambda: embedded_valkey.answers(url))
         return url
 
     yield start
@@ -43,14 +45,14 @@ def server():
 @pytest.fixture
 def well(world):
     """A world in which nothing fails."""
-    alive.beat(world.place.redis, "worker")
-    with writing(world.place.database) as tx:
+    liveness.beat(world.context.redis, "worker")
+    with writing(world.context.database) as tx:
         clock.beat(tx, "clock")
     return world
 
 
 def found(world, name):
-    return by_name(doctor.examine(world.place))[name]
+    return by_name(doctor.examine(world.context))[name]
 
 
 @pytest.mark.parametrize("situation", DOCTOR, ids=lambda one: f"{one.name}-{one.level}-{one.provoke.__name__}")
@@ -70,7 +72,7 @@ def test_what_is_wrong_with_redis_is_mended_by_its_remedy(well, server, tmp_path
     with_a_valkey_of_its_own(well, url)
 
     def look():
-        return by_name(sound_redis.judge(sound_redis.ask(well.place.redis)))[situation.name]
+        return by_name(redis_checks.judge(redis_checks.ask(well.context.redis)))[situation.name]
 
     situation.provoke(well)
     told = look()
@@ -102,7 +104,7 @@ def test_a_restore_that_gave_up_is_asked_for_anew_as_its_remedy_says(world, monk
     world.send("back_up")
     backup = world.events("backup.verified")[-1]["data"]["id"]
     with monkeypatch.context() as patch:
-        patch.setattr(world.place.vault, "extract", gone)
+        patch.setattr(world.context.vault, "extract", gone)
         world.send("restore", **{"from": backup})
     (fault,) = world.show()["faults"]
     assert fault["do"].startswith("ask for it anew with site.restore")

@@ -10,9 +10,8 @@ from typing import Any
 from models import deletion, effect, event, receipt
 from models.database import reading
 from models.site import SITES
-from workers import advance, send
-from workers import deletion as deletions
-from workers.workplace import Workplace
+from workers.cli import deletion_reports, sending, test_clock
+from workers.context import Context
 
 ASK_AGAIN_SECONDS = 20.0
 
@@ -20,8 +19,8 @@ ASK_AGAIN_SECONDS = 20.0
 class Crowd:
     """So many lives in step: there is one engine time."""
 
-    def __init__(self, place: Workplace, size: int) -> None:
-        self.place = place
+    def __init__(self, context: Context, size: int) -> None:
+        self.context = context
         self.hosts = [f"life{number}.example.com" for number in range(size)]
         self.asked: list[str] = []
 
@@ -30,7 +29,7 @@ class Crowd:
         for host in self.hosts:
             body = {"specversion": "1.0", "source": "crowd", "id": f"{host}:{turn}", "type": f"site.{kind}"}
             given = {"account": "crowd", "email": f"owner@{host}"} if kind == "start_trial" else data
-            send.enqueue(self.place, {**body, "subject": host, "data": given})
+            sending.enqueue(self.context, {**body, "subject": host, "data": given})
         self.asked.append(turn)
 
     def hear(self, kind: str, turn: str, **data: Any) -> None:
@@ -49,21 +48,21 @@ class Crowd:
         self.hear(kind, turn, **data)
 
     def without_answer(self, turn: str) -> list[str]:
-        with reading(self.place.database) as tx:
+        with reading(self.context.database) as tx:
             found = receipt.find_all(tx, [("crowd", f"{host}:{turn}") for host in self.hosts])
         heard = {key for _, key in found}
         return [host for host in self.hosts if f"{host}:{turn}" not in heard]
 
     def live_on(self, length: str) -> None:
         """On two cores a thousand nights take a while."""
-        advance.advance(self.place, advance.duration(length), 1800)
+        test_clock.advance(self.context, test_clock.duration(length), 1800)
 
     def harm(self) -> list[str]:
         """One sentence for each thing that was lost or done twice."""
         return [*self._unfinished(), *self._letters_twice(), *self._lives_that_differ(), *self._left(), *self._events()]
 
     def _unfinished(self) -> list[str]:
-        with reading(self.place.database) as tx:
+        with reading(self.context.database) as tx:
             open_ones = [row.id for row in effect.unfinished(tx)] + [row.id for row in effect.all_that_gave_up(tx)]
             unsent = event.count_unsent(tx)
             states = Counter(row.state for row in tx.execute(SITES.select()))
@@ -76,7 +75,7 @@ class Crowd:
 
     def _letters_twice(self) -> list[str]:
         """The mailboxes are the outside world's own ledger."""
-        files = (self.place.settings.data_dir / "outbox").glob("*.eml")
+        files = (self.context.settings.data_dir / "outbox").glob("*.eml")
         mails = [message_from_bytes(file.read_bytes(), policy=policy.default) for file in files]
         keys = Counter(str(mail["X-Tenure-Key"]) for mail in mails)
         subjects = Counter((str(mail["To"]), str(mail["Subject"])) for mail in mails)
@@ -89,7 +88,7 @@ class Crowd:
         """Every life is the same one: as many moves, effects and events of each kind, and 14 days before its end."""
         lives = Counter()
         wrong = []
-        with reading(self.place.database) as tx:
+        with reading(self.context.database) as tx:
             for site in tx.execute(SITES.select()).all():
                 moves = receipt.history(tx, site.id)
                 ended = [move.at for move in moves if move.type == "site.cancel" and move.outcome == "applied"][-1]
@@ -103,12 +102,12 @@ class Crowd:
         return wrong + ([] if len(lives) == 1 else [f"lives differ: {lives}"])
 
     def _left(self) -> list[str]:
-        return [f"{site} left {found}" for site, found in deletions.verify(self.place)["left"].items()]
+        return [f"{site} left {found}" for site, found in deletion_reports.verify(self.context)["left"].items()]
 
     def _events(self) -> list[str]:
         """The stream has every event of the database at least once, under one id."""
-        entries = self.place.redis.xrange("tenure:events")
+        entries = self.context.redis.xrange("tenure:events")
         found = {json.loads(fields[b"event"])["id"] for _, fields in entries}
-        with reading(self.place.database) as tx:
+        with reading(self.context.database) as tx:
             wanted = {json.loads(row.body)["id"] for row in tx.execute(event.EVENTS.select())}
         return [f"{len(wanted - found)} events are not in the stream"] if wanted - found else []

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from tests.live_engine import until
-from workers import alive, release
-from workers.settings import load
-from workers.workplace import Workplace
+from workers.base.settings import load
+from workers.context import Context
+from workers.health import liveness, preflight
 
 ROLES = {"worker": "workers", "clock": "schedules"}
 
@@ -35,8 +35,8 @@ class Hosts:
             "TENURE_DELETIONS_SHARE": "1",
         }
         self.running: dict[str, list[subprocess.Popen[bytes]]] = {"worker": [], "clock": []}
-        self.place = Workplace(load(self.environ))
-        release.migrate(self.place.database, test_clock=True)
+        self.context = Context(load(self.environ))
+        preflight.migrate(self.context.database, test_clock=True)
 
     def add(self, role: str) -> None:
         """One more host of a role; it is there when it answers."""
@@ -56,7 +56,7 @@ class Hosts:
 
     def beating(self, role: str) -> set[bytes]:
         """The processes of a role that have answered, the dead ones for a while as well."""
-        return set(self.place.redis.scan_iter(match=alive.key(role, "*", "*")))
+        return set(self.context.redis.scan_iter(match=liveness.key(role, "*", "*")))
 
     def kill(self, role: str, number: int) -> None:
         """All processes of a host at once."""
@@ -75,4 +75,4 @@ class Hosts:
             for number, process in enumerate(processes):
                 if process.poll() is None:
                     self.kill(role, number)
-        self.place.database.dispose()
+        self.context.database.dispose()

@@ -15,7 +15,7 @@ from models import event, receipt, schema
 from models.clock import machine_now
 from models.database import connect, reading, writing
 from tests.live_engine import until
-from workers import doctor, release
+from workers.health import doctor, preflight
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def shown(tx, name):
 
 
 def test_every_connection_has_utc_time_limits_and_a_name(world):
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         names = ("TimeZone", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
         assert [shown(tx, name) for name in names] == ["UTC", "1min", "10s", "1min"]
         assert shown(tx, "application_name").startswith("tenure ")
@@ -36,7 +36,7 @@ def test_every_connection_has_utc_time_limits_and_a_name(world):
 
 
 def test_reading_is_one_moment_and_can_not_write(world):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert (shown(tx, "transaction_isolation"), shown(tx, "transaction_read_only")) == ("repeatable read", "on")
         with pytest.raises(DBAPIError, match="read-only"):
             tx.execute(text("DELETE FROM site"))
@@ -65,13 +65,13 @@ def test_another_kind_of_database_is_refused_with_the_two_that_are_known():
 def test_a_database_that_is_not_utf8_is_refused_by_start_and_doctor_with_the_remedy(world, cluster):
     name = cluster.create("ascii", template="template0", encoding="SQL_ASCII")
     engine = connect(cluster.url(name))
-    world.place.__dict__["database"].dispose()
-    world.place.__dict__["database"] = engine
+    world.context.__dict__["database"].dispose()
+    world.context.__dict__["database"] = engine
     try:
-        for start in (release.check, release.migrate):
+        for start in (preflight.check, preflight.migrate):
             with pytest.raises(ValueError, match=r"'ascii' has the encoding SQL_ASCII.*createdb --encoding=UTF8"):
                 start(engine, test_clock=True)
-        found = {finding.what: finding.remedy for finding in doctor.examine(world.place)}
+        found = {finding.what: finding.remedy for finding in doctor.examine(world.context)}
         assert "SQL_ASCII" in found["database"]
     finally:
         engine.dispose()
@@ -81,7 +81,7 @@ def test_a_database_that_is_not_utf8_is_refused_by_start_and_doctor_with_the_rem
 def test_processes_that_migrate_at_the_same_moment_take_turns(cluster):
     name = cluster.create(template="template0")
     engines = [connect(cluster.url(name)) for _ in range(4)]
-    at_once = [Thread(target=release.migrate, args=(one,), kwargs={"test_clock": True}) for one in engines]
+    at_once = [Thread(target=preflight.migrate, args=(one,), kwargs={"test_clock": True}) for one in engines]
     for one in at_once:
         one.start()
     for one in at_once:
@@ -105,7 +105,7 @@ def back_to(database, revision):
 @pytest.mark.parametrize("order", [("timer", "effect"), ("effect", "timer")], ids=" then ".join)
 def test_a_migration_and_somebody_who_writes_get_out_of_each_other_s_way(world, order):
     world.start_trial()
-    database = world.place.database
+    database = world.context.database
     back_to(database, "0005")
     migrating = Thread(target=schema.migrate, args=(database,))
     first, second = (text(f"UPDATE {table} SET generation = generation") for table in order)
@@ -122,11 +122,11 @@ def test_a_migration_and_somebody_who_writes_get_out_of_each_other_s_way(world, 
 
 
 def test_numbers_that_are_counted_for_ever_pass_the_31st_bit(world):
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         for table in ("receipt", "event", "effect", "deletion"):
             tx.execute(text(f"SELECT setval('{table}_seq_seq', {2**31})"))
     world.start_trial()
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert receipt.history(tx, world.show()["id"])[0].seq > 2**31
 
 
@@ -136,9 +136,9 @@ def test_a_batch_that_a_constraint_stops_spoils_no_later_one_on_the_same_connect
                 for number in range(first, first + 50)]  # fmt: skip
 
     for turn in range(1, 9):
-        with pytest.raises(IntegrityError), writing(world.place.database) as tx:
+        with pytest.raises(IntegrityError), writing(world.context.database) as tx:
             event.add(tx, rows(turn * 1000) + rows(turn * 1000))
-        with writing(world.place.database) as tx:
+        with writing(world.context.database) as tx:
             event.add(tx, rows(turn * 100_000))
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert tx.execute(text("SELECT count(*) FROM event")).scalar_one() == 8 * 50

@@ -28,14 +28,14 @@ def test_a_thousand_lives_on_four_workers_and_three_clocks_of_which_two_die(host
 def live_with(hosts, size):
     for role in ("worker", "worker", "worker", "worker", "clock", "clock", "clock"):
         hosts.add(role)
-    crowd = Crowd(hosts.place, size)
+    crowd = Crowd(hosts.context, size)
     crowd.say("start_trial", "begins")
     crowd.ask("subscribe", "subscribes", **CARD)
     hosts.kill("worker", 1)
     crowd.hear("subscribe", "subscribes", **CARD)
     crowd.live_on("2d")
     crowd.ask("cancel", "leaves")
-    bring_a_newer_schema(hosts.place)
+    bring_a_newer_schema(hosts.context)
     hosts.kill("clock", 0)
     hosts.add("worker")
     crowd.hear("cancel", "leaves")

@@ -32,7 +32,7 @@ def test_a_life_by_the_real_processes_with_a_worker_killed_and_the_server_restar
 
 
 def end_all_connections(live):
-    with writing(live.place.database) as tx:
+    with writing(live.context.database) as tx:
         tx.execute(
             text(
                 "select pg_terminate_backend(pid) from pg_stat_activity"

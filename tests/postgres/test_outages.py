@@ -11,12 +11,14 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from models import effect, event
 from models.clock import machine_now
 from models.database import connect, reading, writing
-from models.moments import unstamp
+from models.timestamps import unstamp
 from tests.postgres.proxy import Proxy
 from tests.world import World
-from workers import alone, crash, logs, release
-from workers import effect as effects
-from workers.errors import AWAY, OWN
+from workers.base import fault_points, logs
+from workers.base.errors import AWAY, OWN
+from workers.effects import executor as effects
+from workers.effects import site_lock
+from workers.health import preflight
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def wire(tmp_path, redis_url, databases):
     proxy = Proxy(databases()["DATABASE_URL"])
     world = World(tmp_path / "data", redis_url, DATABASE_URL=proxy.url)
     yield proxy, world
-    crash.hooks.clear()
+    fault_points.hooks.clear()
     world.close()
     proxy.close()
 
@@ -59,7 +61,7 @@ def once_at(point, verb):
             done.append(point)
             verb()
 
-    crash.hooks[:] = [hook]
+    fault_points.hooks[:] = [hook]
     return done
 
 
@@ -73,7 +75,7 @@ def the_only(world):
 
 
 def row_of(world, effect_id):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return effect.find(tx, effect_id)
 
 
@@ -103,11 +105,11 @@ def test_an_effect_whose_last_commit_got_no_reply_is_found_settled_and_not_done_
     run, world.rest = world.rest, lambda: None
     world.advance(seconds=1)
     world.rest = run
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         open_one = next(row.id for row in effect.unfinished(tx) if row.kind == word)
     lose_the_commit_after(proxy, "effect.settling")
 
-    effects.run(world.place, open_one)
+    effects.run(world.context, open_one)
 
     row = row_of(world, open_one)
     assert (proxy.lost, row.status, row.attempt, row.fence) == (1, "done", 1, 1)
@@ -122,7 +124,7 @@ def test_an_effect_whose_last_commit_got_no_reply_is_found_settled_and_not_done_
 
 def end_all_connections(world):
     """What a server that is stopped does to its clients."""
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         tx.execute(
             text(
                 "select pg_terminate_backend(pid) from pg_stat_activity"
@@ -137,7 +139,7 @@ def test_an_effect_whose_connection_is_cut_in_its_last_transaction_is_settled_by
     only = the_only(world)
     done = once_at("effect.settling", lambda: end_all_connections(world))
 
-    effects.run(world.place, only)
+    effects.run(world.context, only)
 
     row = row_of(world, only)
     assert (done, row.status, row.attempt) == (["effect.settling"], "done", 1)
@@ -146,7 +148,7 @@ def test_an_effect_whose_connection_is_cut_in_its_last_transaction_is_settled_by
 @contextmanager
 def cut_behind(world):
     """A transaction whose connection the server has closed already."""
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         event.add(tx, [{"id": "before", "type": "x", "at": machine_now(), "body": "", "sent": True}])
         end_all_connections(world)
         yield tx
@@ -160,7 +162,7 @@ def test_rows_that_are_copied_on_a_connection_that_is_cut_leave_nothing_and_are_
     assert isinstance(cut.value, AWAY)
     assert not isinstance(cut.value, OWN)
 
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         event.add(tx, rows)
         assert tx.execute(text("SELECT count(*) FROM event")).scalar_one() == len(rows)
 
@@ -174,16 +176,16 @@ def test_after_a_restart_of_the_server_the_next_transaction_finds_a_new_connecti
 def test_a_server_that_stays_away_is_asked_so_often_and_then_the_error_is_told(world, monkeypatch, said):
     world.start_trial()
     world.say("export")
-    monkeypatch.setattr(alone, "PAUSES", (0.001, 0.001, 0.001))
+    monkeypatch.setattr(site_lock, "PAUSES", (0.001, 0.001, 0.001))
     tries = []
 
     def away(*_given):
         tries.append(None)
         raise OperationalError("commit", {}, ConnectionError("nobody listens"), connection_invalidated=True)
 
-    monkeypatch.setattr(alone, "writing", away)
+    monkeypatch.setattr(site_lock, "writing", away)
     with pytest.raises(OperationalError):
-        effects.run(world.place, the_only(world))
+        effects.run(world.context, the_only(world))
     assert len(tries) == 4
     warned = [line["error"] for line in said() if "error" in line]
     assert warned == ["nobody listens; the transaction is tried again for 0 s"]
@@ -191,12 +193,12 @@ def test_a_server_that_stays_away_is_asked_so_often_and_then_the_error_is_told(w
 
 def test_a_start_waits_for_a_server_that_comes_up_and_says_so_once(databases, said, monkeypatch):
     given = databases()["DATABASE_URL"]
-    monkeypatch.setattr(release, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(preflight, "PAUSE_SECONDS", 0.01)
     nobody = connect("postgresql://me:secret@127.0.0.1:1/tenure")
-    comes, answers = connect(given), iter([release._why_not(nobody), release._why_not(nobody)])
-    monkeypatch.setattr(release, "_why_not", lambda _database: next(answers, None))
+    comes, answers = connect(given), iter([preflight._why_not(nobody), preflight._why_not(nobody)])
+    monkeypatch.setattr(preflight, "_why_not", lambda _database: next(answers, None))
 
-    release.migrate(comes, test_clock=True)
+    preflight.migrate(comes, test_clock=True)
 
     (warned,) = [line["error"] for line in said() if "error" in line]
     assert "Connection refused" in warned
@@ -205,8 +207,8 @@ def test_a_start_waits_for_a_server_that_comes_up_and_says_so_once(databases, sa
 
 
 def test_a_server_that_does_not_come_up_is_named_without_its_password(monkeypatch):
-    monkeypatch.setattr(release, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(preflight, "PATIENCE_SECONDS", 0)
     nobody = connect("postgresql://me:secret@127.0.0.1:1/tenure")
     with pytest.raises(ValueError, match=r"127\.0\.0\.1:1/tenure.*refused; start it, or correct DATABASE_URL") as told:
-        release.check(nobody, test_clock=True)
+        preflight.check(nobody, test_clock=True)
     assert "secret" not in str(told.value)

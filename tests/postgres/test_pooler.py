@@ -7,7 +7,7 @@ import pytest
 
 from models.database import connect, reading
 from tests.postgres.pgbouncer import PgBouncer
-from workers import doctor, release
+from workers.health import doctor, preflight
 
 PROGRAM = shutil.which("pgbouncer") or ("/usr/sbin/pgbouncer" if os.path.exists("/usr/sbin/pgbouncer") else None)  # noqa: PTH110
 
@@ -30,7 +30,7 @@ def pooled(tmp_path, databases):
 def test_a_pooler_in_transaction_mode_is_refused_at_once_with_the_remedy(pooled, ignored):
     engine = connect(pooled(ignored=ignored).url)
     try:
-        for start in (release.check, release.migrate):
+        for start in (preflight.check, preflight.migrate):
             with pytest.raises(ValueError, match=r"a pooler .* name PostgreSQL itself in DATABASE_URL"):
                 start(engine, test_clock=True)
     finally:
@@ -38,9 +38,9 @@ def test_a_pooler_in_transaction_mode_is_refused_at_once_with_the_remedy(pooled,
 
 
 def test_the_doctor_names_the_pooler(pooled, world):
-    world.place.__dict__["database"].dispose()
-    world.place.__dict__["database"] = connect(pooled(ignored="options").url)
-    found = {finding.what: finding for finding in doctor.examine(world.place)}
+    world.context.__dict__["database"].dispose()
+    world.context.__dict__["database"] = connect(pooled(ignored="options").url)
+    found = {finding.what: finding for finding in doctor.examine(world.context)}
     assert found["database"].fails
     assert "pooler" in found["database"].remedy
 

@@ -8,15 +8,16 @@ from threading import Event, Thread
 import pytest
 from sqlalchemy import text
 
-from models import breaker, clock, counter, deletion, effect, safety
+from models import breaker, clock, deletion, effect, safety, sequence
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
-from models.moments import stamp
+from models.timestamps import stamp
 from tests.live_engine import until
 from tests.world import World
-from workers import command, crash
-from workers import effect as effects
-from workers import timer as timers
+from workers.base import fault_points
+from workers.commands import handler
+from workers.effects import executor as effects
+from workers.timers import fire as timers
 
 TRIAL = {"account": "acme", "email": "owner@acme.example"}
 
@@ -24,10 +25,10 @@ TRIAL = {"account": "acme", "email": "owner@acme.example"}
 @pytest.fixture
 def other(world):
     """A second worker, on the same database."""
-    settings = world.place.settings
+    settings = world.context.settings
     made = World(world.data_dir, settings.redis_url, DATABASE_URL=settings.database_url)
     made.ids = (f"other-{number}" for number in count(1))
-    made.hand_over = lambda *args: command.take_each(made.place, [args])[0]
+    made.hand_over = lambda *args: handler.take_each(made.context, [args])[0]
     yield made
     made.close()
 
@@ -43,7 +44,7 @@ def held_at(point, verb):
             goes_on.wait(30)
 
     one = Thread(target=lambda: answers.append(verb()))
-    crash.hooks[:] = [hook]
+    fault_points.hooks[:] = [hook]
     one.start()
     assert there.wait(30)
     try:
@@ -51,7 +52,7 @@ def held_at(point, verb):
     finally:
         goes_on.set()
         one.join(30)
-        crash.hooks.clear()
+        fault_points.hooks.clear()
 
 
 class Behind:
@@ -71,7 +72,7 @@ class Behind:
 
 def waiting(world):
     """How many wait for a lock."""
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return tx.execute(text("select count(*) from pg_locks where not granted")).scalar_one()
 
 
@@ -119,7 +120,7 @@ def test_of_two_trials_for_one_hostname_at_once_one_begins_and_the_other_is_told
 def test_a_charge_that_is_being_claimed_is_awaited_by_a_cancellation_and_not_withdrawn(world, other):
     charge = a_charge_that_waits(world)
     work, said = race(
-        world, "effect.claiming", lambda: effects._claim(world.place, charge), lambda: other.say("cancel")
+        world, "effect.claiming", lambda: effects._claim(world.context, charge), lambda: other.say("cancel")
     )
     assert (work.row.id, said["outcome"]) == (charge, "applied")
     assert status_of(world, charge) == "running"
@@ -127,7 +128,9 @@ def test_a_charge_that_is_being_claimed_is_awaited_by_a_cancellation_and_not_wit
 
 def test_a_charge_that_is_being_withdrawn_is_not_claimed(world, other):
     charge = a_charge_that_waits(world)
-    said, work = race(world, "command.judged", lambda: other.say("cancel"), lambda: effects._claim(world.place, charge))
+    said, work = race(
+        world, "command.judged", lambda: other.say("cancel"), lambda: effects._claim(world.context, charge)
+    )
     assert (said["outcome"], work) == ("applied", None)
     assert status_of(world, charge) == "void"
 
@@ -138,12 +141,12 @@ def a_charge_that_waits(world):
     run, world.rest = world.rest, lambda: None
     world.advance_to(site["period_ends_at"])
     world.rest = run
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return next(row.id for row in effect.unfinished(tx) if row.kind == "charge")
 
 
 def status_of(world, effect_id):
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         return effect.find(tx, effect_id).status
 
 
@@ -156,13 +159,13 @@ def test_two_clocks_together_let_no_more_deletions_through_than_the_pace_allows(
         world.start_trial(host)
         world.send("cancel", host)
     world.advance(days=15)
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         now = engine_now(tx)
         breaker.turn(tx, "released", "by an operator", now, budget=6)
         timers.timer.ask_deletions_again(tx, now)
     timers_batch, timers.BATCH = timers.BATCH, 3
     try:
-        race(world, "timer.fired", lambda: timers.fire_due(world.place), lambda: timers.fire_due(clocks[1].place))
+        race(world, "timer.fired", lambda: timers.fire_due(world.context), lambda: timers.fire_due(clocks[1].context))
     finally:
         timers.BATCH = timers_batch
 
@@ -170,45 +173,45 @@ def test_two_clocks_together_let_no_more_deletions_through_than_the_pace_allows(
 
 
 def test_receipts_of_deletions_that_are_written_at_once_make_one_chain(world):
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         deletion.chain(tx, "site_one", {"site_id": "site_one"}, machine_now())
         second = Behind(world, lambda: chain(world, "site_two"))
     assert second.answer() == {"site_id": "site_two"}
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert [row.site_id for row in deletion.all_receipts(tx)] == ["site_one", "site_two"]
         assert deletion.broken_at(tx) is None
 
 
 def chain(world, site_id):
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         return deletion.chain(tx, site_id, {"site_id": site_id}, machine_now())
 
 
 def test_a_number_that_was_taken_and_given_back_is_given_to_the_one_who_waits(world):
     assert number(world) == 1
-    with writing(world.place.database) as tx:
-        assert counter.count(tx, "invoice") == 2
+    with writing(world.context.database) as tx:
+        assert sequence.count(tx, "invoice") == 2
         second = Behind(world, lambda: number(world))
         tx.rollback()
     assert second.answer() == 2
 
 
 def number(world):
-    with writing(world.place.database) as tx:
-        return counter.count(tx, "invoice")
+    with writing(world.context.database) as tx:
+        return sequence.count(tx, "invoice")
 
 
 def test_safe_mode_is_begun_once_by_two_clocks(world):
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         assert safety.enter(tx, "the first", machine_now())
         second = Behind(world, lambda: enter(world))
     assert second.answer() is False
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert safety.state(tx).why == "the first"
 
 
 def enter(world):
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         return safety.enter(tx, "the second", machine_now())
 
 
@@ -224,7 +227,7 @@ def test_the_test_clock_waits_for_a_command_that_has_read_it(world, other):
 
 
 def move(world, moment):
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         clock.move(tx, moment)
 
 

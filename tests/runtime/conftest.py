@@ -17,9 +17,10 @@ from models import clock
 from models import server as database_server
 from models.database import connect as connect_database
 from models.database import reading, writing
-from workers import alive, sound_redis, valkey
-from workers.broker import connect, make_broker
-from workers.cli import main
+from workers.cli.main import main
+from workers.health import liveness, redis_checks
+from workers.queue.broker import connect, make_broker
+from workers.supervisor import embedded_valkey
 
 HERE = Path(__file__).parent
 RUNNER = """
@@ -171,10 +172,10 @@ def server(tmp_path):
     started = []
 
     def start(folder):
-        url, command = valkey.prepare(folder)
+        url, command = embedded_valkey.prepare(folder)
         process = subprocess.Popen(command, start_new_session=True)
         started.append(process)
-        until(lambda: valkey.answers(url))
+        until(lambda: embedded_valkey.answers(url))
         return url, process
 
     yield start
@@ -185,9 +186,9 @@ def server(tmp_path):
 
 @pytest.fixture(scope="session")
 def shared_redis(tmp_path_factory):
-    url, command = valkey.prepare(tmp_path_factory.mktemp("shared"))
+    url, command = embedded_valkey.prepare(tmp_path_factory.mktemp("shared"))
     process = subprocess.Popen(command, start_new_session=True)
-    until(lambda: valkey.answers(url))
+    until(lambda: embedded_valkey.answers(url))
     yield url
     process.kill()
     process.wait()
@@ -222,7 +223,7 @@ def broker(brokers):
 def own(server, tmp_path):
     """A Valkey that a test may spoil: a client of it, with its address."""
     url, _ = server(tmp_path / "own")
-    with sound_redis.connect(url) as client:
+    with redis_checks.connect(url) as client:
         client.url = url
         yield client
 
@@ -230,8 +231,8 @@ def own(server, tmp_path):
 @pytest.fixture
 def beating(world):
     """A world in which a worker and a clock beat."""
-    alive.beat(world.place.redis, "worker")
-    with writing(world.place.database) as tx:
+    liveness.beat(world.context.redis, "worker")
+    with writing(world.context.database) as tx:
         clock.beat(tx, "clock")
     return world
 
@@ -244,8 +245,8 @@ def run(monkeypatch):
         environ = {
             "TENURE_DATA_DIR": str(world.data_dir),
             "TENURE_TEST_CLOCK": "1",
-            "TENURE_REDIS_URL": world.place.settings.redis_url,
-            "TENURE_DATABASE_URL": world.place.settings.database_url,
+            "TENURE_REDIS_URL": world.context.settings.redis_url,
+            "TENURE_DATABASE_URL": world.context.settings.database_url,
         }
         for name, value in environ.items():
             monkeypatch.setenv(name, value)

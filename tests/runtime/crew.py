@@ -9,7 +9,9 @@ from pathlib import Path
 
 import dramatiq
 
-from workers import alive, broker, logs, settings
+from workers.base import logs, settings
+from workers.health import liveness
+from workers.queue import broker
 
 
 def work(name, seconds):
@@ -22,13 +24,13 @@ def work(name, seconds):
 
 def beat_on(client, role):
     while True:
-        alive.beat(client, role)
+        liveness.beat(client, role)
         time.sleep(1)
 
 
 def boot():
     ours = settings.load()
-    alive.arm()
+    liveness.arm()
     logs.configure(ours.log_format)
     ear = broker.make_broker(settings.redis_url(ours), threads=ours.worker_threads)
     ear.heartbeat_timeout = int(os.environ.get("CREW_HEARTBEAT_MS", ear.heartbeat_timeout))

@@ -8,9 +8,9 @@ import redis
 from dramatiq.brokers import redis as stock
 from dramatiq.errors import ConnectionClosed
 
-from workers import consumer as consumers
-from workers.broker import FETCHED_BYTES, connect, limits, make_broker, mended_dispatch
-from workers.message import LONGEST
+from workers.queue import consumer as consumers
+from workers.queue.broker import FETCHED_BYTES, connect, limits, make_broker, mended_dispatch
+from workers.queue.message import LONGEST
 
 QUEUE = "lifecycle"
 

@@ -13,8 +13,8 @@ from models import safety
 from models.clock import machine_now
 from models.database import writing
 from tests.conftest import Nowhere
-from workers import logs
-from workers.cli import main
+from workers.base import logs
+from workers.cli.main import main
 
 TENURE = str(Path(sys.executable).parent / "tenure")
 
@@ -23,8 +23,8 @@ def environ_of(world):
     return {
         "TENURE_DATA_DIR": str(world.data_dir),
         "TENURE_TEST_CLOCK": "1",
-        "TENURE_REDIS_URL": world.place.settings.redis_url,
-        "TENURE_DATABASE_URL": world.place.settings.database_url,
+        "TENURE_REDIS_URL": world.context.settings.redis_url,
+        "TENURE_DATABASE_URL": world.context.settings.database_url,
     }
 
 
@@ -76,7 +76,7 @@ def test_safe_mode_stands_in_stats_in_due_and_in_an_advance(world, tenure):
     for words in (("due",), ("clock", "advance", "1s")):
         assert "safe mode" not in tenure(*words).output
     assert "tenure_safe_mode 0" in tenure("stats", "--format", "prom").stdout
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         safety.enter(tx, "the wall clock jumped by +1:00:00", machine_now())
     for words in (("due",), ("clock", "advance", "1s")):
         done = tenure(*words)

@@ -10,10 +10,11 @@ from sqlalchemy import text
 
 from models import breaker, clock, dead, safety, timer
 from models.database import reading, writing
-from models.moments import unstamp
+from models.timestamps import unstamp
 from tests.runtime.judged import by_name, levels
 from tests.world import HOST, World
-from workers import doctor, doctor_queues, offsets, release, settings, sound_redis
+from workers.base import settings
+from workers.health import clock_skew, doctor, doctor_queues, preflight, redis_checks
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,8 +39,8 @@ def test_each_finding_that_is_not_well_has_a_remedy_and_one_that_fails_sets_the_
 
 
 def test_what_is_out_of_reach_is_said_and_the_rest_is_looked_at(beating):
-    beating.place.__dict__["redis"] = sound_redis.connect("redis://127.0.0.1:1/0")
-    found = by_name(doctor.examine(beating.place))
+    beating.context.__dict__["redis"] = redis_checks.connect("redis://127.0.0.1:1/0")
+    found = by_name(doctor.examine(beating.context))
     away = {"redis", "queues", "clocks", "processes"}
     assert {name for name, one in found.items() if one.value == "out of reach"} == away
     assert found["schema"].well
@@ -54,42 +55,42 @@ def test_the_versions_that_were_verified_are_those_that_are_installed_by_constra
 def test_another_version_of_a_library_warns_and_another_dispatch_script_fails(world, monkeypatch):
     found = {"dramatiq": "3.0.0"}
     monkeypatch.setattr(doctor, "version", lambda name: found.get(name) or version(name))
-    assert levels(doctor._libraries(world.place)) == {"dramatiq": "warn"}
+    assert levels(doctor._libraries(world.context)) == {"dramatiq": "warn"}
     monkeypatch.setitem(doctor.stock._scripts, "dispatch", b"return 1")
-    assert levels(doctor._libraries(world.place)) == {"dramatiq": "warn", "dispatch script": "fail"}
+    assert levels(doctor._libraries(world.context)) == {"dramatiq": "warn", "dispatch script": "fail"}
 
 
 def test_the_schema_is_found_one_step_behind_and_the_rest_of_the_database_is_left_alone(beating):
-    with writing(beating.place.database) as tx:
+    with writing(beating.context.database) as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    found = by_name(doctor.examine(beating.place))
+    found = by_name(doctor.examine(beating.context))
     assert "tenure migrate" in found["schema"].remedy
     assert "timers" not in found
     with pytest.raises(ValueError, match="run `tenure migrate`"):
-        release.check(beating.place.database, test_clock=True)
+        preflight.check(beating.context.database, test_clock=True)
 
 
 def test_a_database_of_the_other_clock_is_found(beating):
-    assert by_name(doctor.examine(beating.place))["clock"].well
-    beating.place.__dict__["settings"] = settings.load(
-        {"TENURE_DATA_DIR": str(beating.data_dir), "TENURE_REDIS_URL": beating.place.settings.redis_url}
+    assert by_name(doctor.examine(beating.context))["clock"].well
+    beating.context.__dict__["settings"] = settings.load(
+        {"TENURE_DATA_DIR": str(beating.data_dir), "TENURE_REDIS_URL": beating.context.settings.redis_url}
     )
-    assert "set TENURE_TEST_CLOCK=1" in by_name(doctor.examine(beating.place))["clock"].remedy
+    assert "set TENURE_TEST_CLOCK=1" in by_name(doctor.examine(beating.context))["clock"].remedy
 
 
 def at(world, moment):
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         clock.move(tx, moment)
 
 
 def test_a_timer_is_late_after_five_minutes_and_not_before(beating):
     beating.start_trial()
-    with reading(beating.place.database) as tx:
+    with reading(beating.context.database) as tx:
         due = timer.earliest(tx)
     at(beating, due + doctor.LATE)
-    assert by_name(doctor.examine(beating.place))["timers"].well
+    assert by_name(doctor.examine(beating.context))["timers"].well
     at(beating, due + doctor.LATE + timedelta(microseconds=1))
-    late = by_name(doctor.examine(beating.place))["timers"]
+    late = by_name(doctor.examine(beating.context))["timers"]
     assert late.fails
     assert late.value.startswith("1 overdue, the first since ")
     assert unstamp(late.value.split()[-1]) == due
@@ -98,48 +99,48 @@ def test_a_timer_is_late_after_five_minutes_and_not_before(beating):
 def test_an_effect_is_slow_after_an_hour_and_one_that_a_guard_holds_never(beating):
     beating.say("start_trial", account="acme", email=f"owner@{HOST}")
     at(beating, beating.now + doctor_queues.SLOW)
-    assert by_name(doctor.examine(beating.place))["effects"].well
+    assert by_name(doctor.examine(beating.context))["effects"].well
     at(beating, beating.now + timedelta(microseconds=1))
-    assert by_name(doctor.examine(beating.place))["effects"].level == "warn"
-    with writing(beating.place.database) as tx:
+    assert by_name(doctor.examine(beating.context))["effects"].level == "warn"
+    with writing(beating.context.database) as tx:
         tx.execute(text("UPDATE effect SET error = 'held: on purpose'"))
-    assert by_name(doctor.examine(beating.place))["effects"].well
+    assert by_name(doctor.examine(beating.context))["effects"].well
 
 
 def test_an_event_that_the_stream_has_not_got_for_five_minutes_fails(beating):
     beating.start_trial()
-    with writing(beating.place.database) as tx:
+    with writing(beating.context.database) as tx:
         tx.execute(text("UPDATE event SET sent = true"))
     at(beating, beating.now + timedelta(minutes=6))
-    assert by_name(doctor.examine(beating.place))["events"].well
-    with writing(beating.place.database) as tx:
+    assert by_name(doctor.examine(beating.context))["events"].well
+    with writing(beating.context.database) as tx:
         tx.execute(text("UPDATE event SET sent = false"))
-    assert by_name(doctor.examine(beating.place))["events"].fails
+    assert by_name(doctor.examine(beating.context))["events"].fails
 
 
 def test_a_tripped_breaker_safe_mode_and_dead_messages_fail_and_a_pause_only_warns(beating):
     names = ("deletions", "safe mode", "dead")
-    assert all(by_name(doctor.examine(beating.place))[name].well for name in names)
-    with writing(beating.place.database) as tx:
+    assert all(by_name(doctor.examine(beating.context))[name].well for name in names)
+    with writing(beating.context.database) as tx:
         breaker.turn(tx, "tripped", "too many", beating.now)
         safety.enter(tx, "the clock jumped", clock.machine_now())
         dead.add(tx, "lifecycle", "unreadable", "?", clock.machine_now())
-    found = by_name(doctor.examine(beating.place))
+    found = by_name(doctor.examine(beating.context))
     assert [found[name].level for name in names] == ["fail"] * 3
     assert "too many" in found["deletions"].value
     assert "the clock jumped" in found["safe mode"].value
-    with writing(beating.place.database) as tx:
+    with writing(beating.context.database) as tx:
         breaker.turn(tx, "paused", "an operator", beating.now)
-    assert by_name(doctor.examine(beating.place))["deletions"].level == "warn"
-    with writing(beating.place.database) as tx:
+    assert by_name(doctor.examine(beating.context))["deletions"].level == "warn"
+    with writing(beating.context.database) as tx:
         breaker.turn(tx, "released", None, beating.now, budget=3)
-    assert by_name(doctor.examine(beating.place))["deletions"].value == "released for 3 more"
+    assert by_name(doctor.examine(beating.context))["deletions"].value == "released for 3 more"
 
 
 def test_a_store_that_can_not_be_written_is_found(beating):
     (beating.data_dir / "exports").rmdir() if (beating.data_dir / "exports").exists() else None
     (beating.data_dir / "exports").write_text("a file where the folder should be")
-    found = by_name(doctor.examine(beating.place))
+    found = by_name(doctor.examine(beating.context))
     assert found["downloads"].value == "not writable"
     assert found["vault"].well
 
@@ -163,8 +164,8 @@ def test_the_folders_that_can_run_full_are_those_that_the_settings_name(tmp_path
 def test_a_clock_is_a_second_off_without_a_word_and_30_seconds_with_a_warning(sign):
     beyond = timedelta(microseconds=1)
     for offset, level in ((1, "ok"), (30, "warn")):
-        assert offsets.of("Redis", sign * timedelta(seconds=offset)).level == level
-        later = offsets.of("Redis", sign * (timedelta(seconds=offset) + beyond)).level
+        assert clock_skew.of("Redis", sign * timedelta(seconds=offset)).level == level
+        later = clock_skew.of("Redis", sign * (timedelta(seconds=offset) + beyond)).level
         assert later == {"ok": "warn", "warn": "fail"}[level]
 
 
@@ -175,7 +176,7 @@ def test_the_clocks_of_a_real_redis_and_a_real_postgresql_are_compared_with_ours
     world = World(tmp_path / "data", redis_url, DATABASE_URL=str(postgresql[2].url(postgresql[3])))
     truly = clock.machine_now
     monkeypatch.setattr(clock, "machine_now", lambda: truly() - timedelta(seconds=seconds))
-    found = by_name(offsets.judge(world.place))
+    found = by_name(clock_skew.judge(world.context))
     assert {name: one.level for name, one in found.items()} == dict.fromkeys(
         ["clock of the database", "clock of Redis"], level
     )
@@ -183,4 +184,4 @@ def test_the_clocks_of_a_real_redis_and_a_real_postgresql_are_compared_with_ours
 
 
 def test_sqlite_has_no_clock_to_compare(world):
-    assert "SQLite has none" in by_name(offsets.judge(world.place))["clock of the database"].value
+    assert "SQLite has none" in by_name(clock_skew.judge(world.context))["clock of the database"].value

@@ -11,26 +11,27 @@ from models import process
 from models.clock import machine_now
 from models.database import reading, writing
 from tests.runtime.judged import by_name
-from workers import doctor, fleet, host, mailer, payment, place, vault
-from workers.settings import load, masked
+from workers.adapters import adapter_urls, backup_store, host, mailer, payment
+from workers.base.settings import load, masked
+from workers.health import doctor, fleet
 
 
 def noted(world, name="worker.1.here", *, ago=timedelta(0), adapters=None, **settings):
     """Let a process have reported `ago`."""
     report = {
-        "settings": {**masked(world.place.settings), **settings},
+        "settings": {**masked(world.context.settings), **settings},
         "test_clock": True,
         "adapters": adapters or {},
     }
-    with writing(world.place.database) as tx:
+    with writing(world.context.database) as tx:
         process.note(tx, name, name.partition(".")[0], report, machine_now() - ago)
 
 
 def test_a_process_reports_its_masked_settings_and_what_its_adapters_answer(beating):
     (beating.data_dir / "exports").write_text("a file where the folder should be")
-    reporter = fleet.Reporter(beating.place, "clock")
+    reporter = fleet.Reporter(beating.context, "clock")
     reporter.report()
-    with reading(beating.place.database) as tx:
+    with reading(beating.context.database) as tx:
         (row,) = process.living(tx, machine_now())
     assert (row.role, row.name) == ("clock", reporter.name)
     assert "***@" in row.report["settings"]["TENURE_REDIS_URL"]
@@ -40,7 +41,7 @@ def test_a_process_reports_its_masked_settings_and_what_its_adapters_answer(beat
 
 def test_a_process_is_living_for_a_minute_after_it_said_so(world):
     noted(world, ago=process.LIVING - timedelta(seconds=1))
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         assert [row.name for row in process.living(tx, machine_now())] == ["worker.1.here"]
         assert process.living(tx, machine_now() + timedelta(seconds=2)) == []
 
@@ -49,7 +50,7 @@ def test_what_ended_long_ago_is_forgotten_by_the_next_report(world):
     noted(world, "worker.1.gone", ago=process.FORGOTTEN + timedelta(seconds=1))
     noted(world, "worker.2.gone", ago=process.FORGOTTEN - timedelta(minutes=1))
     noted(world, "worker.3.here")
-    with reading(world.place.database) as tx:
+    with reading(world.context.database) as tx:
         rows = tx.execute(process.PROCESSES.select().order_by(process.PROCESSES.c.name))
         assert [row.name for row in rows] == ["worker.2.gone", "worker.3.here"]
 
@@ -58,7 +59,7 @@ def test_the_doctor_shows_adapters_as_the_workers_see_them_and_not_as_its_own_sh
     noted(beating, adapters={"mailer": "the mail server refuses the login: correct TENURE_MAIL_URL"})
     noted(beating, "worker.2.here")
     (beating.data_dir / "exports").write_text("only this shell would stumble over it")
-    found = by_name(doctor.examine(beating.place))
+    found = by_name(doctor.examine(beating.context))
     assert found["mailer"].fails
     assert found["mailer"].value == "not writable for 1 of 2 processes"
     assert "worker.1.here: the mail server refuses the login" in found["mailer"].remedy
@@ -67,10 +68,10 @@ def test_the_doctor_shows_adapters_as_the_workers_see_them_and_not_as_its_own_sh
 
 def test_the_doctor_takes_the_clock_and_the_settings_of_the_workers(beating, run):
     noted(beating, TENURE_MAIL_URL="smtp://mail.example.com:25")
-    beating.place.__dict__["settings"] = load(
-        {"TENURE_DATA_DIR": str(beating.data_dir), "TENURE_REDIS_URL": beating.place.settings.redis_url}
+    beating.context.__dict__["settings"] = load(
+        {"TENURE_DATA_DIR": str(beating.data_dir), "TENURE_REDIS_URL": beating.context.settings.redis_url}
     )
-    assert by_name(doctor.examine(beating.place))["clock"].well
+    assert by_name(doctor.examine(beating.context))["clock"].well
     _, said = run(beating, "--json")
     assert json.loads(said)["settings"]["TENURE_MAIL_URL"] == "smtp://mail.example.com:25"
 
@@ -78,16 +79,16 @@ def test_the_doctor_takes_the_clock_and_the_settings_of_the_workers(beating, run
 def test_processes_of_one_fleet_with_other_settings_are_named(beating):
     noted(beating)
     noted(beating, "worker.2.here", TENURE_DATA_DIR="/elsewhere")
-    assert "settings" not in by_name(doctor.examine(beating.place))
+    assert "settings" not in by_name(doctor.examine(beating.context))
     noted(beating, "worker.3.here", TENURE_PRICE_CENTS="3000")
-    found = by_name(doctor.examine(beating.place))["settings"]
+    found = by_name(doctor.examine(beating.context))["settings"]
     assert found.level == "warn"
     assert found.value == "TENURE_PRICE_CENTS is '2000' for worker.1.here and '3000' for worker.3.here"
 
 
 OPENERS = {
     "TENURE_HOST_URL": host.open_host,
-    "TENURE_BACKUPS_URL": vault.open_vault,
+    "TENURE_BACKUPS_URL": backup_store.open_backup_store,
     "TENURE_PAYMENTS_URL": payment.open_payments,
     "TENURE_MAIL_URL": mailer.open_mailer,
 }
@@ -97,7 +98,7 @@ OPENERS = {
 def test_the_table_of_schemes_has_exactly_what_can_be_opened(setting, opener, tmp_path):
     for scheme in ("file", "ledger", "smtp", "smtps", "stripe", "s3", "exec", "nope"):
         rest = "//mail.example.com" if scheme.startswith("smtp") else ""
-        if scheme in place.SCHEMES[setting]:
+        if scheme in adapter_urls.SCHEMES[setting]:
             opener(f"{scheme}:{rest}", tmp_path)
             continue
         with pytest.raises(ValueError, match=setting):
@@ -107,14 +108,14 @@ def test_the_table_of_schemes_has_exactly_what_can_be_opened(setting, opener, tm
 @pytest.mark.parametrize("command", [["-m", "workers.cli_up"], ["-m", "workers"], ["-m", "schedules"]])
 @pytest.mark.parametrize(("setting", "value"), [("TENURE_PAYMENTS_URL", "stripe:"), ("TENURE_HOST_URL", "nope:/x")])
 def test_an_adapter_that_does_not_exist_starts_nothing(world, command, setting, value):
-    words = ["-c", "from workers.cli import main; main(['up'])"] if command[-1] == "workers.cli_up" else command
+    words = ["-c", "from workers.cli.main import main; main(['up'])"] if command[-1] == "workers.cli_up" else command
     done = subprocess.run(
         [sys.executable, *words],
         env={
             "PATH": "/usr/bin:/bin",
             "TENURE_DATA_DIR": str(world.data_dir),
             "TENURE_TEST_CLOCK": "1",
-            "TENURE_REDIS_URL": world.place.settings.redis_url,
+            "TENURE_REDIS_URL": world.context.settings.redis_url,
             setting: value,
         },
         capture_output=True,

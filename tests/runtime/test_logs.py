@@ -12,9 +12,9 @@ import pytest
 import structlog
 from dramatiq.compat import StreamablePipe
 
-from workers import logs
-from workers.lines import KEYS
-from workers.logs import WORDS, configure, log
+from workers.base import logs
+from workers.base.log_formats import KEYS
+from workers.base.logs import WORDS, configure, log
 
 
 class Pipe(io.StringIO):

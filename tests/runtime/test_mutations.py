@@ -8,7 +8,7 @@ import pytest
 
 from tests.live_engine import HOST, until
 from tests.runtime.mutations import QUEUES, Mutations
-from workers import dead
+from workers.commands import dead_letters
 
 CONTRACT = {
     *("envelope.malformed", "envelope.too_large", "command.unknown_type", "command.unexpected_field"),
@@ -86,7 +86,7 @@ class Flood:
     """Pushes messages while a real worker reads them, and remembers what must come of them."""
 
     def __init__(self, live, seed):
-        self.client = live.place.redis
+        self.client = live.context.redis
         self.mutations = Mutations(seed, HOST)
         self.answers = Answers(self.client)
         self.good, self.hidden = set(), 0
@@ -125,9 +125,9 @@ def check_the_rest(live, one):
     assert one.answers.codes <= CONTRACT
     assert len(one.answers.codes) >= 10
     assert sum(one.client.hlen(f"dramatiq:{queue}.msgs") for queue in QUEUES) == one.hidden
-    listed = dead.listing(live.place)["dead"]
+    listed = dead_letters.listing(live.context)["dead"]
     assert {found["what"] for found in listed} == {"message"}
-    assert max(len(found["body"]) for found in listed) <= dead.LONGEST * 4
+    assert max(len(found["body"]) for found in listed) <= dead_letters.LONGEST * 4
     alarms = [line for line in live.log() if line["msg"] in {"restarted", "alarm"}]
     assert [line for line in alarms if "runs as root" not in line.get("error", "")] == []
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.judged import by_name
-from workers import doctor, modes, private, pulse, running, valkey
-from workers.settings import SettingsError, load
+from workers.base import private_files, up_file
+from workers.base.settings import SettingsError, load
+from workers.health import doctor, heartbeats, open_modes
+from workers.supervisor import embedded_valkey
 
 OPEN = pytest.mark.usefixtures("wide_open")
 
@@ -37,7 +39,7 @@ def settings_of(data_dir, **more):
 def another_user(monkeypatch):
     """From now on this process is somebody else, as far as its files are concerned."""
     other = os.geteuid() + 4321
-    monkeypatch.setattr(private.os, "geteuid", lambda: other)
+    monkeypatch.setattr(private_files.os, "geteuid", lambda: other)
 
 
 def modes_in(folder):
@@ -49,7 +51,7 @@ def modes_in(folder):
 
 
 def running_here(data_dir):
-    running.announce(data_dir, running.Running("redis://:secret@127.0.0.1:1/0", "sqlite:///x.db", os.getpid()))
+    up_file.announce(data_dir, up_file.UpFile("redis://:secret@127.0.0.1:1/0", "sqlite:///x.db", os.getpid()))
 
 
 @OPEN
@@ -92,7 +94,7 @@ class TestWhatIsThere:
         return data_dir
 
     def test_all_that_is_open_is_closed_but_the_content_of_sites_and_no_link_is_followed(self, old):
-        found = modes.close(settings_of(old))
+        found = open_modes.close(settings_of(old))
         inside = {"sites/site_1/attachments": 0o755, "sites/site_1/helpdesk.db": 0o666}
         after = modes_in(old)
         assert {name: mode for name, mode in after.items() if mode & 0o077} == inside
@@ -101,8 +103,8 @@ class TestWhatIsThere:
         assert found.mended.count == len(after) - len(inside)
 
     def test_a_second_look_finds_nothing_to_do(self, old):
-        modes.close(settings_of(old))
-        assert modes.close(settings_of(old)) == modes.Closed()
+        open_modes.close(settings_of(old))
+        assert open_modes.close(settings_of(old)) == open_modes.Closed()
 
     def test_a_store_and_a_database_elsewhere_are_closed_too_and_their_neighbours_are_not(self, old, tmp_path):
         elsewhere = tmp_path / "elsewhere"
@@ -111,7 +113,7 @@ class TestWhatIsThere:
         for name in ("x.db", "x.db-wal", "sites/site_2/helpdesk.db", "backups/site_2/b.tar.zst"):
             (elsewhere / name).touch()
         url = f"file://{elsewhere}"
-        modes.close(settings_of(old, HOST_URL=url, BACKUPS_URL=url, DATABASE_URL=f"sqlite:///{elsewhere}/x.db"))
+        open_modes.close(settings_of(old, HOST_URL=url, BACKUPS_URL=url, DATABASE_URL=f"sqlite:///{elsewhere}/x.db"))
         still = {name for name, mode in modes_in(elsewhere).items() if mode & 0o077}
         assert still == {".", "of others", "sites/site_2/helpdesk.db"}
 
@@ -120,7 +122,7 @@ class TestWhatIsThere:
         (data_dir / "locked").chmod(0o077)
         os.mkfifo(data_dir / "pipe")
         (data_dir / "pipe").chmod(0o666)
-        modes.close(settings_of(data_dir))
+        open_modes.close(settings_of(data_dir))
         assert modes_in(data_dir)["pipe"] == 0o600
         assert modes_in(data_dir)["locked"] == 0
 
@@ -134,17 +136,17 @@ class TestWhatIsThere:
         assert modes_in(data_dir)["outbox"] == 0o700
 
     def test_doctor_closes_what_is_open_and_says_so_once(self, world):
-        assert by_name(doctor._privacy(world.place))["privacy"].level == "warn"  # the tests' own shell
-        assert by_name(doctor._privacy(world.place))["privacy"].well
+        assert by_name(doctor._privacy(world.context))["privacy"].level == "warn"  # the tests' own shell
+        assert by_name(doctor._privacy(world.context))["privacy"].well
         (world.data_dir / "tenure.db").chmod(0o644)
-        found = by_name(doctor._privacy(world.place))["privacy"]
+        found = by_name(doctor._privacy(world.context))["privacy"]
         assert (found.level, str(world.data_dir / "tenure.db") in found.value) == ("warn", True)
-        assert by_name(doctor._privacy(world.place))["privacy"].well
+        assert by_name(doctor._privacy(world.context))["privacy"].well
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
     def test_what_belongs_to_another_user_is_named_and_left_alone(self, old):
         os.chown(old / "outbox", 4321, 4321)
-        found = modes.close(settings_of(old))
+        found = open_modes.close(settings_of(old))
         assert (found.foreign.count, found.foreign.first) == (1, [str(old / "outbox")])
         assert modes_in(old)["outbox"] == 0o777
 
@@ -157,7 +159,7 @@ class TestWhatIsBelieved:
     def test_up_json_of_another_user_is_not_followed_and_the_remedy_is_said(self, data_dir, monkeypatch):
         running_here(data_dir)
         another_user(monkeypatch)
-        monkeypatch.setattr(private, "check_folder", lambda _folder: None)
+        monkeypatch.setattr(private_files, "check_folder", lambda _folder: None)
         with pytest.raises(SettingsError, match=r"up\.json belongs to .* is not followed; remove it .* run Tenure as"):
             settings_of(data_dir)
 
@@ -193,36 +195,36 @@ class TestWhatIsBelieved:
     def test_a_saved_address_of_valkey_that_is_another_users_is_not_used(self, data_dir, monkeypatch):
         (data_dir / "valkey").mkdir()
         (data_dir / "valkey" / "url").write_text("redis://:x@127.0.0.1:1/0\n")
-        assert valkey.saved_url(data_dir) == "redis://:x@127.0.0.1:1/0"
+        assert up_file.saved_url(data_dir) == "redis://:x@127.0.0.1:1/0"
         another_user(monkeypatch)
-        with pytest.raises(private.NotOursError, match="not followed"):
-            valkey.prepare(data_dir)
+        with pytest.raises(private_files.NotOursError, match="not followed"):
+            embedded_valkey.prepare(data_dir)
 
     def test_a_word_about_processes_by_another_user_is_no_word(self, data_dir, monkeypatch):
-        pulse.begin_drain(data_dir)
-        assert pulse.draining(data_dir) == os.getpid()
+        heartbeats.begin_drain(data_dir)
+        assert heartbeats.draining(data_dir) == os.getpid()
         another_user(monkeypatch)
-        assert pulse.draining(data_dir) is None
+        assert heartbeats.draining(data_dir) is None
 
     def test_a_pipe_in_place_of_a_pulse_keeps_no_probe_waiting(self, data_dir):
         (data_dir / "alive").mkdir()
-        own = pulse.Pulse(data_dir, "worker")
+        own = heartbeats.HeartbeatFile(data_dir, "worker")
         os.mkfifo(data_dir / "alive" / f"clock.1.{os.uname().nodename}")
         own.beat()
-        assert [sign.role for sign in pulse.signs(data_dir)] == ["worker"]
+        assert [sign.role for sign in heartbeats.signs(data_dir)] == ["worker"]
         own.file.close()
 
 
 class TestRoot:
     def test_up_warns_that_it_runs_as_root_and_only_then(self, data_dir, log_lines, monkeypatch):
         for uid, told in ((0, 1), (1000, 0)):
-            monkeypatch.setattr(modes, "is_root", lambda uid=uid: uid == 0)
+            monkeypatch.setattr(open_modes, "is_root", lambda uid=uid: uid == 0)
             log_lines.write_text("")
-            modes.close_and_tell(settings_of(data_dir))
+            open_modes.close_and_tell(settings_of(data_dir))
             lines = [json.loads(line) for line in log_lines.read_text().splitlines() if line.strip("\0")]
             assert sum("runs as root" in line.get("error", "") for line in lines) == told
 
     def test_doctor_warns_of_it_too(self, world, monkeypatch):
         for name, level in (("root", "warn"), ("tenure", "ok")):
-            monkeypatch.setattr(private, "user", lambda _uid, name=name: name)
-            assert by_name(doctor._privacy(world.place))["user"].level == level
+            monkeypatch.setattr(private_files, "user", lambda _uid, name=name: name)
+            assert by_name(doctor._privacy(world.context))["user"].level == level

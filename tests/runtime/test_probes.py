@@ -14,23 +14,24 @@ from models import clock
 from models.database import writing
 from tests.runtime.judged import by_name, levels
 from tests.world import World
-from workers import alive, probe, pulse, readiness
+from workers.health import heartbeats, liveness, readiness
+from workers.health import live as probe
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_live_is_whether_our_own_processes_answer_whatever_is_away(tmp_path):
     assert [one.fails for one in probe.live(tmp_path)] == [True]
-    one, other = pulse.Pulse(tmp_path, "worker"), pulse.Pulse(tmp_path, "clock")
+    one, other = heartbeats.HeartbeatFile(tmp_path, "worker"), heartbeats.HeartbeatFile(tmp_path, "clock")
     one.beat()
     other.beat()
     assert [name.split()[0] for name in by_name(probe.live(tmp_path))] == ["clock", "worker"]
     assert levels(probe.live(tmp_path)) == {}
 
     now = time.time()
-    os.utime(one.path, (now, now - pulse.HUNG_SECONDS / 2))
+    os.utime(one.path, (now, now - heartbeats.HUNG_SECONDS / 2))
     assert levels(probe.live(tmp_path)) == {}
-    os.utime(one.path, (now, now - pulse.HUNG_SECONDS * 2))
+    os.utime(one.path, (now, now - heartbeats.HUNG_SECONDS * 2))
     assert levels(probe.live(tmp_path)) == {f"worker {os.getpid()}": "fail"}
     one.beat()
     assert levels(probe.live(tmp_path)) == {}
@@ -49,14 +50,14 @@ def test_live_gives_a_tenure_up_the_time_to_start_and_to_stop_its_processes(tmp_
 
 
 def test_what_ended_processes_left_is_swept_after_an_hour_and_a_living_one_is_kept(tmp_path):
-    living, left, recent = (pulse.Pulse(tmp_path, role) for role in ("worker", "clock", "other"))
+    living, left, recent = (heartbeats.HeartbeatFile(tmp_path, role) for role in ("worker", "clock", "other"))
     for one in (living, left, recent):
         one.beat()
     left.file.close()
     recent.file.close()
     for one in (living, left):
         os.utime(one.path, (0, 0))
-    new = pulse.Pulse(tmp_path, "new")
+    new = heartbeats.HeartbeatFile(tmp_path, "new")
     new.beat()
     assert {path.name.split(".")[0] for path in living.path.parent.iterdir()} == {"worker", "other", "new"}
     living.file.close()
@@ -64,17 +65,17 @@ def test_what_ended_processes_left_is_swept_after_an_hour_and_a_living_one_is_ke
 
 
 def test_a_disk_that_takes_no_sign_of_life_stops_nobody(tmp_path):
-    (tmp_path / pulse.FOLDER).write_text("a file where the folder should be")
-    one = pulse.Pulse(tmp_path, "worker")
+    (tmp_path / heartbeats.FOLDER).write_text("a file where the folder should be")
+    one = heartbeats.HeartbeatFile(tmp_path, "worker")
     one.beat()
-    (tmp_path / pulse.FOLDER).unlink()
+    (tmp_path / heartbeats.FOLDER).unlink()
     one.beat()
-    assert len(pulse.signs(tmp_path)) == 1
+    assert len(heartbeats.signs(tmp_path)) == 1
     one.file.close()
 
 
 def test_live_imports_neither_a_database_nor_redis(tmp_path):
-    look = "import sys; from click.testing import CliRunner; from workers.cli import main;"
+    look = "import sys; from click.testing import CliRunner; from workers.cli.main import main;"
     look += "print(CliRunner().invoke(main, ['doctor', '--live']).stdout, end='');"
     look += "print([name for name in ('sqlalchemy', 'redis', 'dramatiq', 'pydantic') if name in sys.modules])"
     environ = os.environ | {"TENURE_DATA_DIR": str(tmp_path), "TENURE_REDIS_URL": "redis://127.0.0.1:1/0"}
@@ -94,23 +95,23 @@ def test_a_probe_says_why_in_one_line_and_in_one_document(beating, run):
     document = json.loads(said)
     assert (document["schema"], document["probe"], document["ok"]) == ("tenure/doctor/1", "ready", True)
     assert {row["what"] for row in document["checks"]} >= {"schema", "clock heartbeat", "workers", "redis memory"}
-    beating.place.redis.flushall()
+    beating.context.redis.flushall()
     code, said = run(beating, "--ready")
     assert (code, said.count("\n")) == (1, 1)
     assert said.startswith("not ready: workers: none answering; nothing is done: start `tenure up` or")
 
 
 def test_ready_needs_the_database_at_its_head_a_redis_that_keeps_and_a_clock_that_beats(beating, own):
-    ours = beating.place.settings
+    ours = beating.context.settings
     assert levels(readiness.ready(ours)) == {}
 
-    with writing(beating.place.database) as tx:
+    with writing(beating.context.database) as tx:
         tx.execute(clock.HEARTBEATS.update().values(at=clock.machine_now() - timedelta(seconds=60)))
     assert levels(readiness.ready(ours)) == {"clock heartbeat": "fail"}
-    with writing(beating.place.database) as tx:
+    with writing(beating.context.database) as tx:
         tx.execute(clock.HEARTBEATS.delete())
     assert levels(readiness.ready(ours)) == {"clock heartbeat": "fail"}
-    with writing(beating.place.database) as tx:
+    with writing(beating.context.database) as tx:
         clock.beat(tx, "clock")
         tx.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     assert levels(readiness.ready(ours)) == {"schema": "fail"}
@@ -118,34 +119,34 @@ def test_ready_needs_the_database_at_its_head_a_redis_that_keeps_and_a_clock_tha
 
 def test_ready_looks_at_what_redis_can_do_now_and_not_at_what_its_restart_would_lose(tmp_path, own):
     world = World(tmp_path / "data", own.url)
-    alive.beat(own, "worker")
-    with writing(world.place.database) as tx:
+    liveness.beat(own, "worker")
+    with writing(world.context.database) as tx:
         clock.beat(tx, "clock")
     own.config_set("appendonly", "no")
-    assert levels(readiness.ready(world.place.settings)) == {}
+    assert levels(readiness.ready(world.context.settings)) == {}
     own.config_set("maxmemory-policy", "allkeys-lru")
-    assert levels(readiness.ready(world.place.settings)) == {"eviction": "refuse"}
+    assert levels(readiness.ready(world.context.settings)) == {"eviction": "refuse"}
     own.shutdown(nosave=True)
-    assert levels(readiness.ready(world.place.settings)) == {"redis": "fail"}
+    assert levels(readiness.ready(world.context.settings)) == {"redis": "fail"}
     world.close()
 
 
 def test_each_worker_that_beats_is_counted_with_its_age_and_a_silent_one_is_none(own):
-    own.set(alive.key("worker", "run", 1), "1", px=alive.EXPIRY_SECONDS * 1000)
-    own.set(alive.key("worker", "run", 2), "1", px=5_000)
-    own.set(alive.key("clock", "run", 3), "1", px=5_000)
-    newest, oldest = alive.ages(own, "worker")
+    own.set(liveness.key("worker", "run", 1), "1", px=liveness.EXPIRY_SECONDS * 1000)
+    own.set(liveness.key("worker", "run", 2), "1", px=5_000)
+    own.set(liveness.key("clock", "run", 3), "1", px=5_000)
+    newest, oldest = liveness.ages(own, "worker")
     assert newest < oldest
-    assert 10 <= oldest <= alive.EXPIRY_SECONDS
-    own.delete(alive.key("worker", "run", 1), alive.key("worker", "run", 2))
-    assert alive.ages(own, "worker") == []
+    assert 10 <= oldest <= liveness.EXPIRY_SECONDS
+    own.delete(liveness.key("worker", "run", 1), liveness.key("worker", "run", 2))
+    assert liveness.ages(own, "worker") == []
 
 
 def test_ready_is_over_when_tenure_up_drains(beating):
-    pulse.begin_drain(beating.data_dir)
-    assert levels(readiness.ready(beating.place.settings)) == {"tenure up": "fail"}
-    pulse.end_drain(beating.data_dir)
-    assert levels(readiness.ready(beating.place.settings)) == {}
+    heartbeats.begin_drain(beating.data_dir)
+    assert levels(readiness.ready(beating.context.settings)) == {"tenure up": "fail"}
+    heartbeats.end_drain(beating.data_dir)
+    assert levels(readiness.ready(beating.context.settings)) == {}
 
 
 def test_a_setting_that_makes_no_sense_fails_every_probe_with_its_remedy(beating, run, monkeypatch):
@@ -178,12 +179,12 @@ def is_in(process, folder):
 
 def test_up_says_that_it_drains_and_takes_it_back_at_its_end(up, tools):
     up.start().wait_until_ready()
-    assert pulse.supervisor(up.folder) == up.process.pid
-    assert pulse.draining(up.folder) is None
+    assert heartbeats.supervisor(up.folder) == up.process.pid
+    assert heartbeats.draining(up.folder) is None
     up.send("backup", 1.0, queue="data", actor="back_up")
     tools.until(lambda: list(up.folder.glob("backup.*.started")))
     up.signal(15)
-    tools.until(lambda: pulse.draining(up.folder) == up.process.pid)
+    tools.until(lambda: heartbeats.draining(up.folder) == up.process.pid)
     assert up.wait() == 0
-    assert pulse.draining(up.folder) is None
-    assert pulse.supervisor(up.folder) is None
+    assert heartbeats.draining(up.folder) is None
+    assert heartbeats.supervisor(up.folder) is None

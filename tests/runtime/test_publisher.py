@@ -3,15 +3,15 @@
 from threading import Event
 
 from tests.live_engine import until
-from workers.broker import make_broker
-from workers.publisher import Publisher
+from workers.outbox.relay_thread import RelayThread
+from workers.queue.broker import make_broker
 
 
 class Held:
     """A publisher in its first round, which ends when `goes_on` is set."""
 
     def __init__(self):
-        self.publisher, self.rounds, self.begun, self.goes_on = Publisher(), [], Event(), Event()
+        self.publisher, self.rounds, self.begun, self.goes_on = RelayThread(), [], Event(), Event()
         self.publisher.start(self.publish)
         self.publisher.ring()
         assert self.begun.wait(10)
@@ -42,7 +42,7 @@ def test_what_was_rung_during_the_last_round_is_published_before_the_end():
 
 
 def test_a_failure_does_not_end_it(log_lines):
-    publisher, rounds = Publisher(), []
+    publisher, rounds = RelayThread(), []
 
     def publish():
         rounds.append(1)
@@ -58,7 +58,7 @@ def test_a_failure_does_not_end_it(log_lines):
 
 
 def test_a_broker_that_closes_publishes_first(redis_url):
-    publisher, seen = Publisher(), []
+    publisher, seen = RelayThread(), []
     broker = make_broker(redis_url)
     publisher.start(lambda: seen.append(broker.client.ping()))
     broker.before_close = publisher.end

@@ -13,7 +13,8 @@ from models import database, server
 from models.database import connect, reading
 from tests.live_engine import until
 from tests.runtime.judged import by_name, levels
-from workers import finding, release, sound_database, sound_redis, valkey
+from workers.health import check, database_checks, preflight, redis_checks
+from workers.supervisor import embedded_valkey
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,34 +34,34 @@ ROOT = Path(__file__).parents[2]
 )
 def test_a_setting_of_redis_that_loses_commands_is_found(own, setting, value, what, level):
     own.config_set(setting, value)
-    assert by_name(sound_redis.judge(sound_redis.ask(own)))[what].level == level
+    assert by_name(redis_checks.judge(redis_checks.ask(own)))[what].level == level
 
 
 @pytest.mark.parametrize(("share", "level"), [(0.5, "ok"), (0.85, "warn"), (0.99, "fail")])
 def test_a_redis_without_room_for_acknowledgements_is_found_before_it_is_full(own, share, level):
     own.config_set("maxmemory", int(own.info("memory")["used_memory"] / share))
-    assert by_name(sound_redis.judge(sound_redis.ask(own)))["redis memory"].level == level
+    assert by_name(redis_checks.judge(redis_checks.ask(own)))["redis memory"].level == level
 
 
 def test_a_redis_without_a_limit_has_room(own):
-    assert by_name(sound_redis.judge(sound_redis.ask(own)))["redis memory"].well
+    assert by_name(redis_checks.judge(redis_checks.ask(own)))["redis memory"].well
 
 
 def test_a_replica_is_refused_until_it_is_the_primary(own):
     own.replicaof("127.0.0.1", "1")
     with pytest.raises(ValueError, match=r"redis role: replica; .*name the primary in REDIS_URL"):
-        sound_redis.check(own.url)
+        redis_checks.check(own.url)
     own.replicaof("NO", "ONE")
-    sound_redis.check(own.url)
+    redis_checks.check(own.url)
 
 
 def test_a_redis_cluster_is_refused(tmp_path):
-    url, command = valkey.prepare(tmp_path)
+    url, command = embedded_valkey.prepare(tmp_path)
     process = subprocess.Popen([*command, "--cluster-enabled", "yes"], start_new_session=True)
     try:
-        until(lambda: valkey.answers(url))
+        until(lambda: embedded_valkey.answers(url))
         with pytest.raises(ValueError, match=r"redis mode: cluster; .*use a Redis without"):
-            sound_redis.check(url)
+            redis_checks.check(url)
     finally:
         process.kill()
         process.wait()
@@ -69,7 +70,7 @@ def test_a_redis_cluster_is_refused(tmp_path):
 def test_a_redis_that_may_not_be_asked_warns_and_is_not_refused(own, log_lines):
     own.acl_setuser("shy", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all", "-config", "-info"])
     address = own.url.split("@")[1]
-    sound_redis.check(f"redis://shy:pw@{address}")
+    redis_checks.check(f"redis://shy:pw@{address}")
     said = [json.loads(line)["error"] for line in log_lines.read_text().splitlines()]
     assert [line.split(": ")[0] for line in said] == [
         "redis", "redis role", "eviction", "append-only file", "redis memory",
@@ -79,7 +80,7 @@ def test_a_redis_that_may_not_be_asked_warns_and_is_not_refused(own, log_lines):
 
 def test_a_redis_that_only_loses_at_its_own_restart_is_taken_with_a_warning(own, log_lines):
     own.config_set("appendonly", "no")
-    sound_redis.check(own.url)
+    redis_checks.check(own.url)
     assert [json.loads(line)["msg"] for line in log_lines.read_text().splitlines()] == ["alarm"]
     assert "append-only file: off; a restart of Redis loses commands" in log_lines.read_text()
 
@@ -87,9 +88,9 @@ def test_a_redis_that_only_loses_at_its_own_restart_is_taken_with_a_warning(own,
 def test_a_redis_that_can_not_write_its_file_or_still_reads_it_stands_still():
     fine = {"redis_version": "8.2.2", "role": "master", "maxmemory_policy": "noeviction", "aof_enabled": 1}
     fine |= {"appendfsync": "always", "used_memory": 1, "maxmemory": 0, "loading": 0, "aof_last_write_status": "ok"}
-    assert levels(sound_redis.judge(fine)) == {}
-    assert levels(sound_redis.judge(fine | {"loading": 1})) == {"redis start": "fail"}
-    assert levels(sound_redis.judge(fine | {"aof_last_write_status": "err"})) == {"redis disk": "fail"}
+    assert levels(redis_checks.judge(fine)) == {}
+    assert levels(redis_checks.judge(fine | {"loading": 1})) == {"redis start": "fail"}
+    assert levels(redis_checks.judge(fine | {"aof_last_write_status": "err"})) == {"redis disk": "fail"}
 
 
 @pytest.mark.parametrize(
@@ -117,20 +118,20 @@ def test_a_redis_that_can_not_write_its_file_or_still_reads_it_stands_still():
 def test_a_version_of_redis_that_is_too_old_or_open_to_its_clients_is_found(version, level):
     kind, number = version.split()
     said = {"redis_version": "7.2.4"} | {f"{kind}_version": number}
-    assert by_name(sound_redis.judge(said))["redis"].level == level
+    assert by_name(redis_checks.judge(said))["redis"].level == level
 
 
 def test_a_redis_that_stays_away_is_waited_for_and_then_named(monkeypatch, log_lines):
-    monkeypatch.setattr(sound_redis, "PATIENCE_SECONDS", 0.01)
-    monkeypatch.setattr(sound_redis, "PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(redis_checks, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(redis_checks, "PAUSE_SECONDS", 0.02)
     with pytest.raises(ValueError, match=r"Redis does not answer.*start it, or correct REDIS_URL"):
-        sound_redis.check("redis://127.0.0.1:1/0")
+        redis_checks.check("redis://127.0.0.1:1/0")
     assert log_lines.read_text().count("it is asked again") == 1
 
 
 def test_a_redis_that_does_not_let_us_in_is_not_waited_for(own):
     with pytest.raises(ValueError, match="Redis does not let us in"):
-        sound_redis.check(own.url.replace(":", ":wrong", 2).replace("redis:wrong", "redis:"))
+        redis_checks.check(own.url.replace(":", ":wrong", 2).replace("redis:wrong", "redis:"))
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_a_redis_that_does_not_let_us_in_is_not_waited_for(own):
 )
 def test_a_sqlite_that_corrupts_or_forgets_is_refused(setting, value, refused):
     fine = {"version": "3.51.3", "journal_mode": "wal", "synchronous": "FULL"}
-    assert levels(sound_database.sqlite(fine | {setting: value})) == ({
+    assert levels(database_checks.sqlite(fine | {setting: value})) == ({
         "sqlite" if setting == "version" else setting: "refuse"
     } if refused else {})  # fmt: skip
 
@@ -161,11 +162,11 @@ def test_a_real_sqlite_file_that_is_not_safe_is_refused_and_the_same_file_made_s
         monkeypatch.setattr(database, "PRAGMAS", pragmas)
         engine = connect(url)
         if said is None:
-            release.migrate(engine, test_clock=True)
-            release.check(engine, test_clock=True)
+            preflight.migrate(engine, test_clock=True)
+            preflight.check(engine, test_clock=True)
         else:
             with pytest.raises(ValueError, match=said):
-                release.migrate(engine, test_clock=True)
+                preflight.migrate(engine, test_clock=True)
         engine.dispose()
     with reading(connect(url)) as tx:
         assert server.settings(tx)["version"] == pysqlite3.sqlite_version
@@ -174,20 +175,20 @@ def test_a_real_sqlite_file_that_is_not_safe_is_refused_and_the_same_file_made_s
 def test_a_postgresql_that_does_not_sync_is_refused_and_one_that_does_is_not(postgresql, log_lines):
     engine, sync, _, _ = postgresql
     with pytest.raises(ValueError, match=r"fsync: off; .*set `fsync = on`"):
-        release.migrate(engine, test_clock=False)
+        preflight.migrate(engine, test_clock=False)
     sync("on")
-    release.migrate(engine, test_clock=False)
-    release.check(engine, test_clock=False)
+    preflight.migrate(engine, test_clock=False)
+    preflight.check(engine, test_clock=False)
     sync("off")
     with pytest.raises(ValueError, match="fsync: off"):
-        release.check(engine, test_clock=False)
+        preflight.check(engine, test_clock=False)
 
 
 def test_under_the_test_clock_a_postgresql_that_does_not_sync_only_warns(postgresql, log_lines):
     engine, _, _, _ = postgresql
-    release.migrate(engine, test_clock=True)
+    preflight.migrate(engine, test_clock=True)
     assert log_lines.read_text() == ""
-    release.check(engine, test_clock=True)
+    preflight.check(engine, test_clock=True)
     assert '"fsync: off' in log_lines.read_text()
 
 
@@ -196,10 +197,10 @@ def test_a_session_waits_for_the_disk_whatever_the_server_is_set_to_unless_the_a
     sync("on")
     with reading(engine) as tx:
         assert server.settings(tx)["synchronous_commit"] == "on"  # the cluster itself has it off
-        assert "synchronous_commit" not in levels(sound_database.judge(tx, test_clock=False))
+        assert "synchronous_commit" not in levels(database_checks.judge(tx, test_clock=False))
     hasty = connect(cluster.url(name) + "&options=-c%20synchronous_commit=off")
     with pytest.raises(ValueError, match=r"synchronous_commit: off; .*DATABASE_URL"):
-        release.check(hasty, test_clock=False)
+        preflight.check(hasty, test_clock=False)
     hasty.dispose()
 
 
@@ -209,11 +210,11 @@ def test_a_postgresql_that_can_not_be_written_is_refused(postgresql):
     cluster.run(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     engine.dispose()
     with pytest.raises(ValueError, match="database role: read-only"):
-        release.check(engine, test_clock=False)
+        preflight.check(engine, test_clock=False)
     said = {"server_version": "18", "server_version_num": "180000", "server_encoding": "UTF8", "read_only": "off"}
     said |= {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "standby": False}
-    assert levels(sound_database.postgresql(said, test_clock=False)) == {}
-    standby = sound_database.postgresql(said | {"standby": True}, test_clock=True)
+    assert levels(database_checks.postgresql(said, test_clock=False)) == {}
+    standby = database_checks.postgresql(said | {"standby": True}, test_clock=True)
     assert levels(standby) == {"database role": "refuse"}
 
 
@@ -221,8 +222,8 @@ def test_a_postgresql_that_can_not_be_written_is_refused(postgresql):
 def test_a_postgresql_without_fixes_is_found(number, level):
     said = {"server_version": "x", "server_version_num": str(number), "server_encoding": "UTF8", "read_only": "off"}
     said |= {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "standby": False}
-    assert by_name(sound_database.postgresql(said, test_clock=False))["postgresql"].level == level
-    torn = sound_database.postgresql(said | {"full_page_writes": "off"}, test_clock=False)
+    assert by_name(database_checks.postgresql(said, test_clock=False))["postgresql"].level == level
+    torn = database_checks.postgresql(said | {"full_page_writes": "off"}, test_clock=False)
     assert by_name(torn)["full_page_writes"].level == "warn"
 
 
@@ -250,9 +251,9 @@ def test_up_refuses_an_evicting_redis_once_and_starts_nothing(up, own, tools):
 
 
 def test_a_refusal_comes_before_the_warnings(log_lines):
-    found = [finding.warning("a", "b", "c"), finding.refusal("eviction", "on", "set it"), finding.well("x", "y")]
+    found = [check.warning("a", "b", "c"), check.refusal("eviction", "on", "set it"), check.well("x", "y")]
     with pytest.raises(ValueError, match=r"^eviction: on; set it$"):
-        finding.must_be_safe(found)
+        check.must_be_safe(found)
     assert log_lines.read_text() == ""
-    finding.tell(finding.must_be_safe([found[0], found[2]]))
+    check.tell(check.must_be_safe([found[0], found[2]]))
     assert "a: b; c" in log_lines.read_text()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from workers import running
-from workers.settings import SettingsError, load, masked, redis_url
+from workers.base import up_file
+from workers.base.settings import SettingsError, load, masked, redis_url
 
 
 def test_without_any_variable_the_promises_of_the_product_hold(tmp_path, monkeypatch):
@@ -95,7 +95,7 @@ def test_a_password_is_never_shown():
 
 
 def test_addresses_come_from_the_tenure_up_that_runs(tmp_path):
-    running.announce(tmp_path, running.Running("redis://h:1/0", "sqlite:////x.db", os.getpid()))
+    up_file.announce(tmp_path, up_file.UpFile("redis://h:1/0", "sqlite:////x.db", os.getpid()))
     found = load({"TENURE_DATA_DIR": str(tmp_path)})
     assert (redis_url(found), found.database_url) == ("redis://h:1/0", "sqlite:////x.db")
     assert (tmp_path / "up.json").stat().st_mode & 0o777 == 0o600
@@ -111,5 +111,5 @@ def test_what_a_crashed_tenure_up_left_is_not_believed(tmp_path, left):
 
 
 def test_up_json_has_the_contracts_fields(tmp_path):
-    running.announce(tmp_path, running.Running("r", "d", 1))
+    up_file.announce(tmp_path, up_file.UpFile("r", "d", 1))
     assert json.loads(Path(tmp_path / "up.json").read_text()) == {"redis_url": "r", "database_url": "d", "pid": 1}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from workers import procfile
-from workers.broker import connect
+from workers.queue.broker import connect
+from workers.supervisor import procfile
 
 IGNORED = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from workers import valkey
-from workers.broker import connect
+from workers.queue.broker import connect
+from workers.supervisor import embedded_valkey
 
 NO_ENTRY = redis.AuthenticationError
 
@@ -49,7 +49,7 @@ def test_a_port_that_somebody_else_took_is_replaced(server, tmp_path):
     process.wait()
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind((valkey.HOST, urlsplit(url).port))
+        other.bind((embedded_valkey.HOST, urlsplit(url).port))
         other.listen()
         again, _ = server(tmp_path)
     assert again != url
@@ -71,4 +71,4 @@ def test_it_keeps_every_write_throws_nothing_away_and_lets_nobody_else_in(server
 
 def test_a_folder_with_spaces_and_quotes_is_no_trouble(server, tmp_path):
     url, _ = server(tmp_path / 'my "data" folder')
-    assert valkey.answers(url)
+    assert embedded_valkey.answers(url)

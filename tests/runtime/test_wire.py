@@ -4,7 +4,7 @@ import pytest
 from redis.connection import Connection
 from redis.exceptions import DataError
 
-from workers.wire import OnePiece
+from workers.queue.wire import OnePiece
 
 COMMANDS = [
     ("PING",),

@@ -5,16 +5,16 @@ import pytest
 
 from tests.live_engine import Live
 from tests.upgrade.left import Left
-from workers.settings import load
-from workers.workplace import Workplace
+from workers.base.settings import load
+from workers.context import Context
 
 
 class OnePlace(Live):
     """It is looked at through a few connections, however often."""
 
     @cached_property
-    def place(self):
-        return Workplace(load(self.environ))
+    def context(self):
+        return Context(load(self.environ))
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import zstandard
 from models.clock import machine_now
 from models.database import writing
 from models.safety import SAFETY
-from workers.settings import load
-from workers.workplace import Workplace
+from workers.base.settings import load
+from workers.context import Context
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "version_0_1"
 
@@ -41,14 +41,14 @@ class Left:
         if "DATABASE_URL" in settings:
             pour(folder / "dump.sql", settings["DATABASE_URL"])
 
-    def place(self) -> Workplace:
+    def context(self) -> Context:
         """What today's code works with."""
         given = {f"TENURE_{name}": value for name, value in self.settings.items()}
-        return Workplace(load({"TENURE_TEST_CLOCK": "1", "TENURE_DATA_DIR": str(self.data_dir), **given}))
+        return Context(load({"TENURE_TEST_CLOCK": "1", "TENURE_DATA_DIR": str(self.data_dir), **given}))
 
     def has_just_stopped(self) -> "Left":
         """Its machine stopped a moment ago, and not in the year in which the fixture was made."""
-        database = self.place().database
+        database = self.context().database
         with writing(database) as tx:
             tx.execute(SAFETY.update().values(wall_at=machine_now()))
         database.dispose()

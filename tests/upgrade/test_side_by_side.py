@@ -13,8 +13,9 @@ from models import effect
 from models.database import reading
 from tests.live_engine import until
 from tests.upgrade.left import unpack
-from workers import backups, deletion
-from workers.alive import key
+from workers.cli import backup_reports, deletion_reports
+from workers.health.liveness import key
+from workers.safety import breaker
 
 
 class OldWorker:
@@ -23,8 +24,8 @@ class OldWorker:
     def __init__(self, live, folder):
         self.packages = unpack("packages", folder / "packages")
         self.log = folder / "old.log"
-        self.place = live.place
-        found = {"TENURE_REDIS_URL": self.place.settings.redis_url, "PYTHONPATH": str(self.packages)}
+        self.context = live.context
+        found = {"TENURE_REDIS_URL": self.context.settings.redis_url, "PYTHONPATH": str(self.packages)}
         self.environ = {**live.environ, **found, "TENURE_WORKER_PROCESSES": "1", "TENURE_WORKER_THREADS": "4"}
         self.process = None
 
@@ -50,7 +51,7 @@ class OldWorker:
         assert self.process.poll() is None, self.log.read_text()
 
     def beating(self):
-        return set(self.place.redis.scan_iter(match=key("worker", "*", "*")))
+        return set(self.context.redis.scan_iter(match=key("worker", "*", "*")))
 
     def stop(self):
         if self.process is not None and self.process.poll() is None:
@@ -75,7 +76,7 @@ def test_a_worker_of_version_0_1_beside_one_of_today_does_nothing_twice(left, li
     assert old_worker.file_of("workers") == f"{old_worker.packages}/workers/__init__.py"
     old_worker.start()
     live.advance("0s")
-    deletion.resume(live.place, deletion.preview(live.place)["count"])
+    breaker.resume(live.context, deletion_reports.preview(live.context)["count"])
     both_have_worked(live, old_worker)
     live.advance("9h")
     every_effect_is_done_by_one(live)
@@ -98,19 +99,19 @@ def both_have_worked(live, old_worker):
 
 
 def every_effect_is_done_by_one(live):
-    with reading(live.place.database) as tx:
+    with reading(live.context.database) as tx:
         open_ones = [(row.id, row.status, row.error) for row in effect.unfinished(tx)]
         doubled = tx.exec_driver_sql("select id from backup group by id having count(*) > 1").all()
         rows = tx.exec_driver_sql("select id from backup").all()
     assert (open_ones, doubled) == ([], [])
     for row in rows:
-        assert backups.verify(live.place, row.id)["verified"]
+        assert backup_reports.verify(live.context, row.id)["verified"]
 
 
 def the_books_agree(live):
     lines = [json.loads(line) for line in (live.data_dir / "payments.jsonl").read_text().splitlines()]
     keys, invoices = ([line[name] for line in lines] for name in ("key", "invoice"))
     assert (len(set(keys)), len(set(invoices))) == (len(lines), len(lines))
-    with reading(live.place.database) as tx:
+    with reading(live.context.database) as tx:
         paid = {row.id: row.amount_cents for row in tx.exec_driver_sql("select * from invoice where status = 'paid'")}
     assert {line["invoice"]: line["amount_cents"] for line in lines} == paid

@@ -7,10 +7,12 @@ from datetime import timedelta
 
 from models import backup, effect
 from models.database import reading
-from models.moments import unstamp
+from models.timestamps import unstamp
 from tests.live_engine import Live, until
 from tests.upgrade.left import Left
-from workers import backups, dead, deletion, reports, send
+from workers.cli import backup_reports, deletion_reports, reports, sending
+from workers.commands import dead_letters
+from workers.safety import breaker
 
 SECONDS = 60.0
 REPLIES = "tenure:reply:upgrade"
@@ -35,67 +37,67 @@ def host(name):
 
 
 def test_what_version_0_1_left_is_finished_and_every_promise_is_kept(left, live):
-    before = Books(left.place())
+    before = Books(left.context())
     live.run("migrate")
     live.start()
-    place = live.place
-    every_answer_is_given_again(place, left)
-    reviews_are_accepted_or_stale(place, left)
+    context = live.context
+    every_answer_is_given_again(context, left)
+    reviews_are_accepted_or_stale(context, left)
     live.advance("0s")
-    what_waited_in_redis_is_answered(place, left)
-    what_was_pending_or_running_is_done_once(place, before)
-    what_gave_up_is_still_listed(place, before)
-    old_events_stay_and_all_are_told(place, before)
-    old_backups_can_be_read(place)
+    what_waited_in_redis_is_answered(context, left)
+    what_was_pending_or_running_is_done_once(context, before)
+    what_gave_up_is_still_listed(context, before)
+    old_events_stay_and_all_are_told(context, before)
+    old_backups_can_be_read(context)
     an_old_backup_can_be_restored(live)
     operators_finish_what_gave_up(live)
     lives_end_as_promised(live, left)
     nobody_was_charged_twice(live)
-    place.database.dispose()
+    context.database.dispose()
 
 
 class Books:
     """What stood in the database of version 0.1."""
 
-    def __init__(self, place):
-        with reading(place.database) as tx:
+    def __init__(self, context):
+        with reading(context.database) as tx:
             rows = tx.exec_driver_sql("select id, kind, status, fence from effect")
             self.effects = {row.id: row for row in rows}
             self.events = [row.body for row in tx.exec_driver_sql("select body from event order by seq")]
             self.unsent = sum(1 for _ in tx.exec_driver_sql("select seq from event where not sent"))
-        place.database.dispose()
+        context.database.dispose()
 
     def of(self, *statuses):
         return {row.id for row in self.effects.values() if row.status in statuses}
 
 
-def every_answer_is_given_again(place, left):
+def every_answer_is_given_again(context, left):
     """All are asked again at once, under their old keys."""
     for one in left.known["answers"]:
-        send.enqueue(place, {**one["envelope"], "replyto": REPLIES})
-    until(lambda: place.redis.xlen(REPLIES) >= len(left.known["answers"]), SECONDS)
-    said = [json.loads(fields[b"event"])["data"] for _, fields in place.redis.xrange(REPLIES)]
+        sending.enqueue(context, {**one["envelope"], "replyto": REPLIES})
+    until(lambda: context.redis.xlen(REPLIES) >= len(left.known["answers"]), SECONDS)
+    said = [json.loads(fields[b"event"])["data"] for _, fields in context.redis.xrange(REPLIES)]
     found = {answer["command"]["id"]: answer for answer in said}
     for one in left.known["answers"]:
         assert found[one["envelope"]["id"]] == {**one["answer"], "duplicate": True}
 
 
-def reviews_are_accepted_or_stale(place, left):
+def reviews_are_accepted_or_stale(context, left):
     for one in left.known["reviews"]:
-        said = send.ask(place, one["envelope"], SECONDS)
+        said = sending.ask(context, one["envelope"], SECONDS)
         assert said["code" if said["outcome"] == "refused" else "outcome"] == one["then"], said
 
 
-def what_waited_in_redis_is_answered(place, left):
+def what_waited_in_redis_is_answered(context, left):
     for one in left.known["waiting"]:
         envelope = one["envelope"]
-        said = send.ask(place, envelope, SECONDS)
+        said = sending.ask(context, envelope, SECONDS)
         assert said["duplicate"] is (envelope["type"] != "site.show"), said
         assert said["outcome"] in {"applied", "no_op"}
 
 
-def what_was_pending_or_running_is_done_once(place, before):
-    with reading(place.database) as tx:
+def what_was_pending_or_running_is_done_once(context, before):
+    with reading(context.database) as tx:
         found = {row.id: row for row in tx.execute(effect.EFFECTS.select())}
     for known in before.of("pending", "running"):
         row = found[known]
@@ -107,31 +109,31 @@ def what_was_pending_or_running_is_done_once(place, before):
         assert row.kind == "delete" or row.status == "void" or row.fence == before.effects[known].fence + 1
 
 
-def what_gave_up_is_still_listed(place, before):
-    listed = {one["id"] for one in dead.listing(place)["dead"] if one["what"] != "message"}
+def what_gave_up_is_still_listed(context, before):
+    listed = {one["id"] for one in dead_letters.listing(context)["dead"] if one["what"] != "message"}
     assert listed >= before.of("gave_up")
-    messages = [one for one in dead.listing(place)["dead"] if one["what"] == "message"]
+    messages = [one for one in dead_letters.listing(context)["dead"] if one["what"] == "message"]
     assert [one["body"] for one in messages] == ["no message"]
 
 
-def old_events_stay_and_all_are_told(place, before):
-    with reading(place.database) as tx:
+def old_events_stay_and_all_are_told(context, before):
+    with reading(context.database) as tx:
         bodies = [row.body for row in tx.exec_driver_sql("select body from event order by seq")]
     assert bodies[: len(before.events)] == before.events
     assert before.unsent > 0
-    told = {json.loads(fields[b"event"])["id"] for _, fields in place.redis.xrange("tenure:events")}
+    told = {json.loads(fields[b"event"])["id"] for _, fields in context.redis.xrange("tenure:events")}
     unsent = [json.loads(body)["id"] for body in before.events[-before.unsent :]]
     assert told >= set(unsent)
 
 
-def old_backups_can_be_read(place):
+def old_backups_can_be_read(context):
     """The newest of each purpose and site; they are verified byte by byte, and their databases opened."""
-    with reading(place.database) as tx:
+    with reading(context.database) as tx:
         gone = tx.exec_driver_sql("select id from site where state = 'deleting'").scalars().all()
         rows = [row for row in tx.execute(backup.BACKUPS.select()) if row.site_id not in gone]
     assert {row.purpose for row in rows} >= {"nightly", "on_demand", "safety", "final"}
     for row in {(row.site_id, row.purpose): row for row in rows}.values():
-        assert backups.verify(place, row.id)["verified"]
+        assert backup_reports.verify(context, row.id)["verified"]
 
 
 def an_old_backup_can_be_restored(live):
@@ -147,7 +149,7 @@ def operators_finish_what_gave_up(live):
     for name in [f"{kind}-refused" for kind in KINDS] + ["without-export", "without-backup"]:
         live.say("retry", host=host(name))
     live.advance("0s")
-    left = {one["site"]: one["what"] for one in dead.listing(live.place)["dead"] if one["what"] != "message"}
+    left = {one["site"]: one["what"] for one in dead_letters.listing(live.context)["dead"] if one["what"] != "message"}
     assert left.keys() <= {host("restore-refused"), host("failed"), host("waived")}, left
 
 
@@ -155,15 +157,15 @@ def lives_end_as_promised(live, left):
     leaving = [f"{kind}-{word}" for word in WORDS for kind in KINDS if kind not in {"take-offline", "delete"}]
     for name in [*leaving, "renews-later", "reduced", "came-last", "held"]:
         live.say("cancel", host=host(name))
-    deletion.resume(live.place, deletion.preview(live.place)["count"])
+    breaker.resume(live.context, deletion_reports.preview(live.context)["count"])
     live.advance("31d1h")
-    states = {one["site"]: one["state"] for one in reports.site_list(live.place, **ALL)["sites"]}
+    states = {one["site"]: one["state"] for one in reports.site_list(live.context, **ALL)["sites"]}
     assert states == {**dict.fromkeys([*left.known["states"], host("came-last")], "deleted"), **END}
-    told = deletion.verify(live.place)
+    told = deletion_reports.verify(live.context)
     assert (told["broken_at"], told["left"], told["receipts"]) == (None, {}, list(states.values()).count("deleted"))
     for name, state in states.items():
         if state == "deleted":
-            was_not_deleted_early(deletion.receipt(live.place, name))
+            was_not_deleted_early(deletion_reports.receipt(live.context, name))
 
 
 def was_not_deleted_early(receipt):
@@ -179,7 +181,7 @@ def nobody_was_charged_twice(live):
     lines = [json.loads(line) for line in (live.data_dir / "payments.jsonl").read_text().splitlines()]
     assert max(Counter(line["key"] for line in lines).values()) == 1
     assert max(Counter(line["invoice"] for line in lines).values()) == 1
-    with reading(live.place.database) as tx:
+    with reading(live.context.database) as tx:
         paid = {row.id: row.amount_cents for row in tx.exec_driver_sql("select * from invoice where status = 'paid'")}
     assert {line["invoice"]: line["amount_cents"] for line in lines} == paid
     renewals = [unstamp(line["at"]) for line in lines if line["site"] == live.show(host("renewed"))["id"]]

@@ -8,8 +8,8 @@ from random import Random
 from typing import Any
 
 import engine
-from workers.simulation.customers import wishes
-from workers.simulation.promises import Promises
+from workers.simulation.invariants import Promises
+from workers.simulation.population import wishes
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

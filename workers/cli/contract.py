@@ -1,0 +1,14 @@
+"""`tenure contract`: what other systems may send and what they get."""
+
+import click
+
+from workers.base.terminal import out
+from workers.cli import contract_document
+from workers.cli.verb import as_json
+
+
+@click.command()
+@as_json
+def contract(*, as_json: bool) -> None:
+    """What other systems may send and what they get."""
+    out(contract_document.contract(), contract_document.text, as_json=as_json)

@@ -1,0 +1,38 @@
+"""`tenure dead`: messages and effects that gave up."""
+
+import click
+
+from workers.base.terminal import out
+from workers.cli import text as shown
+from workers.cli.verb import as_json, with_context
+from workers.commands import dead_letters as graveyard
+from workers.context import Context
+
+
+@click.group()
+def dead() -> None:
+    """Messages and effects that gave up."""
+
+
+@dead.command("list")
+@as_json
+@with_context
+def list_dead(context: Context, *, as_json: bool) -> None:
+    """Each with its id, its site and its reason."""
+    out(graveyard.listing(context), shown.dead, as_json=as_json)
+
+
+@dead.command("retry")
+@click.argument("dead_id", metavar="ID")
+@with_context
+def retry_dead(context: Context, dead_id: str) -> None:
+    """Try it again."""
+    graveyard.retry(context, dead_id)
+
+
+@dead.command("drop")
+@click.argument("dead_id", metavar="ID")
+@with_context
+def drop_dead(context: Context, dead_id: str) -> None:
+    """Forget it; not what a deletion waits for."""
+    graveyard.drop(context, dead_id)

@@ -1,0 +1,36 @@
+"""`tenure due`: what the engine will do next."""
+
+from datetime import timedelta
+
+import click
+
+from workers.base.terminal import out, warn
+from workers.cli import reports, test_clock
+from workers.cli import text as shown
+from workers.cli.verb import as_json, with_context
+from workers.context import Context
+from workers.safety import safe_mode
+
+
+@click.command()
+@click.option("--within", metavar="7d", help="Only so far ahead.")
+@click.option("--site", "subject", help="Only this site.")
+@click.option("--limit", default=reports.DUE, show_default=True, type=click.IntRange(1, 1_000_000))
+@as_json
+@with_context
+def due(context: Context, *, within: str | None, subject: str | None, limit: int, as_json: bool) -> None:
+    """What the engine will do next, before it does it."""
+    length = None if within is None else _duration(within)
+    found = reports.due(context, within=length, subject=subject, limit=limit)
+    out(found, shown.due, as_json=as_json)
+    if found["safe_mode"]:
+        warn(safe_mode.warning(found["safe_mode"]))
+    if found["more"]:
+        warn(f"these are the first {limit}: --limit shows more, --within and --site less")
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return test_clock.duration(text)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), param_hint="--within") from None

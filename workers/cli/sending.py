@@ -1,0 +1,98 @@
+"""`tenure send`: an ordinary producer, with the wire format that any language can write."""
+
+import json
+import time
+from typing import Any
+from uuid import uuid4
+
+from models import effect
+from models.database import reading
+from workers.commands.payloads import FORMS
+from workers.context import Context
+
+Document = dict[str, Any]
+
+
+class WaitOverError(Exception):
+    """The answer or the effects did not come in time; the command stays in the queue all the same."""
+
+
+def envelope(
+    kind: str, subject: str, fields: tuple[str, ...], *, source: str, key: str | None, extra: Document
+) -> Document:
+    """A CloudEvents envelope from the words of the command line.
+
+    Raises ValueError for a field that is not `name=value`.
+    """
+    name = kind if kind.startswith("site.") else f"site.{kind}"
+    return {
+        "specversion": "1.0",
+        "source": source,
+        "id": key or str(uuid4()),
+        "type": name,
+        "subject": subject,
+        "data": dict(_field(name, word) for word in fields),
+        **{attribute: value for attribute, value in extra.items() if value is not None},
+    }
+
+
+def _field(kind: str, word: str) -> tuple[str, Any]:
+    """A number where the command has a number, else text."""
+    name, equals, value = word.partition("=")
+    if not equals:
+        raise ValueError(f"field {word!r} must be name=value")
+    form = FORMS[kind].model_fields.get(name) if kind in FORMS else None
+    is_number = form is not None and form.annotation is int and value.lstrip("-").isdigit()
+    return name, int(value) if is_number else value
+
+
+def enqueue(context: Context, body: Document) -> None:
+    """Put an envelope on the queue as Dramatiq documents it for other languages."""
+    redis_id = str(uuid4())
+    message = {
+        "queue_name": "lifecycle",
+        "actor_name": "command",
+        "args": [body],
+        "kwargs": {},
+        "options": {"redis_message_id": redis_id},
+        "message_id": str(uuid4()),
+        "message_timestamp": time.time_ns() // 1_000_000,
+    }
+    pipeline = context.redis.pipeline(transaction=True)
+    pipeline.hset("dramatiq:lifecycle.msgs", redis_id, json.dumps(message))
+    pipeline.rpush("dramatiq:lifecycle", redis_id)
+    pipeline.execute()
+
+
+def ask(context: Context, body: Document, seconds: float) -> Document:
+    """Send an envelope and wait for its answer: the flat `data` of `command.answered`.
+
+    Raises WaitOverError after `seconds`.
+    """
+    reply_to = f"tenure:reply:{uuid4()}"
+    enqueue(context, {**body, "replyto": reply_to})
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        found: Any = context.redis.xread({reply_to: "0"}, block=max(int(min(left, 1) * 1000), 1))
+        if found:
+            context.redis.delete(reply_to)
+            answer: Document = json.loads(found[0][1][0][1][b"event"])["data"]
+            return answer
+    raise WaitOverError(f"no answer to {body['type']} {body['id']} within {seconds:g} s; it is still queued")
+
+
+def settle(context: Context, body: Document, seconds: float) -> None:
+    """Wait until every effect that goes back to a command is finished.
+
+    Raises WaitOverError after `seconds`, naming what is not finished.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        with reading(context.database) as tx:
+            open_effects = effect.unfinished(tx, (body["source"], body["id"]))
+        if not open_effects:
+            return
+        if time.monotonic() > deadline:
+            names = ", ".join(f"{row.kind} ({row.error or row.status})" for row in open_effects)
+            raise WaitOverError(f"not finished within {seconds:g} s: {names}")
+        time.sleep(0.01)

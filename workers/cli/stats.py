@@ -1,0 +1,24 @@
+"""`tenure stats`: the fleet in numbers."""
+
+from collections.abc import Callable
+
+import click
+
+from workers.base.terminal import json_line, say
+from workers.cli import figures as numbers
+from workers.cli.verb import Document, with_context
+from workers.context import Context
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice(["text", "json", "prom"]), default="text", show_default=True)
+@with_context
+def stats(context: Context, *, form: str) -> None:
+    """The fleet in numbers."""
+    found = numbers.stats(context)
+    forms: dict[str, Callable[[Document], str]] = {
+        "json": json_line,
+        "prom": numbers.prometheus,
+        "text": numbers.text,
+    }
+    say(forms[form](found))

@@ -1,0 +1,157 @@
+"""The test clock: `tenure clock advance` lives through every due moment, and rests at each."""
+
+import re
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+from uuid_utils import uuid7
+
+from models import effect, event, ready_effects, safety, timer
+from models.clock import engine_now, is_test, machine_now, move
+from models.database import reading, writing
+from models.timestamps import stamp
+from workers.base.errors import HELD
+from workers.base.fault_points import fault_point
+from workers.base.terminal import warn
+from workers.cli.sending import WaitOverError
+from workers.context import Context
+from workers.outbox import announce
+
+UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+PATIENCE_SECONDS = 10.0
+POLL_SECONDS = 0.004
+TURN = "tenure:clock:advance"
+TURN_SECONDS = 15
+"""An advance that was killed makes room for another after so long; a living one keeps its turn."""
+
+KEEP = """
+local holder = redis.call("get", KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call("set", KEYS[1], ARGV[1], "ex", ARGV[2])
+return 1
+"""
+
+COMMANDS_UNDER_WAY = """
+local function number(said) return type(said) == "number" and said or 0 end
+if number(redis.pcall("hlen", KEYS[1] .. ":lifecycle.msgs")) == 0 then return 0 end
+local count = number(redis.pcall("llen", KEYS[1] .. ":lifecycle"))
+for _, worker in ipairs(redis.pcall("zrange", KEYS[1] .. ":__heartbeats__", 0, -1)) do
+  count = count + number(redis.pcall("scard", KEYS[1] .. ":__acks__." .. worker .. ".lifecycle"))
+end
+return count
+"""
+"""Commands that wait or that a worker holds; a body that no list names is nobody's work, and never will be."""
+
+
+def duration(text: str) -> timedelta:
+    """`29d23h59m59s`, in any size of unit.
+
+    Raises ValueError for anything else.
+    """
+    if not re.fullmatch(r"(\d{1,10}[dhms])+", text):
+        raise ValueError(f"{text!r} is not a duration; write it like 29d23h59m59s or 1814400s")
+    return timedelta(seconds=sum(int(count) * UNITS[unit] for count, unit in re.findall(r"(\d+)([dhms])", text)))
+
+
+def advance(context: Context, length: timedelta, seconds: float) -> datetime:
+    """Move engine time forward through every due moment; where it stands at the end.
+
+    Raises ValueError without a test clock or while another advance runs, WaitOverError after `seconds`.
+    """
+    with reading(context.database) as tx:
+        if not is_test(tx):
+            raise ValueError("there is no test clock here: start with TENURE_TEST_CLOCK=1 and a fresh data folder")
+    token = str(uuid7())
+    if not context.redis.set(TURN, token, nx=True, ex=TURN_SECONDS):
+        raise ValueError("another advance is running; wait until it is done")
+    try:
+        return _live_through(context, length, time.monotonic() + seconds, token)
+    finally:
+        context.redis.eval(announce.GIVE_BACK, 1, TURN, token)
+
+
+def _live_through(context: Context, length: timedelta, deadline: float, token: str) -> datetime:
+    rest(context, deadline, token)
+    with reading(context.database) as tx:
+        target = engine_now(tx) + length
+    while True:
+        with reading(context.database) as tx:
+            now = engine_now(tx)
+            due = timer.earliest(tx, after=now)
+        if now >= target:
+            return now
+        _go_to(context, target if due is None else min(due, target))
+        rest(context, deadline, token)
+
+
+def _go_to(context: Context, moment: datetime) -> None:
+    """Reach a moment: what waits for a retry is ready at once, and everybody is told."""
+    with writing(context.database) as tx:
+        move(tx, moment)
+        ready_effects.ready_for_new_moment(tx, machine_now())
+        fault_point("advance.moving")
+    fault_point("advance.moved")
+    announce.ring(context)
+
+
+def rest(context: Context, deadline: float, token: str) -> None:
+    """Wait until nothing is queued, due, running, ready or unsent; what keeps failing is named and passed.
+
+    Raises ValueError when another advance has taken the turn meanwhile, WaitOverError at the deadline.
+    """
+    stuck_since = time.monotonic()
+    while True:
+        _keep_turn(context, token)
+        looked = time.monotonic()
+        state = _state(context)
+        if state == []:
+            return
+        if time.monotonic() > deadline:
+            raise WaitOverError(f"the engine did not come to rest in time: {_names(state)}")
+        if state is None:
+            stuck_since = time.monotonic()
+        elif time.monotonic() - stuck_since > PATIENCE_SECONDS:
+            warn(f"passing what still fails: {_names(state)}")
+            return
+        time.sleep(max(POLL_SECONDS, time.monotonic() - looked))  # a fleet's look is not cheap: half the time at most
+
+
+def _keep_turn(context: Context, token: str) -> None:
+    """Whoever slept past its turn, or lost it with an emptied Redis, takes it again if nobody else has it."""
+    if not context.redis.eval(KEEP, 1, TURN, token, TURN_SECONDS):
+        raise ValueError("another advance has taken over, for this one stood still too long; wait until it is done")
+
+
+def _state(context: Context) -> list[Any] | None:
+    """None while something goes on, else the effects that wait for a retry or behind one that does."""
+    if context.redis.eval(COMMANDS_UNDER_WAY, 1, "dramatiq"):
+        return None
+    with reading(context.database) as tx:
+        now = engine_now(tx)
+        due = None if safety.holds(tx) else timer.earliest(tx)
+        rows = [row for row in effect.unfinished(tx) if not _is_held(row)]
+        if (due is not None and due <= now) or event.count_unsent(tx):
+            return None
+    failing = [row for row in rows if row.error is not None]
+    waits_for = {row.site_id for row in failing}
+    going_on = [row for row in rows if row.error is None and (row.status == "running" or row.site_id not in waits_for)]
+    return None if going_on else rows
+
+
+def _is_held(row: Any) -> bool:
+    """Stopped by a guard until a later moment: that is rest."""
+    waits = row.status == "pending" and row.retry_at is not None and row.retry_at > machine_now()
+    return waits and (row.error or "").startswith(HELD)
+
+
+def _names(rows: list[Any] | None) -> str:
+    if rows is None:
+        return "commands, timers or events are still moving"
+    return "; ".join(f"{row.kind} of {row.site_id} ({row.error or 'waits behind it'})" for row in rows)
+
+
+def where(context: Context) -> str:
+    """Engine time now, as a stamp."""
+    with reading(context.database) as tx:
+        return stamp(engine_now(tx))

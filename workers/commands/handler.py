@@ -1,0 +1,155 @@
+"""Commands: envelopes in, one transaction, one answer for each. Many of them cost little more than one."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import engine
+from models import site as sites
+from models.admission import Woken
+from models.database import reading, writing
+from workers.base.errors import AWAY, OWN
+from workers.base.fault_points import fault_point
+from workers.base.logs import batched
+from workers.commands import dead_letters, log_lines
+from workers.commands.answer import Document
+from workers.commands.batch import CommandBatch, Judgement
+from workers.commands.envelope import Envelope, Unreadable, read
+from workers.commands.quotas import Quotas
+from workers.commands.wording import short
+from workers.context import Context
+from workers.outbox import announce
+
+LIVE = engine.COUNTED | {"site.show"}
+"""Commands that look at how many agents are in use in the site right now."""
+
+Args = tuple[Any, ...]
+CommandOutcome = Document | Exception | None
+
+
+def take(context: Context, args: Args) -> Document | None:
+    """Judge one message from the queue; None when there is nobody to answer.
+
+    Database and Redis errors pass through: the message is delivered again, and twice equals once.
+    """
+    return _take(context, _opened(context, [args]))[0]
+
+
+def take_each(context: Context, batch: list[Args]) -> list[CommandOutcome]:
+    """Judge many messages in one transaction: for each its answer, None, or the error that only it has.
+
+    A batch that fails is halved until the one that fails stands alone, and its neighbours are answered as if it had
+    not been there. What keeps anybody from being answered (the database is away) passes through.
+    """
+    return _take_halves(context, _opened(context, batch))
+
+
+def _take_halves(context: Context, batch: list[Envelope | None]) -> list[CommandOutcome]:
+    try:
+        return [*_take(context, batch)]
+    except Exception as wrong:
+        if _is_away(wrong):
+            raise
+        if len(batch) == 1:
+            return [_alone(context, batch[0], wrong)]
+    middle = len(batch) // 2
+    return _take_halves(context, batch[:middle]) + _take_halves(context, batch[middle:])
+
+
+def _alone(context: Context, envelope: Envelope | None, wrong: Exception) -> CommandOutcome:
+    """Once more: what lost a race against another worker finds the other's answer now."""
+    try:
+        return _take(context, [envelope])[0]
+    except Exception as again:
+        if _is_away(again):
+            raise
+        again.__context__ = wrong
+        return again
+
+
+def _is_away(wrong: Exception) -> bool:
+    return isinstance(wrong, AWAY) and not isinstance(wrong, OWN)
+
+
+def _take(context: Context, envelopes: list[Envelope | None]) -> list[Document | None]:
+    readable = [envelope for envelope in envelopes if envelope is not None]
+    verdicts = iter(_judge(context, readable) if readable else [])
+    return [None if envelope is None else next(verdicts).said for envelope in envelopes]
+
+
+def _opened(context: Context, batch: list[Args]) -> list[Envelope | None]:
+    """The envelopes; None for what nobody can read, which is put aside, all of it at once."""
+    opened: list[Envelope | None] = []
+    dark: list[tuple[bytes, str]] = []
+    for args in batch:
+        try:
+            opened.append(_with_mail_that_arrives(context, read(args)))
+        except Unreadable as wrong:
+            opened.append(None)
+            reason = f"refused envelope.malformed: {wrong}; nobody can be answered"
+            dark.append((json.dumps(_message(args)).encode(), reason))
+    if dark:
+        dead_letters.keep_all_unreadable(context, "lifecycle", dark)
+    return opened
+
+
+def _with_mail_that_arrives(context: Context, envelope: Envelope) -> Envelope:
+    """Refuse an address that the mailer in use can't send to: every letter to it would give up."""
+    email = envelope.data.get("email", "") if envelope.fault is None else ""
+    if email.isascii() or context.mailer.takes_unicode():
+        return envelope
+    why = "needs a mail server with SMTPUTF8, which the one in use lacks"
+    remedy = "give an address with letters of ASCII alone before the at sign"
+    return envelope._replace(
+        fault=engine.Refused("command.invalid_field", f"data.email {short(email)!r} {why}; {remedy}")
+    )
+
+
+def _message(args: Args) -> Document:
+    """The message again, as Dramatiq would carry it."""
+    return {"queue_name": "lifecycle", "actor_name": "command", "args": args, "kwargs": {}, "options": {}}
+
+
+def _judge(context: Context, envelopes: list[Envelope]) -> list[Judgement]:
+    used = _used_agents(context, envelopes)
+    fault_point("command.read")
+    quotas = Quotas(context)
+    try:
+        verdicts, woken = _sit(context, envelopes, used, quotas)
+    except BaseException:
+        quotas.give_back()
+        raise
+    fault_point("command.committed")
+    announce.effects(context, woken)
+    fault_point("command.announced")
+    announce.soon(context)
+    fault_point("command.answered")
+    with batched():
+        log_lines.commands((verdict.envelope, verdict.said) for verdict in verdicts)
+        for verdict in verdicts:
+            if verdict.decision is not None:
+                log_lines.alarms(verdict.decision)
+    return verdicts
+
+
+def _sit(
+    context: Context, envelopes: list[Envelope], used: dict[str, int], quotas: Quotas
+) -> tuple[list[Judgement], list[Woken]]:
+    """In one transaction: what is said to each, and the effects that are to be announced."""
+    with writing(context.database) as tx:
+        sitting = CommandBatch(tx, context, envelopes, used, quotas)
+        verdicts = [sitting.judge(envelope) for envelope in sitting.envelopes]
+        sitting.journal.write()
+        sitting.keep_counts()
+        fault_point("command.judged")
+    return verdicts, sitting.journal.woken
+
+
+def _used_agents(context: Context, envelopes: Iterable[Envelope]) -> dict[str, int]:
+    """Agents in use by site id, asked outside the transaction and not for long: what was last known holds otherwise."""
+    wanted = {envelope.subject for envelope in envelopes if envelope.type in LIVE and envelope.fault is None}
+    if not wanted:
+        return {}
+    with reading(context.database) as tx:
+        ids = sites.ready_ids(tx, wanted)
+    return context.agents.ask(ids)

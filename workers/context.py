@@ -1,0 +1,134 @@
+"""What a process works with: settings, database, Redis and adapters, opened once and after the fork."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Protocol
+
+import redis
+from redis import Redis
+from sqlalchemy import Engine
+
+import engine
+from models.database import connect
+from workers.adapters.agents_in_use import AgentsInUse
+from workers.adapters.backup_store import BackupStore, open_backup_store
+from workers.adapters.export_store import ExportStore
+from workers.adapters.host import Host, open_host
+from workers.adapters.mailer import Mailer, open_mailer
+from workers.adapters.payment import Payments, open_payments
+from workers.base import settings as setting
+from workers.base.clock_memory import ClockMemory
+from workers.base.settings import Settings
+from workers.queue.broker import TenureBroker, make_broker
+from workers.queue.broker import connect as connect_redis
+from workers.queue.wire import OnePiece
+from workers.storage.site_limits import SiteLimits
+
+ADAPTERS = ("host", "vault", "downloads", "payments", "mailer")
+"""The ways to the outside world, by their names in a workplace."""
+
+
+class Ringable(Protocol):
+    """Somebody who publishes the events of this process, and is told when there are some."""
+
+    def ring(self) -> None:
+        """Say that there are events to publish."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything a verb needs; each part opens at its first use."""
+
+    settings: Settings
+    threads: int = 0
+    publisher: Ringable | None = None
+
+    @cached_property
+    def database(self) -> Engine:
+        """The truth."""
+        return connect(self.settings.database_url)
+
+    @cached_property
+    def broker(self) -> TenureBroker:
+        """Where effects are announced."""
+        return make_broker(setting.redis_url(self.settings), threads=self.threads)
+
+    @cached_property
+    def redis(self) -> "redis.Redis":
+        """The stream of events, replies and bells."""
+        url = setting.redis_url(self.settings)
+        return redis.Redis.from_url(url, socket_timeout=10, health_check_interval=30, command_packer=OnePiece())
+
+    @cached_property
+    def rates(self) -> Redis:
+        """Where commands are counted, while a transaction waits: Redis has a second to answer."""
+        return connect_redis(setting.redis_url(self.settings), reply_seconds=1.0)
+
+    @cached_property
+    def sanity(self) -> ClockMemory:
+        """What this process remembers of its clocks."""
+        return ClockMemory()
+
+    @cached_property
+    def host(self) -> Host:
+        """The live sites."""
+        return open_host(self.settings.host_url, self.settings.data_dir, self.limits)
+
+    @cached_property
+    def agents(self) -> AgentsInUse:
+        """How many agents the host counts in its sites."""
+        return AgentsInUse(self)
+
+    @cached_property
+    def vault(self) -> BackupStore:
+        """The backups."""
+        return open_backup_store(self.settings.backups_url, self.settings.data_dir, self.limits)
+
+    @cached_property
+    def downloads(self) -> ExportStore:
+        """The customers' downloads."""
+        return ExportStore(self.settings.data_dir, self.limits)
+
+    @cached_property
+    def limits(self) -> SiteLimits:
+        """How much of a site one act copies, and for how long."""
+        set_to = self.settings
+        return SiteLimits(set_to.site_max_files, set_to.site_max_bytes, set_to.site_seconds)
+
+    @cached_property
+    def payments(self) -> Payments:
+        """The card network."""
+        return open_payments(self.settings.payments_url, self.settings.data_dir)
+
+    @cached_property
+    def mailer(self) -> Mailer:
+        """The way to customers."""
+        return open_mailer(self.settings.mail_url, self.settings.data_dir)
+
+    def open_adapters(self) -> None:
+        """Refuse an address that no adapter understands, before any work needs it. Raises ValueError."""
+        for name in ADAPTERS:
+            getattr(self, name)
+
+    @cached_property
+    def policy(self) -> engine.Policy:
+        """The promises, as the settings have them."""
+        return policy_of(self.settings)
+
+    @cached_property
+    def lease(self) -> timedelta:
+        """How long a claim holds without being kept, in machine time."""
+        return timedelta(seconds=self.settings.lease_seconds)
+
+
+def policy_of(settings: Settings) -> engine.Policy:
+    """The promises that the settings name; the rest stands in the law."""
+    return engine.Policy(
+        trial=timedelta(days=settings.trial_days),
+        trial_agents=settings.trial_agents,
+        retention=timedelta(days=settings.retention_days),
+        price_cents=settings.price_cents,
+        currency=settings.currency,
+        min_charge_cents=settings.min_charge_cents,
+    )

@@ -1,0 +1,168 @@
+"""The deletion itself: authorized before each step, proved by the stores, and then forgotten."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+import engine
+from engine.words import masked
+from models import breaker, safety
+from models import effect as effects
+from models import site as sites
+from models.clock import engine_now
+from models.database import reading, writing
+from models.timestamps import stamp
+from workers.adapters.mailer import Mail
+from workers.base.errors import Awaited, Held, Mounted, Permanent, Temporary
+from workers.base.fault_points import fault_point
+from workers.base.logs import log
+from workers.commands.operator_report import tell_law
+from workers.context import Context
+from workers.effects.claim import Claim, EffectResult, Facts
+from workers.effects.letters import letter
+from workers.effects.mail import about
+from workers.safety.erasure import forget_address, forget_others
+from workers.storage.site_content import Removed
+
+
+def delete(context: Context, work: Claim) -> EffectResult:
+    """Authorize before each step, remove, then ask every store whether anything is left: only nothing counts.
+
+    What is mounted in a store is an operator's: the deletion waits until it is unmounted, and never gives up.
+    """
+    try:
+        return _delete(context, work)
+    except Mounted as mount:
+        raise Awaited(f"the deletion waits: {mount}") from mount
+
+
+def _delete(context: Context, work: Claim) -> EffectResult:
+    site = work.site
+    _authorize(context, work)
+    fault_point("delete.authorized")
+    _begin(context, work)
+    _remove(context, work, "site", partial(context.host.remove, site.id, key=work.row.id))
+    fault_point("delete.site_removed")
+    _authorize(context, work)
+    _remove(context, work, "exports", partial(context.downloads.remove_all, site.id))
+    fault_point("delete.exports_removed")
+    _authorize(context, work)
+    _remove(context, work, "backups", partial(context.vault.remove_all, site.id))
+    fault_point("delete.all_removed")
+    left = [*context.host.remains(site.id), *context.downloads.remains(site.id), *context.vault.remains(site.id)]
+    if left:
+        raise Temporary(f"{len(left)} things are left after the deletion, {left[0]} first")
+    fault_point("delete.proved")
+    forget_others(context, site.id)
+    _say_deleted(context, work)
+    fault_point("delete.said")
+    forget_address(context, site.id)
+    with reading(context.database) as tx:
+        removed = breaker.removed_of(tx, site.id)
+    return EffectResult("site.site_deleted", {"removed": removed, "tries": work.row.attempt})
+
+
+def _begin(context: Context, work: Claim) -> None:
+    """The law hears of it before the first thing goes: from then on nobody is told of another date.
+
+    Whoever tells the customer anew holds the site's lock, so the guards are asked once more behind it.
+    """
+    if work.site.removing_since is not None:
+        return
+    with writing(context.database) as tx:
+        site = sites.find(tx, work.site.id)
+        reasons = [] if site is None else engine.authorize_destruction(site, engine_now(tx), context.policy)
+        if site is None or reasons:
+            raise Held(f"the deletion waits: {'; '.join(reasons)}")
+        tell_law(tx, context, site, work.row, "site.removal_began")
+        fault_point("delete.beginning")
+    fault_point("delete.begun")
+
+
+def _remove(context: Context, work: Claim, store: str, remove: Callable[[], Removed]) -> None:
+    """Remove from one store, and write down at once what went: the receipt counts every try, also one that fails."""
+    removed = Removed()
+    try:
+        removed = remove()
+    except Exception as wrong:
+        removed = _removed_before(wrong)
+        raise
+    finally:
+        with writing(context.database) as tx:
+            breaker.note_removed(tx, work.site.id, store, removed.files, removed.bytes)
+
+
+def _removed_before(wrong: BaseException | None) -> Removed:
+    """What a removal took before it failed, as the error or its cause knows."""
+    while wrong is not None:
+        known = getattr(wrong, "removed", None)
+        if isinstance(known, Removed):
+            return known
+        wrong = wrong.__cause__
+    return Removed()
+
+
+def _authorize(context: Context, work: Claim) -> None:
+    """The last look before the act, at the site as it is now."""
+    with reading(context.database) as tx:
+        site = sites.find(tx, work.site.id)
+        reasons = (
+            ["the site is not known"]
+            if site is None
+            else engine.authorize_destruction(site, engine_now(tx), context.policy)
+        )
+        is_told_anew = bool(reasons) and site is not None and site.removing_since is None
+        others = effects.open_of_site(tx, work.site.id) - 1
+        warrant, (breaker_state, why, _) = breaker.warrant(tx, work.site.id), breaker.look(tx)
+        is_safe_mode = safety.holds(tx)
+    if others:
+        reasons.append(f"{others} other effects of the site are not finished")
+    if warrant is None or warrant.generation != work.row.generation:
+        reasons.append("no warrant of this generation")
+    if breaker_state in {"tripped", "paused"}:
+        reasons.append(f"deletions are {breaker_state}: {why}")
+    if is_safe_mode:
+        reasons.append("safe mode holds: look at `tenure safe-mode`")
+    if reasons:
+        waits = (
+            is_safe_mode
+            or others > 0
+            or breaker_state in {"tripped", "paused"}
+            or (site is not None and (site.held_for is not None or is_told_anew))
+        )
+        raise (Held if waits else Temporary)(f"the deletion waits: {'; '.join(reasons)}")
+
+
+def _say_deleted(context: Context, work: Claim) -> None:
+    """The last letter: the address is forgotten as soon as it is sent, or refused for good."""
+    if not work.site.email:
+        return
+    written = letter("deleted", {**about(work.site), "deleted_at": work.now})
+    try:
+        context.mailer.send(Mail(f"{work.row.id}:deleted", work.site.email, written.subject, written.body, work.now))
+    except Permanent as refused:
+        error = f"the customer could not be told that the site is deleted: {masked(str(refused))}"
+        log.warning("alarm", site=work.site.host, site_id=work.site.id, effect_id=work.row.id, error=error)
+
+
+def evidence_of(site: engine.Site) -> Facts:
+    """The moments on which a deletion was allowed, and the guards that were waived."""
+    moments = (
+        *("created_at", "ready_at", "cancelled_at", "export_ready_at", "final_backup_at"),
+        *("notice_sent_at", "deletes_at"),
+    )
+    known = {name: getattr(site, name) for name in moments}
+    return {"waived": list(site.waived), **{name: stamp(at) if at else None for name, at in known.items()}}
+
+
+def receipt_of(site: engine.Site, data: Facts, backups: int, now: datetime) -> Facts:
+    """What was removed, and the evidence that it was allowed; no word about a person."""
+    return {
+        "site_id": site.id,
+        "generation": site.generation,
+        "removed": data["removed"],
+        "tries": data.get("tries", 1),
+        "backups": backups,
+        **evidence_of(site),
+        "deleted_at": stamp(now),
+    }

@@ -1,0 +1,113 @@
+"""Letters to customers: written from the facts of the moment at which they are sent."""
+
+from typing import Any
+
+import engine
+from models import invoices
+from models.database import reading
+from models.timestamps import unstamp
+from workers.adapters.mailer import Mail
+from workers.base.errors import Held, Permanent, Temporary
+from workers.base.fault_points import fault_point
+from workers.context import Context
+from workers.effects.claim import NOTHING, Claim, EffectResult, Facts
+from workers.effects.letters import letter
+
+FAREWELLS = ("deletion_in_7_days", "deletion_in_48_hours")
+COUNTS = ("agents_over_plan", "reduction_impossible")
+"""Letters about the agents in use."""
+
+NOTICES = {"deletion_in_48_hours": "site.notice_sent", "suspension_near": "site.suspension_noticed"}
+"""Letters without which something may not happen, and what the law is told once they are out."""
+
+MOST_IN_A_LETTER = 5
+LONGEST_IN_A_LETTER = 200
+
+
+def mail(context: Context, work: Claim) -> EffectResult:
+    """Write the letter from the facts of now, and send it, if it still stands; a notice that is out is reported."""
+    args, site = moments(work.args), _counted(context, work)
+    asked = engine.Letter(args["letter"], args, work.row.asked_at, work.row.generation)
+    if not asked.stands(site, work.now, context.policy):
+        return NOTHING
+    if asked.name in FAREWELLS and site.held_for is not None:
+        raise Held("a hold is on the site, so the customer is told of no deletion")
+    told_now = engine.letter_facts(asked, site, work.now, context.policy)
+    facts = {**about(site), **_left_out(args), **args, **_receipt(context, args), **told_now}
+    written = letter(asked.name, facts)
+    to = args.get("to") or site.email
+    if not to:
+        return NOTHING
+    fault_point("mail.sending")
+    context.mailer.send(Mail(work.row.id, to, written.subject, written.body, work.now))
+    told = _told(asked.name, args)
+    return NOTHING if told is None else EffectResult(told, work.args)
+
+
+def _told(name: str, args: Facts) -> str | None:
+    """What the law is told; of a download that lacks something, that the customer knows."""
+    if name == "download_ready":
+        return "site.export_told" if args.get("left_out") else None
+    return NOTICES.get(name)
+
+
+def _left_out(args: Facts) -> Facts:
+    """The first things that a download lacks, each for a line of its own."""
+    names = [str(name)[:LONGEST_IN_A_LETTER] for name in args.get("left_out_names") or ()]
+    return {f"left_out_{number}": name for number, name in enumerate(names[:MOST_IN_A_LETTER], 1)}
+
+
+def _counted(context: Context, work: Claim) -> engine.Site:
+    """The site with the agents in use now, where the letter speaks of them or of a price that hangs on them."""
+    if work.args["letter"] not in COUNTS and work.site.next_agents is None:
+        return work.site
+    claimed = work.site.paying is not None and work.site.paying.claimed
+    return engine.with_live_facts(work.site, used_agents=_used(context, work.site.id), claimed=claimed)
+
+
+def _used(context: Context, site_id: str) -> int | None:
+    """A host that can't tell leaves what was last known."""
+    try:
+        return context.host.used_agents(site_id)
+    except (Permanent, Temporary, OSError):
+        return None
+
+
+def about(site: engine.Site) -> Facts:
+    """What every letter may say."""
+    names = (
+        *("account", "email", "state", "trial_ends_at", "period_ends_at", "cancels_at", "cancelled_at", "deletes_at"),
+        *("agents_allowed", "used_agents", "plan_agents", "next_agents", "price_cents", "currency", "deleted_at"),
+    )
+    return {"site": site.host, **{name: getattr(site, name) for name in names}}
+
+
+def moments(args: Facts) -> Facts:
+    """Moments came through JSON as stamps."""
+    return {name: unstamp(value) if name.endswith("_at") and value else value for name, value in args.items()}
+
+
+def _receipt(context: Context, args: Facts) -> Facts:
+    """The numbers of a receipt, from the books."""
+    if args["letter"] != "receipt":
+        return {}
+    with reading(context.database) as tx:
+        row = invoices.invoice(tx, args["invoice_id"])
+    return {
+        "number": row.number,
+        "amount_cents": row.amount_cents,
+        "agents": row.agents,
+        "unit_price_cents": row.unit_price_cents,
+        "currency": row.currency,
+        "period_start": row.period_start,
+        "period_end": row.period_end,
+        "arithmetic": _arithmetic(row),
+    }
+
+
+def _arithmetic(row: Any) -> str:
+    agents = f"{row.agents} agent{'' if row.agents == 1 else 's'}"
+    if row.kind == "period":
+        return f"{agents} for one month"
+    days, whole = row.seconds / 86_400, row.of_seconds / 86_400
+    return f"{agents} added for {days:.2f} of the {whole:.0f} days of this period"

@@ -1,0 +1,46 @@
+"""One transaction about one site, in its turn, and again when the database could not do it just now."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+import engine
+from models import site as sites
+from models.database import is_for_now, writing
+from workers.base.logs import log
+from workers.context import Context
+
+T = TypeVar("T")
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between two tries, the longest; all in all as long as a database needs to start again."""
+
+
+def with_site_lock(context: Context, site_id: str, verb: Callable[[Connection, engine.Site | None], T]) -> T:
+    """Lock a site and let `verb` write. `verb` may be called again after it was committed: twice must equal once.
+
+    A commit whose reply is lost is unknown, so whoever comes again looks at what the rows say now.
+    """
+    for number, pause in enumerate(PAUSES):
+        try:
+            return _once(context, site_id, verb)
+        except DBAPIError as wrong:
+            if not is_for_now(wrong):
+                raise
+            if number == 0:
+                _tell(site_id, wrong)
+        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+    return _once(context, site_id, verb)
+
+
+def _once(context: Context, site_id: str, verb: Callable[[Connection, engine.Site | None], T]) -> T:
+    with writing(context.database) as tx:
+        return verb(tx, sites.find(tx, site_id))
+
+
+def _tell(site_id: str, wrong: DBAPIError) -> None:
+    reason = str(wrong.orig).splitlines()[0]
+    log.warning("failed", site_id=site_id, error=f"{reason}; the transaction is tried again for {sum(PAUSES):.0f} s")

@@ -1,0 +1,71 @@
+"""The sweeps: every row with work left is offered again until the database says that it is done."""
+
+from datetime import datetime, timedelta
+
+from models import event, ready_effects
+from models.clock import engine_now, machine_now
+from models.database import reading, writing
+from workers.base.fault_points import fault_point
+from workers.base.logs import log
+from workers.context import Context
+from workers.outbox import announce
+from workers.queue import queue_lengths
+from workers.queue.broker import COMMANDS
+from workers.safety import safe_mode, strange_keys
+
+UNHEARD = timedelta(seconds=10)
+BATCH = 1000
+KEPT = timedelta(days=90)
+"""Events, in engine time."""
+
+
+def sweep(context: Context) -> None:
+    """Make room for our keys, offer overdue effects, publish what was not, fill an empty stream, forget old events."""
+    strange_keys.put_aside(context)
+    offer_effects(context)
+    with reading(context.database) as tx:
+        waiting, oldest, now = event.count_unsent(tx), event.oldest(tx), engine_now(tx)
+    if waiting or announce.is_empty(context):
+        announce.events(context)
+    if oldest is not None and oldest < now - KEPT:
+        _forget_events(context, now)
+
+
+def _forget_events(context: Context, now: datetime) -> None:
+    """Not by a clock that jumped: what it takes for old may be of today."""
+    with writing(context.database) as tx:
+        if safe_mode.allows(tx, context, context.sanity):
+            event.remove_old(tx, now - KEPT, BATCH)
+            fault_point("sweep.forgetting")
+    fault_point("sweep.forgot")
+    announce.forget(context, KEPT)
+
+
+def offer_effects(context: Context) -> None:
+    """Effects whose retry has come, whose lease ran out, or whose wake-up nobody heard."""
+    heard = _heard(context)
+    with reading(context.database) as tx:
+        if not ready_effects.is_anything_overdue(tx, machine_now(), heard):
+            return
+    with writing(context.database) as tx:
+        rows = ready_effects.overdue(tx, machine_now(), heard, BATCH)
+        fault_point("sweep.marking")
+    fault_point("sweep.marked")
+    for row in rows:
+        if row.status == "running":
+            log.warning("rescued", effect=row.kind, effect_id=row.id, error="its worker is gone; it is offered again")
+    announce.effects(context, rows)
+
+
+def _heard(context: Context) -> dict[str, datetime | None]:
+    """By queue, since when a wake-up may still lie there: none is older than the one at its head.
+
+    An empty queue has lost what was announced 10 s ago and nobody took. Of a head without a moment nobody knows: it is
+    another's, and a worker takes it away soon.
+    """
+    now = machine_now()
+    return {
+        queue: None if line.count and line.since is None else min(line.since or now, now) - UNHEARD
+        for queue, line in queue_lengths.look(context.redis).items()
+        if queue != COMMANDS
+    }
