@@ -20,6 +20,7 @@ up: $(STAMP) ## start everything on this machine; Ctrl-C drains it
 
 test: $(STAMP) ## the whole suite: what CI runs
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 	$(BIN)/pytest -n 3 --dist worksteal
 
@@ -36,4 +37,5 @@ chaos: $(STAMP) ## break every part under load: MINUTES=10 SEED=1; needs root on
 lint: $(STAMP) ## the style, without the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
