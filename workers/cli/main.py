@@ -49,6 +49,7 @@ class Verbs(click.Group):
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tenure", message="%(prog)s %(version)s")
 def main() -> None:
     """The engine for the life of hosted sites."""
     private_files.begin()
