@@ -22,7 +22,7 @@ from workers.base.terminal import take_over, warn
 from workers.context import Context
 from workers.health import fleet, heartbeats, liveness, open_modes, preflight, redis_checks
 from workers.health.redis_bounds import RedisBounds
-from workers.outbox import announce
+from workers.outbox import clock_wake_up
 from workers.safety.safe_mode import beat as raise_marks
 from workers.storage import customer_database
 from workers.timers import audit
@@ -84,11 +84,11 @@ class Clock:
         return self.scheduler.add_job(verb, trigger, next_run_time=machine_now())
 
     def run(self) -> None:
-        """Live until told to stop; a bell wakes the jobs at once."""
+        """Live until told to stop; a wake-up runs the jobs at once."""
         self.scheduler.start()
         while not self.stopped.is_set():
             try:
-                if announce.wait_for_bell(self.context, 1):
+                if clock_wake_up.wait(self.context, 1):
                     self.wake()
             except AWAY:
                 self.stopped.wait(1)
@@ -174,7 +174,7 @@ def main() -> int:
         return 1
     logging.getLogger("apscheduler").setLevel(
         logging.ERROR
-    )  # a bell during a firing is no news: it fires until nothing is due
+    )  # a wake-up during a firing is no news: it fires until nothing is due
     process_memory.be_frugal()
     customer_database.QUICK.start(1)
     clock = Clock(context)

@@ -18,7 +18,7 @@ from workers.commands import handler
 from workers.context import Context
 from workers.effects import executor as effects
 from workers.health import preflight
-from workers.outbox.announce import STREAM
+from workers.queue.redis_keys import EVENTS
 from workers.timers import fire as timers
 from workers.timers.sweep import sweep
 
@@ -190,7 +190,7 @@ class World:
 
     def events(self, kind: str | None = None) -> list[Any]:
         """What the stream has, oldest first."""
-        bodies = [json.loads(fields[b"event"]) for _, fields in self.context.redis.xrange(STREAM)]
+        bodies = [json.loads(fields[b"event"]) for _, fields in self.context.redis.xrange(EVENTS)]
         return [body for body in bodies if kind in {None, body["type"]}]
 
     def unsent(self) -> int:

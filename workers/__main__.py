@@ -5,10 +5,9 @@ import os
 import sys
 from functools import partial
 
-from workers.base import logs, private_files
+from workers.base import logs, parent_death, private_files
 from workers.base.settings import Settings, SettingsError, load, redis_url
 from workers.base.terminal import take_over, warn
-from workers.health import liveness
 from workers.supervisor.worker_processes import WorkerProcesses, run_worker
 
 BOOT = "workers.boot:boot"
@@ -28,7 +27,7 @@ def main() -> int:
         warn(f"worker: {wrong}")
         return 1
     os.environ.setdefault("dramatiq_restart_delay", "500")  # ms; a consumer that lost Redis looks again
-    liveness.follow_forks()
+    parent_death.follow_forks()
     # Imported once here, the worker processes that are forked have it already: half a second each.
     importlib.import_module(boot.partition(":")[0])
     work = partial(run_worker, boot, settings.worker_threads)

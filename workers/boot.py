@@ -14,8 +14,9 @@ from workers.commands import dead_letters, handler
 from workers.context import Context
 from workers.effects import executor
 from workers.health import fleet, heartbeats, liveness
-from workers.outbox import announce
+from workers.outbox import relay
 from workers.outbox.relay_thread import RelayThread
+from workers.queue.queue_names import COMMAND_ACTOR, COMMANDS, EFFECT_QUEUES
 from workers.storage import customer_database
 
 BEAT_SECONDS = 5.0
@@ -47,7 +48,7 @@ def boot() -> None:
     publisher = RelayThread()
     context = Context(settings, threads=settings.worker_threads, publisher=publisher)
     declare(context)
-    publisher.start(partial(announce.events, context))
+    publisher.start(partial(relay.publish, context))
     context.broker.before_close = publisher.end
     Thread(target=_beat, args=(context, Event()), daemon=True, name="heartbeat").start()
     heartbeats.keep(settings.data_dir, "worker")
@@ -59,10 +60,10 @@ def declare(context: Context) -> None:
     """Put the actors on this process's broker: commands, and effects by character."""
     hands = Actors(context)
     dramatiq.set_broker(context.broker)
-    context.broker.on_poisons = partial(dead_letters.keep_all, context)
+    context.broker.on_dead_letters = partial(dead_letters.keep_all, context)
     context.broker.take = partial(handler.take_each, context)
-    dramatiq.actor(actor_name="command", queue_name="lifecycle", broker=context.broker, **PATIENCE)(hands.lifecycle)
-    for queue in ("effects", "data", "deletions"):
+    dramatiq.actor(actor_name=COMMAND_ACTOR, queue_name=COMMANDS, broker=context.broker, **PATIENCE)(hands.lifecycle)
+    for queue in EFFECT_QUEUES:
         dramatiq.actor(actor_name=queue, queue_name=queue, broker=context.broker, **PATIENCE)(hands.effect)
 
 

@@ -5,7 +5,6 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Protocol
 
-import redis
 from redis import Redis
 from sqlalchemy import Engine
 
@@ -20,19 +19,18 @@ from workers.adapters.payment import Payments, open_payments
 from workers.base import settings as setting
 from workers.base.clock_memory import ClockMemory
 from workers.base.settings import Settings
+from workers.queue import clients
 from workers.queue.broker import TenureBroker, make_broker
-from workers.queue.broker import connect as connect_redis
-from workers.queue.wire import OnePiece
 from workers.storage.site_limits import SiteLimits
 
 ADAPTERS = ("host", "vault", "downloads", "payments", "mailer")
 """The ways to the outside world, by their names in a workplace."""
 
 
-class Ringable(Protocol):
-    """Somebody who publishes the events of this process, and is told when there are some."""
+class EventRelay(Protocol):
+    """Publishes the events of this process when it is notified."""
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Say that there are events to publish."""
 
 
@@ -42,7 +40,7 @@ class Context:
 
     settings: Settings
     threads: int = 0
-    publisher: Ringable | None = None
+    publisher: EventRelay | None = None
 
     @cached_property
     def database(self) -> Engine:
@@ -55,15 +53,14 @@ class Context:
         return make_broker(setting.redis_url(self.settings), threads=self.threads)
 
     @cached_property
-    def redis(self) -> "redis.Redis":
-        """The stream of events, replies and bells."""
-        url = setting.redis_url(self.settings)
-        return redis.Redis.from_url(url, socket_timeout=10, health_check_interval=30, command_packer=OnePiece())
+    def redis(self) -> Redis:
+        """The stream of events, replies, locks and wake-ups."""
+        return clients.for_events(setting.redis_url(self.settings))
 
     @cached_property
     def rates(self) -> Redis:
-        """Where commands are counted, while a transaction waits: Redis has a second to answer."""
-        return connect_redis(setting.redis_url(self.settings), reply_seconds=1.0)
+        """Where commands are counted."""
+        return clients.for_quotas(setting.redis_url(self.settings))
 
     @cached_property
     def sanity(self) -> ClockMemory:

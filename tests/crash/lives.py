@@ -9,7 +9,7 @@ from models.database import reading
 from tests.crash.mishaps import Mishaps
 from workers.cli import deletion_reports
 from workers.commands import dead_letters
-from workers.outbox.announce import STREAM
+from workers.queue.redis_keys import EVENTS
 from workers.safety import breaker
 
 SETTINGS = {"LEASE_SECONDS": "0.3", "DELETIONS_SHARE": "1", "TRIAL_DAYS": "1"}
@@ -142,6 +142,6 @@ def bad_effects(world):
 def lose_the_stream(world):
     world.go_to(0.4)
     if not world.is_marked("lost"):
-        world.context.redis.delete(STREAM)
+        world.context.redis.delete(EVENTS)
         world.mark("lost")
     world.sweep()

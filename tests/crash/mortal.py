@@ -16,7 +16,8 @@ from tests.world import HOST, World
 from workers import boot
 from workers.base import fault_points
 from workers.cli import test_clock
-from workers.queue.broker import COMMANDS, QUEUES, make_broker
+from workers.queue.broker import make_broker
+from workers.queue.queue_names import COMMANDS, QUEUES
 
 BEGIN = datetime(2040, 1, 1, tzinfo=UTC)
 KILLED = 137

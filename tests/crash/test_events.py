@@ -7,7 +7,8 @@ from sqlalchemy.exc import OperationalError
 
 from models import event
 from models.database import reading, writing
-from workers.outbox import announce
+from workers.outbox import relay
+from workers.queue.redis_keys import EVENTS, RELAY_LOCK
 from workers.timers import sweep
 
 
@@ -40,8 +41,8 @@ def test_an_emptied_stream_gets_the_last_day_again_with_the_same_ids(world, empt
     assert last_day
     {
         "flushall": world.context.redis.flushall,
-        "delete": lambda: world.context.redis.delete(announce.STREAM),
-        "trim": lambda: world.context.redis.xtrim(announce.STREAM, maxlen=0, approximate=False),
+        "delete": lambda: world.context.redis.delete(EVENTS),
+        "trim": lambda: world.context.redis.xtrim(EVENTS, maxlen=0, approximate=False),
     }[empty]()
 
     world.sweep()
@@ -63,7 +64,7 @@ def test_a_stream_that_was_lost_is_noticed_by_the_next_event_too(world):
 def test_a_reader_that_empties_the_stream_as_it_reads_is_not_flooded(world):
     world.start_trial()
     for _ in range(3):
-        world.context.redis.xtrim(announce.STREAM, maxlen=0, approximate=False)
+        world.context.redis.xtrim(EVENTS, maxlen=0, approximate=False)
         world.sweep()
     assert ids(world) == []
 
@@ -89,13 +90,13 @@ def test_events_are_kept_for_90_days_and_then_removed(world):
 
 def test_entries_older_than_90_days_leave_the_stream_and_younger_ones_stay(world, monkeypatch):
     for _ in range(300):
-        world.context.redis.xadd(announce.STREAM, {"event": "{}"})
+        world.context.redis.xadd(EVENTS, {"event": "{}"})
     seconds, _ = world.context.redis.time()
 
     def left_after(length):
         monkeypatch.setattr(world.context.redis, "time", lambda: (seconds + int(length.total_seconds()), 0))
-        announce.forget(world.context, sweep.KEPT)
-        return world.context.redis.xlen(announce.STREAM)
+        relay.trim(world.context, sweep.KEPT)
+        return world.context.redis.xlen(EVENTS)
 
     assert left_after(timedelta(days=90, seconds=-60)) == 300
     assert left_after(timedelta(days=90, seconds=60)) < 100, "whole blocks of the stream go at once"
@@ -111,9 +112,9 @@ def test_an_event_that_was_never_sent_is_not_removed_however_old(world):
 
 def test_a_publisher_that_died_makes_room_for_the_next(world, monkeypatch):
     world.start_trial()
-    world.context.redis.set(announce.TURN, "a dead one", px=30)
+    world.context.redis.set(RELAY_LOCK, "a dead one", px=30)
     world.say("export")
-    while world.context.redis.exists(announce.TURN):
+    while world.context.redis.exists(RELAY_LOCK):
         pass
     world.sweep()
 

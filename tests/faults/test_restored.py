@@ -13,7 +13,7 @@ from models.timestamps import unstamp
 from tests.live_engine import until
 from workers.cli import sending
 from workers.cli.sending import WaitOverError
-from workers.safety.safe_mode import HIGH_WATER_KEY
+from workers.queue.redis_keys import HIGH_WATER_MARK
 
 PAYS, CHANGES, GONE, LEAVES, NEW = (f"{name}.example.com" for name in ("pays", "changes", "gone", "leaves", "new"))
 PAUSE_SECONDS = 0.1
@@ -84,7 +84,7 @@ def copy_of_the_database(live, to):
 
 
 def witness_of(live):
-    return live.context.redis.get(HIGH_WATER_KEY)
+    return live.context.redis.get(HIGH_WATER_MARK)
 
 
 def put_back(live, copy):

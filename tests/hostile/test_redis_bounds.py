@@ -36,7 +36,7 @@ def bounds(world):
 @pytest.fixture
 def ours(world):
     made = broker.make_broker(world.context.settings.redis_url)
-    made.on_poison = lambda *letter: graveyard.keep(world.context, *letter)
+    made.on_dead_letters = lambda *given: graveyard.keep_all(world.context, *given)
     yield made
     made.close()
 
@@ -202,7 +202,7 @@ def test_a_thousand_messages_of_nonsense_cost_one_transaction_and_the_command_be
     keep_all = graveyard.keep_all
     monkeypatch.setattr(graveyard, "keep_all", lambda *given: kept.append(len(given[2])) or keep_all(*given))
     made = broker.make_broker(world.context.settings.redis_url)
-    made.on_poisons = lambda *given: graveyard.keep_all(world.context, *given)
+    made.on_dead_letters = lambda *given: graveyard.keep_all(world.context, *given)
     pipeline = world.context.redis.pipeline()
     for number in range(1000):
         pipeline.hset(

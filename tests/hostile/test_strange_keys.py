@@ -9,8 +9,7 @@ from models import clock, effect
 from models.database import writing
 from workers.cli import figures, test_clock
 from workers.health import doctor, doctor_queues, liveness
-from workers.outbox import announce
-from workers.queue import broker, queue_lengths
+from workers.queue import broker, queue_lengths, redis_keys
 from workers.safety import strange_keys
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -64,13 +63,13 @@ def test_keys_among_those_that_forgetting_reads_stop_no_deletion(world, log_line
 def test_an_address_in_the_stream_is_forgotten_though_its_note_was_written_over(world):
     site = world.start_trial()
     body = json.dumps({"who": "owner@acme.example.com"})
-    entry = world.context.redis.xadd(announce.STREAM, {"event": body})
-    put(world, announce.named(site["id"]), "string")
+    entry = world.context.redis.xadd(redis_keys.EVENTS, {"event": body})
+    put(world, redis_keys.named(site["id"]), "string")
     live_and_leave(world)
 
     assert world.state() == "deleted"
-    assert world.context.redis.xrange(announce.STREAM, entry, entry) == []
-    assert not world.context.redis.exists(announce.named(site["id"]))
+    assert world.context.redis.xrange(redis_keys.EVENTS, entry, entry) == []
+    assert not world.context.redis.exists(redis_keys.named(site["id"]))
 
 
 def test_an_answer_to_a_key_of_another_type_harms_nobody_else(world, log_lines):
@@ -85,10 +84,10 @@ def test_an_answer_to_a_key_of_another_type_harms_nobody_else(world, log_lines):
     assert "tenure:reply:mine, which is no stream" in log_lines.read_text()
 
 
-@pytest.mark.parametrize("key", sorted(strange_keys.FIXED))
+@pytest.mark.parametrize("key", sorted(redis_keys.FIXED))
 def test_what_stands_in_the_place_of_a_key_of_ours_is_put_aside_and_work_goes_on(world, log_lines, key):
     world.start_trial()
-    kind = "hash" if strange_keys.FIXED[key] != "hash" else "string"
+    kind = "hash" if redis_keys.FIXED[key].type != "hash" else "string"
     put(world, key, kind)
     world.sweep()
 
@@ -116,7 +115,7 @@ def test_a_redis_that_forbids_the_look_stops_no_sweep(world, log_lines, monkeypa
     assert any("could not be looked at" in line["error"] for line in alarms(log_lines))
 
 
-@pytest.mark.parametrize("key", strange_keys.ENDING)
+@pytest.mark.parametrize("key", [key.name for key in redis_keys.KEYS if key.always_expires])
 def test_a_turn_without_an_end_is_taken_away(world, log_lines, key):
     world.context.redis.set(key, "mine for ever")
     world.start_trial()

@@ -97,7 +97,7 @@ def test_an_act_that_waits_for_nothing_loses_its_claim_and_is_named_everywhere(h
 
 def told(world, kind):
     """The data of the one event of a kind."""
-    effects.announce.events(world.context)
+    effects.relay.publish(world.context)
     (body,) = world.events(kind)
     return body["data"]
 

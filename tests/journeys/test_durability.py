@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from models.clock import beat
 from models.database import writing, writing_lightly
-from workers.outbox import announce
+from workers.outbox import relay
 
 SURE = {"sqlite": ("PRAGMA synchronous", 2, 1), "postgresql": ("SHOW synchronous_commit", "on", "off")}
 
@@ -39,6 +39,6 @@ def test_the_mark_of_what_was_published_is_light(world, monkeypatch):
         opened.append(engine)
         return writing_lightly(engine)
 
-    monkeypatch.setattr(announce, "writing_lightly", watched)
+    monkeypatch.setattr(relay, "writing_lightly", watched)
     world.start_trial()
     assert (world.unsent(), opened != []) == (0, True)

@@ -9,7 +9,7 @@ from engine.words import addresses_in, masked
 from models import dead, personal_data
 from models.database import reading, writing
 from tests.live_engine import until
-from workers.outbox import announce
+from workers.queue import redis_keys
 from workers.queue.broker import make_broker
 from workers.safety import erasure
 
@@ -118,7 +118,7 @@ def test_of_the_stream_only_the_entries_that_hold_an_address_are_read(world, mon
     world.send("start_trial", account="b", email=FIRST, key=f"signup {SECOND}")
     world.send("export")
     site_id = world.show()["id"]
-    noted = world.context.redis.smembers(announce.named(site_id))
+    noted = world.context.redis.smembers(redis_keys.named(site_id))
     holding_it = {entry for entry, fields in world.context.redis.xrange("tenure:events") if b"@" in fields[b"event"]}
     assert noted
     assert noted <= holding_it < {entry for entry, _ in world.context.redis.xrange("tenure:events")}

@@ -12,6 +12,7 @@ from models import breaker, clock, safety
 from models.database import reading, writing
 from models.timestamps import stamp
 from workers.base.clock_memory import ClockMemory
+from workers.queue.redis_keys import HIGH_WATER_MARK
 from workers.safety import safe_mode as sanity
 
 DAY = timedelta(days=1)
@@ -187,7 +188,7 @@ def test_the_real_clocks_of_redis_and_of_the_database_agree_with_ours(world):
 def test_a_witness_newer_than_the_database_means_that_it_was_restored(world, clocks):
     world.start_trial()
     beat(world)
-    world.context.redis.set(sanity.HIGH_WATER_KEY, stamp(clocks.wall + timedelta(seconds=5)))
+    world.context.redis.set(HIGH_WATER_MARK, stamp(clocks.wall + timedelta(seconds=5)))
 
     assert not allowed(world, ClockMemory())
     assert "older than it was" in sanity.shown(world.context)["why"]
@@ -195,12 +196,12 @@ def test_a_witness_newer_than_the_database_means_that_it_was_restored(world, clo
 
 def test_the_first_beat_of_a_new_process_does_not_overwrite_a_witness_that_is_newer(world, clocks):
     beat(world)
-    world.context.redis.set(sanity.HIGH_WATER_KEY, stamp(clocks.wall + DAY))
+    world.context.redis.set(HIGH_WATER_MARK, stamp(clocks.wall + DAY))
     world.context.__dict__["sanity"] = ClockMemory()
     beat(world)
 
     assert sanity.shown(world.context)["on"]
-    assert world.context.redis.get(sanity.HIGH_WATER_KEY).decode() == stamp(clocks.wall + DAY)
+    assert world.context.redis.get(HIGH_WATER_MARK).decode() == stamp(clocks.wall + DAY)
 
 
 def test_a_database_that_is_put_back_under_a_running_clock_is_recognised(world, clocks):
@@ -221,11 +222,11 @@ def test_a_missing_witness_is_written_anew(world, clocks, found):
     if found is None:
         world.context.redis.flushall()
     else:
-        world.context.redis.set(sanity.HIGH_WATER_KEY, found)
+        world.context.redis.set(HIGH_WATER_MARK, found)
     assert allowed(world, ClockMemory())
     beat(world)
 
-    assert world.context.redis.get(sanity.HIGH_WATER_KEY).decode() == stamp(clocks.wall)
+    assert world.context.redis.get(HIGH_WATER_MARK).decode() == stamp(clocks.wall)
 
 
 def test_the_mark_rises_while_redis_is_away(world, clocks, monkeypatch):

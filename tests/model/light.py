@@ -11,7 +11,7 @@ from workers.adapters.backup_store import Stored
 from workers.adapters.export_store import Download
 from workers.adapters.host import Removed
 from workers.adapters.payment import Charge, ChargeOutcome
-from workers.queue.queue_lengths import LOOK
+from workers.queue.upkeep_scripts import QUEUE_HEADS
 
 CARDS = {"pm_declined": ("declined", "later"), "pm_stolen": ("declined", "never")}
 
@@ -103,7 +103,7 @@ class _Silent:
 
     def eval(self, script: str, keys: int, *_words: Any) -> list[Any]:
         """Every queue is empty, and no key is strange."""
-        return [0, b""] * keys if script == LOOK else []
+        return [0, b""] * keys if script == QUEUE_HEADS else []
 
     def ttl(self, _key: str) -> int:
         return -2

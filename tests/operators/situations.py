@@ -22,7 +22,8 @@ from workers.base.errors import Permanent
 from workers.base.settings import load
 from workers.cli.main import main
 from workers.commands import dead_letters
-from workers.health import liveness, redis_checks
+from workers.health import liveness
+from workers.queue import clients
 
 Follow = Callable[[Any, str], None]
 
@@ -209,7 +210,7 @@ def forget_the_test_clock(world: Any) -> None:
 
 def with_a_valkey_of_its_own(world: Any, url: str) -> Any:
     """Give a world a Valkey that it may spoil."""
-    world.context.__dict__["redis"] = redis_checks.connect(url)
+    world.context.__dict__["redis"] = clients.for_checks(url)
     return world
 
 

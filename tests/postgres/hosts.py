@@ -9,7 +9,8 @@ from pathlib import Path
 from tests.live_engine import until
 from workers.base.settings import load
 from workers.context import Context
-from workers.health import liveness, preflight
+from workers.health import preflight
+from workers.queue import redis_keys
 
 ROLES = {"worker": "workers", "clock": "schedules"}
 
@@ -56,7 +57,7 @@ class Hosts:
 
     def beating(self, role: str) -> set[bytes]:
         """The processes of a role that have answered, the dead ones for a while as well."""
-        return set(self.context.redis.scan_iter(match=liveness.key(role, "*", "*")))
+        return set(self.context.redis.scan_iter(match=redis_keys.alive(role, "*", "*")))
 
     def kill(self, role: str, number: int) -> None:
         """All processes of a host at once."""

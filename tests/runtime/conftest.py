@@ -18,8 +18,9 @@ from models import server as database_server
 from models.database import connect as connect_database
 from models.database import reading, writing
 from workers.cli.main import main
-from workers.health import liveness, redis_checks
-from workers.queue.broker import connect, make_broker
+from workers.health import liveness
+from workers.queue import clients
+from workers.queue.broker import make_broker
 from workers.supervisor import embedded_valkey
 
 HERE = Path(__file__).parent
@@ -110,7 +111,7 @@ class Up:
         return [pid for pid in crew if parent_of(pid) not in crew]
 
     def send(self, name, seconds, *, queue="lifecycle", actor="command"):
-        with connect(self.url()) as client:
+        with clients.for_queues(self.url()) as client:
             push(client, queue, body(queue=queue, actor=actor, args=[name, seconds]))
 
     def signal(self, number):
@@ -207,7 +208,7 @@ def brokers(shared_redis):
         return broker
 
     ran = []
-    with connect(shared_redis) as client:
+    with clients.for_queues(shared_redis) as client:
         client.flushall()
     yield make
     for broker in made:
@@ -223,7 +224,7 @@ def broker(brokers):
 def own(server, tmp_path):
     """A Valkey that a test may spoil: a client of it, with its address."""
     url, _ = server(tmp_path / "own")
-    with redis_checks.connect(url) as client:
+    with clients.for_checks(url) as client:
         client.url = url
         yield client
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import dramatiq
 
-from workers.base import logs, settings
+from workers.base import logs, parent_death, settings
 from workers.health import liveness
-from workers.queue import broker
+from workers.queue import broker, clients
 
 
 def work(name, seconds):
@@ -30,7 +30,7 @@ def beat_on(client, role):
 
 def boot():
     ours = settings.load()
-    liveness.arm()
+    parent_death.arm()
     logs.configure(ours.log_format)
     ear = broker.make_broker(settings.redis_url(ours), threads=ours.worker_threads)
     ear.heartbeat_timeout = int(os.environ.get("CREW_HEARTBEAT_MS", ear.heartbeat_timeout))
@@ -42,7 +42,7 @@ def boot():
 
 def clock():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    beat_on(broker.connect(settings.redis_url(settings.load())), "clock")
+    beat_on(clients.for_queues(settings.redis_url(settings.load())), "clock")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ import redis
 from dramatiq.brokers import redis as stock
 from dramatiq.errors import ConnectionClosed
 
+from workers.queue import clients
 from workers.queue import consumer as consumers
-from workers.queue.broker import FETCHED_BYTES, connect, limits, make_broker, mended_dispatch
+from workers.queue.broker import FETCHED_BYTES, limits, make_broker, mended_dispatch
 from workers.queue.message import LONGEST
 
 QUEUE = "lifecycle"
@@ -80,7 +81,7 @@ POISON = {
 @pytest.mark.parametrize("shape", POISON)
 def test_poison_is_put_aside_and_its_neighbours_are_delivered(broker, tools, shape):
     told = []
-    broker.on_poison = lambda *letter: told.append(letter)
+    broker.on_dead_letters = lambda queue, letters: told.extend((queue, *letter) for letter in letters)
     poison = POISON[shape]
     tools.push(broker.client, QUEUE, tools.body(args=["before"]))
     bad = tools.push(broker.client, QUEUE, tools.body(**poison) if isinstance(poison, dict) else poison)
@@ -94,7 +95,7 @@ def test_poison_is_put_aside_and_its_neighbours_are_delivered(broker, tools, sha
 
 def test_a_huge_message_is_removed_unread_and_its_neighbours_are_delivered(broker, tools):
     told = []
-    broker.on_poison = lambda *letter: told.append(letter)
+    broker.on_dead_letters = lambda queue, letters: told.extend((queue, *letter) for letter in letters)
     tools.push(broker.client, QUEUE, tools.body(args=["before"]))
     bad = tools.push(broker.client, QUEUE, "x" * (LONGEST + 1))
     tools.push(broker.client, QUEUE, "x" * LONGEST)
@@ -124,7 +125,7 @@ def test_a_message_cannot_steer_the_worker_by_its_options(broker, tools):
 
 
 def test_whoever_is_told_of_poison_may_fail_without_stopping_the_queue(broker, tools):
-    broker.on_poison = lambda *_: 1 / 0
+    broker.on_dead_letters = lambda *_: 1 / 0
     tools.push(broker.client, QUEUE, "{")
     tools.push(broker.client, QUEUE, tools.body(args=["good"]))
     assert first(broker.consume(QUEUE, prefetch=10, timeout=0)).args == ("good",)
@@ -133,7 +134,7 @@ def test_whoever_is_told_of_poison_may_fail_without_stopping_the_queue(broker, t
 def test_an_id_without_a_body_is_forgotten(broker):
     broker.client.rpush("dramatiq:lifecycle", "nobody")
     assert first(broker.consume(QUEUE, prefetch=10, timeout=0)) is None
-    assert not broker.client.smembers(broker.acks_key(QUEUE))
+    assert not broker.fetched_ids(QUEUE)
 
 
 def test_a_message_that_is_pushed_twice_runs_once_at_a_time(broker, tools):
@@ -167,7 +168,7 @@ def test_a_retry_that_cannot_be_enqueued_does_not_lose_the_message(broker, tools
 
 def test_a_message_that_failed_for_good_is_kept_and_told(broker, tools, working):
     told = []
-    broker.on_poison = lambda *letter: told.append(letter)
+    broker.on_dead_letters = lambda queue, letters: told.extend((queue, *letter) for letter in letters)
     dramatiq.actor(lambda name: name / 2, actor_name="broken", queue_name=QUEUE, broker=broker, max_retries=0)
     redis_id = tools.push(broker.client, QUEUE, tools.body(actor="broken"))
     working(broker)
@@ -256,7 +257,7 @@ def test_an_acknowledgement_that_redis_did_not_get_is_asked_for_again(broker, to
 
 
 def test_no_command_is_ever_sent_twice_by_the_client(shared_redis):
-    with connect(shared_redis) as client:
+    with clients.for_queues(shared_redis) as client:
         assert client.get_retry().get_retries() == 0
 
 
@@ -333,7 +334,7 @@ def test_a_consumer_without_a_timeout_never_waits(broker):
     consumer = broker.consume(QUEUE, prefetch=1, timeout=0)
     began = time.monotonic()
     assert [next(consumer) for _ in range(20)] == [None] * 20
-    assert time.monotonic() - began < consumers.BELL_SECONDS / 2
+    assert time.monotonic() - began < consumers.BLOCK_SECONDS / 2
 
 
 def test_an_idle_process_keeps_beating(broker, monkeypatch):

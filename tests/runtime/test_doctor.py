@@ -14,7 +14,8 @@ from models.timestamps import unstamp
 from tests.runtime.judged import by_name, levels
 from tests.world import HOST, World
 from workers.base import settings
-from workers.health import clock_skew, doctor, doctor_queues, preflight, redis_checks
+from workers.health import clock_skew, doctor, doctor_queues, preflight
+from workers.queue import clients
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +40,7 @@ def test_each_finding_that_is_not_well_has_a_remedy_and_one_that_fails_sets_the_
 
 
 def test_what_is_out_of_reach_is_said_and_the_rest_is_looked_at(beating):
-    beating.context.__dict__["redis"] = redis_checks.connect("redis://127.0.0.1:1/0")
+    beating.context.__dict__["redis"] = clients.for_checks("redis://127.0.0.1:1/0")
     found = by_name(doctor.examine(beating.context))
     away = {"redis", "queues", "clocks", "processes"}
     assert {name for name, one in found.items() if one.value == "out of reach"} == away

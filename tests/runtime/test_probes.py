@@ -16,6 +16,7 @@ from tests.runtime.judged import by_name, levels
 from tests.world import World
 from workers.health import heartbeats, liveness, readiness
 from workers.health import live as probe
+from workers.queue import redis_keys
 
 ROOT = Path(__file__).parents[2]
 
@@ -132,13 +133,13 @@ def test_ready_looks_at_what_redis_can_do_now_and_not_at_what_its_restart_would_
 
 
 def test_each_worker_that_beats_is_counted_with_its_age_and_a_silent_one_is_none(own):
-    own.set(liveness.key("worker", "run", 1), "1", px=liveness.EXPIRY_SECONDS * 1000)
-    own.set(liveness.key("worker", "run", 2), "1", px=5_000)
-    own.set(liveness.key("clock", "run", 3), "1", px=5_000)
+    own.set(redis_keys.alive("worker", "run", 1), "1", px=liveness.EXPIRY_SECONDS * 1000)
+    own.set(redis_keys.alive("worker", "run", 2), "1", px=5_000)
+    own.set(redis_keys.alive("clock", "run", 3), "1", px=5_000)
     newest, oldest = liveness.ages(own, "worker")
     assert newest < oldest
     assert 10 <= oldest <= liveness.EXPIRY_SECONDS
-    own.delete(liveness.key("worker", "run", 1), liveness.key("worker", "run", 2))
+    own.delete(redis_keys.alive("worker", "run", 1), redis_keys.alive("worker", "run", 2))
     assert liveness.ages(own, "worker") == []
 
 

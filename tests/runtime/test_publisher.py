@@ -13,7 +13,7 @@ class Held:
     def __init__(self):
         self.publisher, self.rounds, self.begun, self.goes_on = RelayThread(), [], Event(), Event()
         self.publisher.start(self.publish)
-        self.publisher.ring()
+        self.publisher.notify()
         assert self.begun.wait(10)
 
     def publish(self):
@@ -25,7 +25,7 @@ class Held:
 def test_a_ring_during_a_round_leads_to_another_round():
     held = Held()
     publisher, rounds = held.publisher, held.rounds
-    publisher.ring()
+    publisher.notify()
     held.goes_on.set()
     until(lambda: len(rounds) == 2)
     publisher.end()
@@ -35,7 +35,7 @@ def test_a_ring_during_a_round_leads_to_another_round():
 def test_what_was_rung_during_the_last_round_is_published_before_the_end():
     held = Held()
     held.publisher.is_over = True
-    held.publisher.ring()
+    held.publisher.notify()
     held.goes_on.set()
     held.publisher.thread.join(10)
     assert len(held.rounds) == 2
@@ -49,9 +49,9 @@ def test_a_failure_does_not_end_it(log_lines):
         raise KeyError(rounds[-1])
 
     publisher.start(publish)
-    publisher.ring()
+    publisher.notify()
     until(lambda: "the sweep will do it" in log_lines.read_text())
-    publisher.ring()
+    publisher.notify()
     until(lambda: len(rounds) == 2)
     publisher.end()
     assert not publisher.thread.is_alive()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.queue.broker import connect
+from workers.queue import clients
 from workers.supervisor import procfile
 
 IGNORED = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -36,7 +36,7 @@ def test_it_is_ready_drains_what_runs_and_leaves_nothing(up, tools, number):
 def test_a_second_start_is_ready_within_3_s_at_the_same_address_and_finds_what_was_there(up, tools):
     up.start().wait_until_ready()
     url = up.url()
-    with connect(url) as client:
+    with clients.for_queues(url) as client:
         client.set("kept", "yes")
     up.signal(signal.SIGTERM)
     assert up.wait() == 0
@@ -44,7 +44,7 @@ def test_a_second_start_is_ready_within_3_s_at_the_same_address_and_finds_what_w
     up.start().wait_until_ready()
     assert time.monotonic() - began < 3
     assert up.url() == url
-    with connect(url) as client:
+    with clients.for_queues(url) as client:
         assert client.get("kept") == b"yes"
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from workers.queue.broker import connect
+from workers.queue import clients
 from workers.supervisor import embedded_valkey
 
 NO_ENTRY = redis.AuthenticationError
@@ -15,13 +15,13 @@ NO_ENTRY = redis.AuthenticationError
 
 def test_what_was_acknowledged_survives_a_kill_and_the_address_stays(server, tmp_path):
     url, process = server(tmp_path)
-    with connect(url) as client:
+    with clients.for_queues(url) as client:
         client.set("command", "not answered yet")
     process.kill()
     process.wait()
     again, _ = server(tmp_path)
     assert again == url
-    with connect(again) as client:
+    with clients.for_queues(again) as client:
         assert client.get("command") == b"not answered yet"
 
 
@@ -58,10 +58,13 @@ def test_a_port_that_somebody_else_took_is_replaced(server, tmp_path):
 
 def test_it_keeps_every_write_throws_nothing_away_and_lets_nobody_else_in(server, tmp_path):
     url, process = server(tmp_path)
-    with connect(url) as client:
+    with clients.for_queues(url) as client:
         wanted = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "bind": "127.0.0.1"}
         assert client.config_get(*wanted) == wanted
-    with connect(f"redis://{urlsplit(url).hostname}:{urlsplit(url).port}") as stranger, pytest.raises(NO_ENTRY):
+    with (
+        clients.for_queues(f"redis://{urlsplit(url).hostname}:{urlsplit(url).port}") as stranger,
+        pytest.raises(NO_ENTRY),
+    ):
         stranger.ping()
     assert (tmp_path / "valkey").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "valkey" / "url").stat().st_mode & 0o777 == 0o600

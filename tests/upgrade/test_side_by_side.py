@@ -14,7 +14,7 @@ from models.database import reading
 from tests.live_engine import until
 from tests.upgrade.left import unpack
 from workers.cli import backup_reports, deletion_reports
-from workers.health.liveness import key
+from workers.queue.redis_keys import alive
 from workers.safety import breaker
 
 
@@ -51,7 +51,7 @@ class OldWorker:
         assert self.process.poll() is None, self.log.read_text()
 
     def beating(self):
-        return set(self.context.redis.scan_iter(match=key("worker", "*", "*")))
+        return set(self.context.redis.scan_iter(match=alive("worker", "*", "*")))
 
     def stop(self):
         if self.process is not None and self.process.poll() is None:

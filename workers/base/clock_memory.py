@@ -12,10 +12,10 @@ def steady() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What Redis said: how far its clock is ahead of ours, and the witness, the highest mark that it has seen."""
+    """What Redis said: how far its clock is ahead of ours, and the latest mark of the database that it has seen."""
 
     ahead: timedelta
-    witness: datetime | None
+    high_water_mark: datetime | None
 
 
 @dataclass(slots=True)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from workers.base import private_files
 
+RUN_VARIABLE = "TENURE_RUN"
+"""The environment variable with the id of the `tenure up` that started a process."""
+
 
 @dataclass(frozen=True, slots=True)
 class UpFile:

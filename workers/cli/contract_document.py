@@ -7,7 +7,8 @@ from engine.alarms import ALARMS
 from engine.command import LABELS
 from workers.commands.attributes import Attributes
 from workers.commands.payloads import FORMS
-from workers.outbox.announce import STREAM
+from workers.queue import redis_keys
+from workers.queue.queue_names import COMMAND_ACTOR, COMMANDS
 
 Document = dict[str, Any]
 
@@ -31,8 +32,8 @@ def contract() -> Document:
     """`tenure/contract/1`: the queue, JSON Schemas of envelope and data, states, events, refusal codes, alarms."""
     return {
         "schema": "tenure/contract/1",
-        "queue": {"name": "lifecycle", "actor": "command", "key": "dramatiq:lifecycle"},
-        "stream": STREAM,
+        "queue": {"name": COMMANDS, "actor": COMMAND_ACTOR, "key": redis_keys.messages(COMMANDS)},
+        "stream": redis_keys.EVENTS,
         "envelope": Attributes.model_json_schema(),
         "commands": {name: _command(name) for name in FORMS},
         "states": list(engine.STATES),

@@ -6,9 +6,12 @@ from typing import Any
 from uuid import uuid4
 
 from models import effect
+from models.clock import machine_now
 from models.database import reading
 from workers.commands.payloads import FORMS
 from workers.context import Context
+from workers.queue import new_message, redis_keys
+from workers.queue.queue_names import COMMAND_ACTOR, COMMANDS
 
 Document = dict[str, Any]
 
@@ -48,20 +51,8 @@ def _field(kind: str, word: str) -> tuple[str, Any]:
 
 def enqueue(context: Context, body: Document) -> None:
     """Put an envelope on the queue as Dramatiq documents it for other languages."""
-    redis_id = str(uuid4())
-    message = {
-        "queue_name": "lifecycle",
-        "actor_name": "command",
-        "args": [body],
-        "kwargs": {},
-        "options": {"redis_message_id": redis_id},
-        "message_id": str(uuid4()),
-        "message_timestamp": time.time_ns() // 1_000_000,
-    }
-    pipeline = context.redis.pipeline(transaction=True)
-    pipeline.hset("dramatiq:lifecycle.msgs", redis_id, json.dumps(message))
-    pipeline.rpush("dramatiq:lifecycle", redis_id)
-    pipeline.execute()
+    message = new_message.build(COMMANDS, COMMAND_ACTOR, [body], machine_now())
+    new_message.enqueue(context.redis, COMMANDS, message)
 
 
 def ask(context: Context, body: Document, seconds: float) -> Document:
@@ -69,7 +60,7 @@ def ask(context: Context, body: Document, seconds: float) -> Document:
 
     Raises WaitOverError after `seconds`.
     """
-    reply_to = f"tenure:reply:{uuid4()}"
+    reply_to = redis_keys.reply(str(uuid4()))
     enqueue(context, {**body, "replyto": reply_to})
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:

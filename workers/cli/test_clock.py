@@ -16,32 +16,17 @@ from workers.base.fault_points import fault_point
 from workers.base.terminal import warn
 from workers.cli.sending import WaitOverError
 from workers.context import Context
-from workers.outbox import announce
+from workers.outbox import clock_wake_up
+from workers.queue.queue_names import COMMANDS
+from workers.queue.redis_keys import ADVANCE_LOCK, HEARTBEATS, bodies, messages
+from workers.queue.scripts import KEEP_LOCK, RELEASE_LOCK
+from workers.queue.upkeep_scripts import COMMANDS_UNDER_WAY
 
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.004
-TURN = "tenure:clock:advance"
-TURN_SECONDS = 15
-"""An advance that was killed makes room for another after so long; a living one keeps its turn."""
-
-KEEP = """
-local holder = redis.call("get", KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call("set", KEYS[1], ARGV[1], "ex", ARGV[2])
-return 1
-"""
-
-COMMANDS_UNDER_WAY = """
-local function number(said) return type(said) == "number" and said or 0 end
-if number(redis.pcall("hlen", KEYS[1] .. ":lifecycle.msgs")) == 0 then return 0 end
-local count = number(redis.pcall("llen", KEYS[1] .. ":lifecycle"))
-for _, worker in ipairs(redis.pcall("zrange", KEYS[1] .. ":__heartbeats__", 0, -1)) do
-  count = count + number(redis.pcall("scard", KEYS[1] .. ":__acks__." .. worker .. ".lifecycle"))
-end
-return count
-"""
-"""Commands that wait or that a worker holds; a body that no list names is nobody's work, and never will be."""
+LOCK_SECONDS = 15
+"""An advance that was killed makes room for another after so long; a living one extends its lock."""
 
 
 def duration(text: str) -> timedelta:
@@ -63,12 +48,12 @@ def advance(context: Context, length: timedelta, seconds: float) -> datetime:
         if not is_test(tx):
             raise ValueError("there is no test clock here: start with TENURE_TEST_CLOCK=1 and a fresh data folder")
     token = str(uuid7())
-    if not context.redis.set(TURN, token, nx=True, ex=TURN_SECONDS):
+    if not context.redis.set(ADVANCE_LOCK, token, nx=True, ex=LOCK_SECONDS):
         raise ValueError("another advance is running; wait until it is done")
     try:
         return _live_through(context, length, time.monotonic() + seconds, token)
     finally:
-        context.redis.eval(announce.GIVE_BACK, 1, TURN, token)
+        context.redis.eval(RELEASE_LOCK, 1, ADVANCE_LOCK, token)
 
 
 def _live_through(context: Context, length: timedelta, deadline: float, token: str) -> datetime:
@@ -92,17 +77,17 @@ def _go_to(context: Context, moment: datetime) -> None:
         ready_effects.ready_for_new_moment(tx, machine_now())
         fault_point("advance.moving")
     fault_point("advance.moved")
-    announce.ring(context)
+    clock_wake_up.send(context)
 
 
 def rest(context: Context, deadline: float, token: str) -> None:
     """Wait until nothing is queued, due, running, ready or unsent; what keeps failing is named and passed.
 
-    Raises ValueError when another advance has taken the turn meanwhile, WaitOverError at the deadline.
+    Raises ValueError when another advance has acquired the lock meanwhile, WaitOverError at the deadline.
     """
     stuck_since = time.monotonic()
     while True:
-        _keep_turn(context, token)
+        _keep_lock(context, token)
         looked = time.monotonic()
         state = _state(context)
         if state == []:
@@ -117,15 +102,15 @@ def rest(context: Context, deadline: float, token: str) -> None:
         time.sleep(max(POLL_SECONDS, time.monotonic() - looked))  # a fleet's look is not cheap: half the time at most
 
 
-def _keep_turn(context: Context, token: str) -> None:
-    """Whoever slept past its turn, or lost it with an emptied Redis, takes it again if nobody else has it."""
-    if not context.redis.eval(KEEP, 1, TURN, token, TURN_SECONDS):
+def _keep_lock(context: Context, token: str) -> None:
+    """Extend the lock; acquire it again if it expired, or Redis was emptied, and nobody else holds it."""
+    if not context.redis.eval(KEEP_LOCK, 1, ADVANCE_LOCK, token, LOCK_SECONDS):
         raise ValueError("another advance has taken over, for this one stood still too long; wait until it is done")
 
 
 def _state(context: Context) -> list[Any] | None:
     """None while something goes on, else the effects that wait for a retry or behind one that does."""
-    if context.redis.eval(COMMANDS_UNDER_WAY, 1, "dramatiq"):
+    if context.redis.eval(COMMANDS_UNDER_WAY, 3, messages(COMMANDS), bodies(COMMANDS), HEARTBEATS):
         return None
     with reading(context.database) as tx:
         now = engine_now(tx)

@@ -10,11 +10,12 @@ from engine.printable import is_printable
 from models.timestamps import is_rfc3339
 from workers.commands.payloads import Text
 from workers.commands.wording import short, unprintable
+from workers.queue import redis_keys
 
 OURS = "tenure:"
 """How the engine names itself as a source: its timers' and effects' keys are derived, so nobody may use them up."""
 
-REPLY_TO = re.compile(r"tenure:reply:[A-Za-z0-9._:-]{1,128}")
+REPLY_TO = re.compile(rf"{redis_keys.REPLY}[A-Za-z0-9._:-]{{1,128}}")
 
 
 class Attributes(BaseModel):
@@ -49,7 +50,7 @@ def check(given: Attributes) -> None:
             "envelope.malformed", f"time {short(given.time)!r} must be RFC 3339 with an offset, like {example}"
         )
     if given.replyto is not None and not REPLY_TO.fullmatch(given.replyto):
-        raise Refused("envelope.malformed", f"replyto {short(given.replyto)!r} must be tenure:reply:<name>")
+        raise Refused("envelope.malformed", f"replyto {short(given.replyto)!r} must be {redis_keys.REPLY}<name>")
 
 
 def is_ours(source: str) -> bool:

@@ -4,7 +4,6 @@ import json
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 from dramatiq.common import q_name
 from sqlalchemy import Connection
@@ -21,7 +20,8 @@ from workers.base.fault_points import fault_point
 from workers.base.logs import batched, log
 from workers.commands.operator_report import tell_law
 from workers.context import Context
-from workers.outbox import announce
+from workers.outbox import wake_ups
+from workers.queue import new_message
 from workers.queue.consumer import FAILED
 
 LONGEST = 70_000
@@ -143,7 +143,7 @@ def retry(context: Context, dead_id: str) -> None:
         woken = admission.admit(tx, found.site_id, (found.lane,), machine_now())
         fault_point("dead.reviving")
     fault_point("dead.revived")
-    announce.effects(context, woken)
+    wake_ups.offer(context, woken)
 
 
 def _enqueue_again(context: Context, dead_id: str) -> None:
@@ -154,26 +154,12 @@ def _enqueue_again(context: Context, dead_id: str) -> None:
         raise NoSuchDeadError(f"nothing that gave up has the id {dead_id!r}; `tenure dead list` shows all")
     if not row.body:
         raise ValueError(f"{dead_id} was too long to be kept, so there is nothing to send again; ask who sent it")
-    queue, redis_id = q_name(row.queue), str(uuid4())
-    pipeline = context.redis.pipeline(transaction=True)
-    pipeline.hset(f"dramatiq:{queue}.msgs", redis_id, _anew(row.body, queue, redis_id))
-    pipeline.rpush(f"dramatiq:{queue}", redis_id)
-    pipeline.execute()
+    queue = q_name(row.queue)
+    new_message.enqueue(context.redis, queue, new_message.renew(row.body, queue))
     fault_point("dead.enqueued")
     with writing(context.database) as tx:
         dead.take(tx, dead_id)
     fault_point("dead.taken")
-
-
-def _anew(body: str, queue: str, redis_id: str) -> str:
-    """A message as if it were sent now: its own id in Redis, no tries, no delay; what is no message stays as it is."""
-    try:
-        message = json.loads(body)
-    except (ValueError, RecursionError):
-        return body
-    if not isinstance(message, dict):
-        return body
-    return json.dumps({**message, "queue_name": queue, "options": {"redis_message_id": redis_id}})
 
 
 def drop(context: Context, dead_id: str) -> None:
@@ -197,7 +183,7 @@ def drop(context: Context, dead_id: str) -> None:
             raise NoSuchDeadError(f"nothing that gave up has the id {dead_id!r}; `tenure dead list` shows all")
         fault_point("dead.dropping")
     fault_point("dead.dropped")
-    announce.effects(context, woken)
+    wake_ups.offer(context, woken)
 
 
 def _that_gave_up(tx: Connection, effect_id: str) -> tuple[Any, engine.Site | None]:

@@ -8,7 +8,7 @@ import engine
 from models import site as sites
 from models.admission import Woken
 from models.database import reading, writing
-from workers.base.errors import AWAY, OWN
+from workers.base.errors import is_away
 from workers.base.fault_points import fault_point
 from workers.base.logs import batched
 from workers.commands import dead_letters, log_lines
@@ -18,7 +18,9 @@ from workers.commands.envelope import Envelope, Unreadable, read
 from workers.commands.quotas import Quotas
 from workers.commands.wording import short
 from workers.context import Context
-from workers.outbox import announce
+from workers.outbox import relay, wake_ups
+from workers.queue import new_message
+from workers.queue.queue_names import COMMAND_ACTOR, COMMANDS
 
 LIVE = engine.COUNTED | {"site.show"}
 """Commands that look at how many agents are in use in the site right now."""
@@ -48,7 +50,7 @@ def _take_halves(context: Context, batch: list[Envelope | None]) -> list[Command
     try:
         return [*_take(context, batch)]
     except Exception as wrong:
-        if _is_away(wrong):
+        if is_away(wrong):
             raise
         if len(batch) == 1:
             return [_alone(context, batch[0], wrong)]
@@ -61,14 +63,10 @@ def _alone(context: Context, envelope: Envelope | None, wrong: Exception) -> Com
     try:
         return _take(context, [envelope])[0]
     except Exception as again:
-        if _is_away(again):
+        if is_away(again):
             raise
         again.__context__ = wrong
         return again
-
-
-def _is_away(wrong: Exception) -> bool:
-    return isinstance(wrong, AWAY) and not isinstance(wrong, OWN)
 
 
 def _take(context: Context, envelopes: list[Envelope | None]) -> list[Document | None]:
@@ -89,7 +87,7 @@ def _opened(context: Context, batch: list[Args]) -> list[Envelope | None]:
             reason = f"refused envelope.malformed: {wrong}; nobody can be answered"
             dark.append((json.dumps(_message(args)).encode(), reason))
     if dark:
-        dead_letters.keep_all_unreadable(context, "lifecycle", dark)
+        dead_letters.keep_all_unreadable(context, COMMANDS, dark)
     return opened
 
 
@@ -107,7 +105,7 @@ def _with_mail_that_arrives(context: Context, envelope: Envelope) -> Envelope:
 
 def _message(args: Args) -> Document:
     """The message again, as Dramatiq would carry it."""
-    return {"queue_name": "lifecycle", "actor_name": "command", "args": args, "kwargs": {}, "options": {}}
+    return new_message.fields(COMMANDS, COMMAND_ACTOR, args)
 
 
 def _judge(context: Context, envelopes: list[Envelope]) -> list[Judgement]:
@@ -120,9 +118,9 @@ def _judge(context: Context, envelopes: list[Envelope]) -> list[Judgement]:
         quotas.give_back()
         raise
     fault_point("command.committed")
-    announce.effects(context, woken)
+    wake_ups.offer(context, woken)
     fault_point("command.announced")
-    announce.soon(context)
+    relay.publish_soon(context)
     fault_point("command.answered")
     with batched():
         log_lines.commands((verdict.envelope, verdict.said) for verdict in verdicts)

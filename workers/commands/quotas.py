@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -16,9 +16,8 @@ import engine
 from engine.command import is_operators
 from engine.words import shown
 from workers.base.logs import log
-
-if TYPE_CHECKING:
-    from workers.context import Context
+from workers.context import Context
+from workers.queue import redis_keys
 
 SITE_ID = re.compile(r"site_[0-9a-f]{1,64}")
 
@@ -145,7 +144,7 @@ class OverQuotaError(engine.Refused):
 class Quotas:
     """The limits of one process; what it has counted for a transaction that fails is given back."""
 
-    def __init__(self, context: "Context") -> None:
+    def __init__(self, context: Context) -> None:
         self.context = context
         self.of_source = context.settings.commands_per_minute
         self.of_site = context.settings.site_commands_per_minute
@@ -196,8 +195,8 @@ class Quotas:
             return "", ""
         source = _digest(asked.source)
         return (
-            f"tenure:rate:{source}" if self.of_source else "",
-            f"tenure:rate:{source}:{_named(asked.site)}" if self.of_site else "",
+            redis_keys.rate(source) if self.of_source else "",
+            redis_keys.rate(source, _named(asked.site)) if self.of_site else "",
         )
 
 

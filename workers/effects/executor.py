@@ -31,7 +31,7 @@ from workers.effects.delete import receipt_of
 from workers.effects.lease import keeping
 from workers.effects.registry import HANDLERS
 from workers.effects.site_lock import with_site_lock
-from workers.outbox import announce
+from workers.outbox import relay, wake_ups
 
 MOST_ATTEMPTS = 12
 BACKOFF = timedelta(seconds=1)
@@ -291,9 +291,9 @@ def _after(context: Context, work: Claim, woken: list[Woken], *, ours: bool) -> 
     fault_point("effect.settled", work.row.kind)
     if not ours:
         compensate(context, work)
-    announce.effects(context, woken)
+    wake_ups.offer(context, woken)
     fault_point("effect.announced", work.row.kind)
-    announce.soon(context)
+    relay.publish_soon(context)
 
 
 def _ms(started: float) -> int:

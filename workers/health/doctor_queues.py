@@ -11,7 +11,7 @@ from workers.base.errors import HELD
 from workers.context import Context
 from workers.health.check import Finding, failure, warning, well
 from workers.queue import queue_lengths
-from workers.queue.broker import COMMANDS, QUEUES
+from workers.queue.queue_names import COMMANDS, QUEUES
 from workers.safety import strange_keys
 
 QUICK = (timedelta(minutes=1), timedelta(minutes=5))

@@ -10,7 +10,7 @@ from workers.adapters.adapter_urls import folder_of
 from workers.base.logs import log
 from workers.base.private_files import MASK, is_root, user
 from workers.base.settings import Settings
-from workers.health.liveness import RUN_VARIABLE
+from workers.base.up_file import RUN_VARIABLE
 
 SITES, MARKERS = "sites", ".markers"
 DEEPEST = 3

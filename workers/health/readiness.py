@@ -4,21 +4,22 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
-from redis.exceptions import RedisError
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from models import clock, schema
 from models.database import connect, reading
+from workers.base.errors import AWAY
 from workers.base.settings import Settings, SettingsError, redis_url
 from workers.health import database_checks, heartbeats, liveness, redis_checks
 from workers.health.check import Finding, failure, well
+from workers.queue import clients
 
 SILENCE_SECONDS = 30.0
 """So long a clock may be silent: it beats every 5 s."""
 
 T = TypeVar("T")
-AWAY = (SQLAlchemyError, RedisError, SettingsError, OSError, ValueError)
+OUT_OF_REACH = (*AWAY, SettingsError, ValueError)
+"""A part is away, or its address or its answer can't be understood."""
 
 
 def ready(settings: Settings) -> list[Finding]:
@@ -38,7 +39,7 @@ def asked(name: str, look: Callable[[T], Iterator[Finding]], at: T) -> Iterator[
     """What a look finds; when its part is away, that."""
     try:
         yield from look(at)
-    except AWAY as wrong:
+    except OUT_OF_REACH as wrong:
         said = str(wrong).strip().splitlines()
         yield failure(name, "out of reach", said[0] if said else type(wrong).__name__)
 
@@ -72,7 +73,7 @@ def clock_heartbeat(silent_seconds: float | None) -> Finding:
 
 
 def _redis(settings: Settings) -> Iterator[Finding]:
-    with redis_checks.connect(redis_url(settings)) as client:
+    with clients.for_checks(redis_url(settings)) as client:
         said = redis_checks.ask(client)
         # What is lost at a restart of Redis keeps nobody from working now.
         yield from (one for one in redis_checks.judge(said) if one.level == "refuse" or one.what in redis_checks.NOW)

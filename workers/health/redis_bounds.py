@@ -17,11 +17,11 @@ from models.journal_entries import tell
 from workers.base import up_file
 from workers.base.logs import log
 from workers.context import Context
-from workers.outbox import announce
-from workers.queue.broker import QUEUES
+from workers.outbox import relay
+from workers.queue import redis_keys
+from workers.queue.queue_names import QUEUES
+from workers.queue.upkeep_scripts import REMOVE_STRAY, TEND_HEARTBEATS, TRIM_DEAD
 from workers.safety import strange_keys
-from workers.safety.erasure import REMOVE_STRAY
-from workers.safety.strange_keys import HEARTBEATS
 
 GRACE = timedelta(minutes=10)
 """How long a body may be without a list: a producer that enqueues in two steps is between them for less."""
@@ -44,42 +44,6 @@ CROWDED, FULL, RELIEF = 0.7, 0.9, 0.05
 FUTURE_MS = 60_000
 MOST_HEARTBEATS = 1_000
 
-TEND_HEARTBEATS = """
-local t = redis.call("TIME")
-local now, changed = t[1] * 1000 + math.floor(t[2] / 1000), 0
-for _, name in ipairs(redis.call("zrangebyscore", KEYS[1], now + ARGV[1], "+inf", "LIMIT", 0, 1000)) do
-  redis.call("zadd", KEYS[1], now, name)
-  changed = changed + 1
-end
-if redis.call("zcard", KEYS[1]) <= tonumber(ARGV[2]) then return changed end
-for _, name in ipairs(redis.call("zrange", KEYS[1], 0, 1999)) do
-  local holds = 0
-  for at = 3, #ARGV do
-    holds = holds + redis.call("exists", "dramatiq:__acks__." .. name .. "." .. ARGV[at])
-  end
-  if holds == 0 then
-    redis.call("zrem", KEYS[1], name)
-    changed = changed + 1
-  end
-end
-return changed
-"""
-"""A heartbeat of the future never ends, so it is one of now. Of more than a fleet has, those go that hold no message of
-ours: who lives is there again within seconds."""
-
-TRIM_DEAD = """
-local ids, bytes, gone = redis.call("zrevrange", KEYS[1], 0, -1), 0, {}
-for at, id in ipairs(ids) do
-  bytes = bytes + redis.call("hstrlen", KEYS[2], id)
-  if at > tonumber(ARGV[1]) or bytes > tonumber(ARGV[2]) then table.insert(gone, id) end
-end
-for _, id in ipairs(gone) do
-  redis.call("zrem", KEYS[1], id)
-  redis.call("hdel", KEYS[2], id)
-end
-return #gone
-"""
-
 
 @dataclass(slots=True)
 class RedisBounds:
@@ -98,8 +62,8 @@ class RedisBounds:
         self.tend_heartbeats()
         for queue in QUEUES:
             self.trim_dead_letters(queue)
-            for name in (queue, f"{queue}.DQ"):
-                self.remove_strays(f"dramatiq:{name}", now)
+            for name in (queue, redis_keys.delayed(queue)):
+                self.remove_strays(name, now)
         self.remove_large(now)
 
     def watch_memory(self) -> None:
@@ -119,20 +83,20 @@ class RedisBounds:
         if reached > self.level or share < self.level - RELIEF:
             self.level = reached
         if share >= FULL:
-            announce.forget(self.context, announce.LAST_DAY)
+            relay.trim(self.context, relay.LAST_DAY)
 
     def tend_heartbeats(self) -> None:
         """Bound what strangers add to Dramatiq's heartbeats."""
-        queues = [name for queue in QUEUES for name in (queue, f"{queue}.DQ")]
+        queues = [name for queue in QUEUES for name in (queue, redis_keys.delayed(queue))]
         words: list[Any] = [FUTURE_MS, MOST_HEARTBEATS, *queues]
-        changed: Any = self.context.redis.eval(TEND_HEARTBEATS, 1, HEARTBEATS, *words)
+        changed: Any = self.context.redis.eval(TEND_HEARTBEATS, 1, redis_keys.HEARTBEATS, *words)
         if changed:
             error = f"{changed} heartbeats were of no worker of ours, or of the future: they were put right"
             log.warning("alarm", code="redis.heartbeats", error=error)
 
     def trim_dead_letters(self, queue: str) -> None:
         """Keep the newest dead letters of a queue; `tenure dead list` has those that were readable, all of them."""
-        keys = (f"dramatiq:{queue}.XQ", f"dramatiq:{queue}.XQ.msgs")
+        keys = (redis_keys.dead_letters(queue), redis_keys.dead_bodies(queue))
         if not self.context.redis.zcard(keys[0]):
             return
         gone: Any = self.context.redis.eval(TRIM_DEAD, 2, *keys, DEAD_LETTERS, DEAD_BYTES)
@@ -141,32 +105,32 @@ class RedisBounds:
 
     def remove_strays(self, queue: str, now: datetime) -> None:
         """Bodies that no list names and no worker holds, seen so for ten minutes."""
-        key = f"{queue}.msgs".encode()
-        length: Any = self.context.redis.llen(queue)
+        listed, key = redis_keys.messages(queue), redis_keys.bodies(queue).encode()
+        length: Any = self.context.redis.llen(listed)
         bodies: Any = self.context.redis.hlen(key)
         if bodies > length:
             count = max(1, min(SAMPLE, LOOKED_THROUGH // (length + 1)))
-            self._note(self.strays, [(key, one) for one in self._unlisted(queue, key, count)], now)
+            self._note(self.strays, [(key, one) for one in self._unlisted(listed, key, count)], now)
         due = [one for one, since in self.strays.items() if one[0] == key and now - since >= GRACE][:SAMPLE]
-        removed = [self._remove_stray(queue, *one) for one in due]
+        removed = [self._remove_stray(listed, *one) for one in due]
         gone = [bytes_ for bytes_ in removed if bytes_ is not None]
         if gone:
             error = f"{len(gone)} bodies of {sum(gone)} bytes in {key.decode()} that no list names were removed"
             log.warning("gave_up", code="message.stray", error=error)
 
-    def _unlisted(self, queue: str, key: bytes, count: int) -> list[bytes]:
+    def _unlisted(self, listed: str, key: bytes, count: int) -> list[bytes]:
         """Some ids of bodies, picked by chance, that their list does not name."""
         ids: Any = self.context.redis.hrandfield(key, count)
         pipeline = self.context.redis.pipeline(transaction=False)
         for one in ids:
-            pipeline.lpos(queue, one)
+            pipeline.lpos(listed, one)
         return [one for one, found in zip(ids, pipeline.execute(), strict=True) if found is None]
 
-    def _remove_stray(self, queue: str, key: bytes, redis_id: bytes) -> int | None:
+    def _remove_stray(self, listed: str, key: bytes, redis_id: bytes) -> int | None:
         """Its bytes, or None if it was somebody's after all."""
         del self.strays[key, redis_id]
         length: Any = self.context.redis.hstrlen(key, redis_id)
-        return int(length) if self.context.redis.eval(REMOVE_STRAY, 2, key, queue, redis_id) else None
+        return int(length) if self.context.redis.eval(REMOVE_STRAY, 2, key, listed, redis_id) else None
 
     def remove_large(self, now: datetime) -> None:
         """Large values that are nobody's: on our own server all that is not ours, elsewhere what has a name of ours."""

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
-from redis.retry import Retry
 
 from workers.base.logs import log
 from workers.health.check import Finding, failure, must_be_safe, refusal, tell, warning, well
+from workers.queue import clients
 
 OLDEST = (6, 2)
 FIXED = {
@@ -22,7 +21,7 @@ FIXED = {
 Valkey, without CVE-2026-23479 (the same by blocking commands, which every worker uses). Newer lines began
 without them."""
 
-FIRST_SOUND_LINE = (8, 0)
+FIRST_PATCHED_LINE = (8, 0)
 """An older line that has no fixed patch gets none any more."""
 
 CROWDED, FULL = 0.7, 0.9
@@ -35,7 +34,6 @@ NOW = ("redis start", "redis disk", "redis memory")
 
 PATIENCE_SECONDS = 30.0
 PAUSE_SECONDS = 0.5
-REPLY_SECONDS = 5.0
 CANNOT_TELL = "this server does not say, so nobody can tell whether it loses data: ask whoever runs it"
 
 
@@ -52,19 +50,8 @@ def look(url: str) -> list[Finding]:
 
     The connection ends here: none is carried over a fork.
     """
-    with connect(url) as client:
+    with clients.for_checks(url) as client:
         return list(judge(_patiently_ask(client)))
-
-
-def connect(url: str) -> "redis.Redis":
-    """A client for a look or two."""
-    return redis.Redis.from_url(
-        url,
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=REPLY_SECONDS,
-        socket_connect_timeout=REPLY_SECONDS,
-        protocol=2,
-    )
 
 
 def ask(client: "redis.Redis") -> dict[str, Any]:
@@ -138,7 +125,7 @@ def _version(said: dict[str, Any]) -> Finding:
     fixed = FIXED[kind]
     if patch < fixed.get(line, 0):
         return warning("redis", shown, f"a client can take the server over: {major}.{minor}.{fixed[line]} is mended")
-    if line not in fixed and line < FIRST_SOUND_LINE:
+    if line not in fixed and line < FIRST_PATCHED_LINE:
         return warning("redis", shown, "a client can take the server over, and its line is not mended: use a newer one")
     return well("redis", shown)
 

@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis.exceptions import RedisError
 
 from workers.health import liveness
+from workers.queue import clients
 
 
 class StartupWait:
     """The roles of one run, and how many processes of each must answer."""
 
     def __init__(self, redis_url: str, run: str, expected: Mapping[str, int]) -> None:
-        self.client = redis.Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0), socket_timeout=1.0, protocol=2)
+        self.client = clients.for_startup(redis_url)
         self.run = run
         self.expected = expected
 
@@ -21,5 +20,5 @@ class StartupWait:
         """Whether everybody has answered within the last 15 s; no while Redis itself is away."""
         try:
             return all(liveness.count(self.client, role, self.run) >= least for role, least in self.expected.items())
-        except redis.RedisError:
+        except RedisError:
             return False

@@ -1,4 +1,4 @@
-"""After a commit: wake the workers whose effects are ready, and publish events to the stream and to reply streams.
+"""After a commit: offer ready effects to workers, publish events to the stream and to replies, wake the clock.
 
-What is lost here is found again by the sweep.
+The rows are the truth and the calls to Redis are hints: what is lost here, the sweep finds and sends again.
 """

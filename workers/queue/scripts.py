@@ -1,4 +1,7 @@
-"""The scripts that run in Redis for the queues: Dramatiq's own with what it gets wrong put right, and ours for many."""
+"""The Lua that runs in Redis for queues, events and locks. `upkeep_scripts` has what looks after the rest of Redis.
+
+The scripts of the queues name Dramatiq's keys themselves, from the namespace in KEYS[1], as Dramatiq's own script does.
+"""
 
 from typing import Any
 
@@ -13,8 +16,8 @@ local timestamp = t[1] * 1000 + math.floor(t[2] / 1000)""",
     ),
 }
 """What is changed in Dramatiq's script. Heartbeats use Redis's clock: a host whose clock is ahead would take living
-workers for dead ones. A stranger's key of another type stops no maintenance. And it looks through all keys for a few
-dead workers only, however many names a stranger has put among the heartbeats."""
+workers for dead ones. A key of another type does not stop the maintenance. And KEYS, which reads every key, is called
+for the first 20 dead workers only, however many names a stranger has put among the heartbeats."""
 
 FETCH = """
 local namespace, queue, worker = KEYS[1], ARGV[1], ARGV[2]
@@ -50,8 +53,9 @@ while wanted > 0 and bytes < most do
 end
 return fetched
 """
-"""Dramatiq's `fetch`, but it returns the ids too, so that a message that can't be read can still be put aside; it
-forgets an id without a body, says of a huge body only how long it is, and stops at so many bytes: the rest stays."""
+"""Dramatiq's `fetch`, with three differences. It returns the ids too, so that an undecodable message can still be
+dead-lettered. It drops an id without a body, and returns only the length of a body that is too long. And it stops
+after ARGV[5] bytes: the rest stays in the queue."""
 
 ENQUEUE = """
 local list = KEYS[1] .. ":" .. ARGV[1]
@@ -88,15 +92,49 @@ if #settled == 0 then return end
 redis.call("srem", acks, unpack(settled))
 redis.call("hdel", KEYS[1] .. ":" .. ARGV[1] .. ".msgs", unpack(settled))
 """
-"""Dramatiq's `ack` for many (a few thousand at most); what was offered to another worker meanwhile is left to it."""
+"""Dramatiq's `ack` for many (a few thousand at most). One that was offered to another worker meanwhile is left."""
+
+PUBLISH = """
+if redis.call('exists', KEYS[1]) == 0 then return 0 end
+for at = 2, #ARGV, 2 do
+  local id = redis.call('xadd', KEYS[1], '*', 'event', ARGV[at + 1])
+  if ARGV[at] ~= '' then
+    if type(redis.pcall('sadd', ARGV[at], id)) == 'number' then redis.call('expire', ARGV[at], ARGV[1]) end
+  end
+end
+return 1
+"""
+"""Append events to the stream KEYS[1], all of them or none: 0 when the stream does not exist.
+
+ARGV: seconds to keep a set, then for each event the set of entries that hold an address (or an empty text) and its
+body. With that set the erasure of a customer need not read the whole stream. Where a key of another type stands,
+nothing is added to it: the erasure finds that and reads the whole stream.
+"""
+
+RELEASE_LOCK = """
+if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end
+return 0
+"""
+"""Release the lock KEYS[1] if the token ARGV[1] still holds it."""
+
+KEEP_LOCK = """
+local holder = redis.call("get", KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call("set", KEYS[1], ARGV[1], "ex", ARGV[2])
+return 1
+"""
+"""Extend the lock KEYS[1] of token ARGV[1] by ARGV[2] seconds; acquire it again if it expired. 0: another holds it."""
 
 EVEN_IF_FULL = "#!lua flags=allow-oom\n"
 
+SET_EVEN_IF_FULL = EVEN_IF_FULL + """return redis.call("set", KEYS[1], "1", "ex", ARGV[1])"""
+"""Set a small key that expires, on a full server too where it knows how (Redis 7)."""
+
 
 class EvenIfFull:
-    """A script that must run on a full server too: it frees memory, or takes hardly any.
+    """A script that must run on a full server too, because it frees memory or takes hardly any.
 
-    The server is told so only once it is full: before Redis 7 none understands, and the refusal stands.
+    It is first sent without the flag, which servers before Redis 7 don't know: on those a full server's refusal stands.
     """
 
     def __init__(self, client: redis.Redis, script: str) -> None:
@@ -104,7 +142,7 @@ class EvenIfFull:
         self.if_full = client.register_script(EVEN_IF_FULL + script)
 
     def __call__(self, keys: list[Any], args: list[Any]) -> Any:
-        """Run it. Raises OutOfMemoryError where nothing helps."""
+        """Run it. Raises OutOfMemoryError when the server refuses with the flag too."""
         try:
             return self.script(keys=keys, args=args)
         except redis.exceptions.OutOfMemoryError as full:
@@ -115,7 +153,7 @@ class EvenIfFull:
 
 
 def mended_dispatch(script: bytes) -> bytes:
-    """Dramatiq's script with our changes. Raises RuntimeError for one that is not the one we know."""
+    """Dramatiq's script with our changes. Raises RuntimeError for a script that is not the one we know."""
     for stock, ours in MENDED.items():
         if script.count(stock) != 1:
             raise RuntimeError(

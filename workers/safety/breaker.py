@@ -19,7 +19,7 @@ from workers.base.fault_points import fault_point
 from workers.base.logs import log
 from workers.base.settings import Settings
 from workers.context import Context
-from workers.outbox import announce
+from workers.outbox import clock_wake_up
 
 Document = dict[str, Any]
 
@@ -84,7 +84,7 @@ def resume(context: Context, confirmed: int) -> None:
         ready_effects.ask_again(tx, "delete", machine_now())
         fault_point("breaker.resuming")
     fault_point("breaker.resumed")
-    announce.ring(context)
+    clock_wake_up.send(context)
 
 
 def late_ids(context: Context) -> list[str]:

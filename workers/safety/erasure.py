@@ -14,29 +14,20 @@ from workers.base.errors import Temporary
 from workers.base.fault_points import fault_point
 from workers.base.logs import log
 from workers.context import Context
-from workers.outbox import announce
-from workers.outbox.announce import STREAM
+from workers.queue import redis_keys
 from workers.queue.message import LONGEST
+from workers.queue.upkeep_scripts import REMOVE_STRAY
 from workers.safety import strange_keys
 
-REPLIES = "tenure:reply:*"
-MESSAGES = "dramatiq:*.msgs"
-DEAD = b".XQ.msgs"
+REPLIES = redis_keys.reply("*")
+MESSAGES = redis_keys.bodies("*")
+DEAD = redis_keys.DEAD_BODIES.encode()
+STREAM = redis_keys.EVENTS.encode()
 BATCH = 1000
 REWRITE_SECONDS = 60.0
 POLL_SECONDS = 0.01
 
 Entries = list[tuple[bytes, dict[bytes, bytes]]]
-
-REMOVE_STRAY = """
-if redis.pcall("lpos", KEYS[2], ARGV[1]) then return 0 end
-local prefix, queue = string.match(KEYS[2], "^([^:]+):(.*)$")
-for _, worker in ipairs(redis.pcall("zrange", prefix .. ":__heartbeats__", 0, -1)) do
-  if redis.pcall("sismember", prefix .. ":__acks__." .. worker .. "." .. queue, ARGV[1]) == 1 then return 0 end
-end
-return redis.call("hdel", KEYS[1], ARGV[1])
-"""
-"""A body that no list names and no worker holds is nobody's: its producer died half-way, and it will never be read."""
 
 
 def forget_others(context: Context, site_id: str) -> None:
@@ -112,7 +103,7 @@ def _body(context: Context, key: bytes, redis_id: bytes) -> bytes | None:
 
 def _forget_events(context: Context, site_id: str, words: Collection[str]) -> None:
     """Entries that name the customer, in the stream and in replies: a few, for the door masks addresses."""
-    for key in (announce.named(site_id), announce.named(None)):
+    for key in (redis_keys.named(site_id), redis_keys.named(None)):
         _forget_noted(context, key, words)
     for stream in strange_keys.of_type(context.redis, REPLIES, "stream"):
         _forget_in(context, stream, words)
@@ -126,11 +117,11 @@ def _forget_noted(context: Context, key: str, words: Collection[str]) -> None:
         if not strange_keys.is_wrong_type(wrong):
             raise
         strange_keys.tell(strange_keys.Strange(key, "key of another type", "set"))
-        _forget_in(context, STREAM.encode(), words)
+        _forget_in(context, STREAM, words)
         context.redis.delete(key)
         return
     for entry in noted:
-        if _remove_named(context, STREAM.encode(), _entries(context, STREAM.encode(), entry, entry), words):
+        if _remove_named(context, STREAM, _entries(context, STREAM, entry, entry), words):
             context.redis.srem(key, entry)
 
 

@@ -5,7 +5,7 @@
 | the wall clock moved 60 s more or less than the steady one between two looks | safe mode |
 | it shows 60 s or more before the high-water mark | safe mode |
 | Redis's clock, or PostgreSQL's, is 60 s apart from ours | safe mode |
-| the database is older than its witness in Redis, or than this process has seen it | safe mode |
+| the database is older than its high-water mark in Redis, or than this process has seen it | safe mode |
 | the mark is more than 7 days old | safe mode: so long an outage can't be told from a clock that is wrong at boot |
 | the mark is more than 24 hours old | late timers fire, deletions wait for an operator |
 """
@@ -27,7 +27,8 @@ from models.timestamps import stamp, unstamp
 from workers.base.clock_memory import ClockMemory, Outside, steady
 from workers.base.logs import log
 from workers.context import Context
-from workers.outbox import announce
+from workers.outbox import clock_wake_up
+from workers.queue.redis_keys import HIGH_WATER_MARK
 from workers.safety import breaker as deletion
 
 TOLERANCE = timedelta(seconds=60)
@@ -38,9 +39,6 @@ SILENCE = timedelta(hours=24)
 
 LONGEST_SILENCE = timedelta(days=7)
 """A longer one is taken for a clock that is wrong: no timer fires."""
-
-HIGH_WATER_KEY = "tenure:witness"
-"""A witness outside the database of how far its mark had come: a restored one is behind it."""
 
 LEAVE = "look at the clocks and the database, then `tenure safe-mode leave`"
 UNSTEADY_SECONDS = 1.0
@@ -53,7 +51,7 @@ def allows(tx: Connection, context: Context, sanity: ClockMemory) -> bool:
         sanity.begin_anew(wall, steady_seconds)
         return False
     outside = sanity.outside = sanity.outside or _ask(context)
-    seen = _latest(sanity.mark, outside.witness)  # before the database is asked: its mark may rise meanwhile
+    seen = _latest(sanity.mark, outside.high_water_mark)  # before the database is asked: its mark may rise meanwhile
     known = safety.state(tx)
     jumped = sanity.jump(wall, steady_seconds)
     doubt = _of_clocks(tx, wall, jumped, outside.ahead) or _of_database(known, seen) or _of_mark(known, wall)
@@ -87,7 +85,7 @@ def _of_clocks(tx: Connection, wall: datetime, jumped: timedelta, redis: timedel
 
 
 def _of_database(known: Row[Any] | None, seen: datetime | None) -> str | None:
-    """A mark that is older than one that was seen; a missing witness (Redis came back empty) is written anew."""
+    """A mark that is older than one that was seen; one that Redis has lost is written anew."""
     if seen is None or (known is not None and known.wall_at >= seen):
         return None
     found = "none" if known is None else stamp(known.wall_at)
@@ -110,11 +108,11 @@ def _of_mark(known: Row[Any] | None, wall: datetime) -> str | None:
 
 
 def _ask(context: Context) -> Outside:
-    """What Redis knows: its own time, and the witness."""
+    """What Redis knows: its own time, and the database's high-water mark. A restored database is behind it."""
     before, theirs = machine_now(), redis_now(context)
-    said: Any = context.redis.get(HIGH_WATER_KEY)
+    mark: Any = context.redis.get(HIGH_WATER_MARK)
     with suppress(ValueError):
-        return Outside(_apart(theirs, before), None if said is None else unstamp(said.decode()))
+        return Outside(_apart(theirs, before), None if mark is None else unstamp(mark.decode()))
     return Outside(_apart(theirs, before), None)
 
 
@@ -167,7 +165,7 @@ def beat(context: Context) -> None:
         if not allows(tx, context, context.sanity):
             return
         mark = safety.note(tx, machine_now())
-    context.redis.set(HIGH_WATER_KEY, stamp(mark))
+    context.redis.set(HIGH_WATER_MARK, stamp(mark))
 
 
 def warning(why: str) -> str:
@@ -198,5 +196,5 @@ def leave(context: Context) -> None:
         if state == "paused" and why is not None and why.startswith("nothing ran for"):
             breaker.turn(tx, "closed", None, engine_now(tx))
         deletion.tell_again(tx, context, late.values(), engine_now(tx))
-        context.redis.set(HIGH_WATER_KEY, stamp(now))  # before the commit: a witness that is behind raises no doubt
-    announce.ring(context)
+        context.redis.set(HIGH_WATER_MARK, stamp(now))  # before the commit: a mark that is behind raises no doubt
+    clock_wake_up.send(context)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from workers.health import liveness
+from workers.base import parent_death
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 STEADY_SECONDS = 30.0
@@ -36,7 +36,7 @@ class Child:
     def start(self) -> None:
         """Start it, tied to this process by the launcher; its output goes to our stderr."""
         self.due_at, self.started_at = None, time.monotonic()
-        launcher = [sys.executable, "-I", "-S", liveness.__file__, str(os.getpid())]
+        launcher = [sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())]
         self.process = subprocess.Popen(  # noqa: S603 - the Procfile is ours
             [*launcher, *self.command],
             env=self.environ,

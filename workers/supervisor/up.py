@@ -16,7 +16,7 @@ from workers.base import private_files, up_file
 from workers.base.logs import configure, log
 from workers.base.settings import Settings
 from workers.base.terminal import warn
-from workers.health import heartbeats, liveness, open_modes
+from workers.health import heartbeats, open_modes
 from workers.health.check import must_be_safe
 from workers.supervisor import embedded_valkey, procfile
 from workers.supervisor.child import Child
@@ -32,7 +32,7 @@ VALKEY_SECONDS = 30.0
 
 VALKEY = "valkey"
 ROLES = ("worker", "clock")
-"""The process types of the Procfile that prove their life by `alive.beat`."""
+"""The process types of the Procfile that prove their life by `liveness.beat`."""
 
 
 class UpError(Exception):
@@ -144,8 +144,9 @@ class Supervisor:
     def _check_redis(self) -> None:
         """Refuse one that is not ours and would lose data; its processes would do the same, again and again."""
         from workers.health import redis_checks  # noqa: PLC0415 - 0.2 s, which pass while the release runs
+        from workers.queue import clients  # noqa: PLC0415 - the same
 
-        with redis_checks.connect(self.environ["TENURE_REDIS_URL"]) as client:
+        with clients.for_checks(self.environ["TENURE_REDIS_URL"]) as client:
             self._wait_for(lambda: redis_checks.answers(client), "Redis")
         must_be_safe(redis_checks.look(self.environ["TENURE_REDIS_URL"]))
 
@@ -268,5 +269,5 @@ def environment(settings: Settings, log_format: str, run_id: str) -> dict[str, s
         "TENURE_DATABASE_URL": settings.database_url,
         "TENURE_DATA_DIR": str(settings.data_dir),
         "TENURE_LOG_FORMAT": log_format,
-        liveness.RUN_VARIABLE: run_id,
+        up_file.RUN_VARIABLE: run_id,
     }

@@ -14,13 +14,13 @@ from models.database import reading, writing
 from models.effect import claimed_of
 from models.journal import Journal
 from models.timer import Due
-from workers.base.errors import AWAY, OWN
+from workers.base.errors import is_away
 from workers.base.fault_points import fault_point
 from workers.base.logs import batched, log
 from workers.commands import log_lines
 from workers.context import Context
 from workers.effects.delete import evidence_of
-from workers.outbox import announce
+from workers.outbox import relay, wake_ups
 from workers.safety import safe_mode
 from workers.safety.breaker import stopped
 
@@ -136,7 +136,7 @@ def fire_due(context: Context) -> int:
     try:
         return _fire(context, BATCH)
     except Exception as wrong:
-        if isinstance(wrong, AWAY) and not isinstance(wrong, OWN):
+        if is_away(wrong):
             raise
         return _one_by_one(context)
 
@@ -166,7 +166,7 @@ def _one_by_one(context: Context) -> int:
         try:
             fired = _fire(context, 1)
         except Exception as wrong:
-            if isinstance(wrong, AWAY) and not isinstance(wrong, OWN):
+            if is_away(wrong):
                 raise
             fired = _put_off_the_oldest(context, wrong)
         count += fired
@@ -194,10 +194,10 @@ def _sentence(wrong: Exception) -> str:
 
 def _announce(context: Context, told: list[Fired | HeldTimer], woken: list[Woken]) -> None:
     """After the commit: what moved is told and its effects are offered."""
-    announce.effects(context, woken)
+    wake_ups.offer(context, woken)
     fault_point("timer.announced")
     if told:
-        announce.events(context)
+        relay.publish(context)
     with batched():
         for one in told:
             _narrate(one)

@@ -8,9 +8,9 @@ from models.database import reading, writing
 from workers.base.fault_points import fault_point
 from workers.base.logs import log
 from workers.context import Context
-from workers.outbox import announce
+from workers.outbox import relay, wake_ups
 from workers.queue import queue_lengths
-from workers.queue.broker import COMMANDS
+from workers.queue.queue_names import COMMANDS
 from workers.safety import safe_mode, strange_keys
 
 UNHEARD = timedelta(seconds=10)
@@ -25,8 +25,8 @@ def sweep(context: Context) -> None:
     offer_effects(context)
     with reading(context.database) as tx:
         waiting, oldest, now = event.count_unsent(tx), event.oldest(tx), engine_now(tx)
-    if waiting or announce.is_empty(context):
-        announce.events(context)
+    if waiting or relay.is_empty(context):
+        relay.publish(context)
     if oldest is not None and oldest < now - KEPT:
         _forget_events(context, now)
 
@@ -38,7 +38,7 @@ def _forget_events(context: Context, now: datetime) -> None:
             event.remove_old(tx, now - KEPT, BATCH)
             fault_point("sweep.forgetting")
     fault_point("sweep.forgot")
-    announce.forget(context, KEPT)
+    relay.trim(context, KEPT)
 
 
 def offer_effects(context: Context) -> None:
@@ -54,7 +54,7 @@ def offer_effects(context: Context) -> None:
     for row in rows:
         if row.status == "running":
             log.warning("rescued", effect=row.kind, effect_id=row.id, error="its worker is gone; it is offered again")
-    announce.effects(context, rows)
+    wake_ups.offer(context, rows)
 
 
 def _heard(context: Context) -> dict[str, datetime | None]:

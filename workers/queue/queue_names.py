@@ -1,0 +1,12 @@
+"""The names of the queues and of the actor that takes commands. Other systems know them: they are contract."""
+
+COMMANDS = "lifecycle"
+"""The queue of commands."""
+
+COMMAND_ACTOR = "command"
+"""The actor of that queue; on every other queue the actor is named like its queue."""
+
+EFFECT_QUEUES = ("effects", "data", "deletions")
+"""Quick effects; backups and exports; deletions."""
+
+QUEUES = (COMMANDS, *EFFECT_QUEUES)
