@@ -1,7 +1,7 @@
 """The law: one table of rules and the pure functions around it. No I/O, no clock, no log, no random."""
 
 from engine.authority import authorize_destruction
-from engine.command import CLOCK, COUNTED, EFFECTS, INTERNAL, LABELS, OPERATORS, PUBLIC, TIMERS, Bill, Command
+from engine.command import CLOCK, EFFECTS, INTERNAL, LABELS, OPERATORS, PUBLIC, TIMERS, Bill, Command
 from engine.decide import decide, with_live_facts
 from engine.decision import Answered, Charge, Closed, Decision, Effect, Event, Invoice, Payment, Refused
 from engine.faults import CODES as FAULT_CODES
@@ -13,6 +13,7 @@ from engine.retention import Kept, restore_points, to_keep
 from engine.site import STATES, UNTIMED, Fault, Owed, Paying, Site, changed_facts, site_of
 from engine.telling import letter_facts
 from engine.timers import timers
+from engine.walk import COUNTED
 
 __all__ = [
     "CLOCK",

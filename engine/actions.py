@@ -15,9 +15,11 @@ from engine.policy import DAY
 from engine.predicates import deletion_is_late
 from engine.site import Fault, Site
 from engine.timers import timers
+from engine.vocabulary import action
 from engine.words import moment, shown
 
 
+@action
 def nothing(case: Case) -> None:
     """Answer `no_op`."""
     case.quiet = True
@@ -26,6 +28,7 @@ def nothing(case: Case) -> None:
 # A trial
 
 
+@action
 def open_account(case: Case) -> None:
     """What a trial promises is frozen here."""
     data, policy = case.command.data, case.policy
@@ -43,20 +46,26 @@ def open_account(case: Case) -> None:
     )
 
 
+@action
 def provision(case: Case) -> None:
     """Asked once for a site: a retry takes up the same effect."""
     case.must("provision", once=True, agents=case.site.agents_allowed)
 
 
+@action
 def begin_trial(case: Case) -> None:
+    """30 days from the moment the site is ready."""
     ends = case.now + case.site.trial_days * DAY
     case.change(ready_at=case.now, trial_ends_at=ends, used_agents=1, night_at=case.now)
 
 
+@action
 def take_down(case: Case) -> None:
+    """Take a site offline that was cancelled while it was built."""
     case.must("take_offline")
 
 
+@action
 def note_failure(case: Case) -> None:
     """A site that could not be built keeps its hostname for a while."""
     case.change(cancelled_at=case.now, retention_days=days_kept(case))
@@ -64,6 +73,7 @@ def note_failure(case: Case) -> None:
     note(case, Fault(NOT_BUILT, case.now, what, "site.retry builds it again, site.cancel gives it up"))
 
 
+@action
 def forget_failure(case: Case) -> None:
     """The same effect is taken up again."""
     case.change(cancelled_at=None, deletes_at=None)
@@ -71,6 +81,7 @@ def forget_failure(case: Case) -> None:
     case.notes.append("tried again: the site is built")
 
 
+@action
 def remind(case: Case) -> None:
     """A reminder of what day 30 brings; a stale one is dropped."""
     ends = known(case.site.trial_ends_at)
@@ -90,6 +101,7 @@ def remind(case: Case) -> None:
         )
 
 
+@action
 def extend_trial(case: Case) -> None:
     """Later by whole days; an expired trial is extended from now. What follows day 30 moves with it."""
     site = case.site
@@ -101,6 +113,7 @@ def extend_trial(case: Case) -> None:
 # Operators
 
 
+@action
 def suspend_by_operator(case: Case) -> None:
     """A fact beside the state: it remembers where from; in both reasons the unpaid clock stands still."""
     was = case.site.state
@@ -112,6 +125,7 @@ def suspend_by_operator(case: Case) -> None:
     case.notes.append("nothing is charged and nobody comes back until site.resume")
 
 
+@action
 def lift_suspension(case: Case) -> None:
     """Time went on meanwhile, except for the clock of an unpaid invoice."""
     site = case.site
@@ -125,25 +139,34 @@ def lift_suspension(case: Case) -> None:
     )
 
 
+@action
 def remember_subscribed(case: Case) -> None:
+    """A suspended trial is a subscribed one after the resume."""
     case.change(suspended_from="trial_subscribed")
 
 
+@action
 def remember_active(case: Case) -> None:
+    """A suspended site has paid and is active after the resume."""
     case.change(suspended_from="active", unpaid_since=None)
 
 
+@action
 def remember_past_due(case: Case) -> None:
+    """A suspended site was declined and is past due after the resume."""
     case.change(suspended_from="past_due")
 
 
+@action
 def hold(case: Case) -> None:
+    """Begin a legal hold."""
     case.change(held_for=case.given("reason"), held_since=case.now)
     case.notes.append(
         "nothing of it is deleted, pruned or restored until site.release; charges and cancellations go on"
     )
 
 
+@action
 def release(case: Case) -> None:
     """After the date a new notice is sent, and the deletion comes 48 h after it; one that has begun goes on."""
     case.change(held_for=None, held_since=None)
@@ -154,6 +177,7 @@ def release(case: Case) -> None:
         tell_deletion(case)
 
 
+@action
 def try_again(case: Case) -> None:
     """All that gave up and is still wanted; the answer names each."""
     site = case.site
@@ -170,6 +194,7 @@ def try_again(case: Case) -> None:
 # The customer's data
 
 
+@action
 def change_contact(case: Case) -> None:
     """Both addresses are told."""
     old, new = case.site.email, case.given("email")
@@ -191,9 +216,13 @@ def write_again(case: Case) -> None:
         case.revives = "letters"
 
 
+@action
 def export(case: Case) -> None:
+    """Prepare a download of the customer's data."""
     case.must("export", generation=case.site.generation)
 
 
+@action
 def back_up(case: Case) -> None:
+    """Make a backup on demand."""
     case.must("back_up", purpose="on_demand", generation=case.site.generation)

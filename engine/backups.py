@@ -6,12 +6,14 @@ from engine.case import Case, known
 from engine.decision import Refused
 from engine.nights import next_night, trouble
 from engine.retention import POINTS, Kept, missed, nightly, restore_points
+from engine.vocabulary import action, guard
 from engine.words import moment, named, shown
 
 # Nights
 
 
-def back_up_tonight(case: Case) -> None:
+@action
+def back_up_nightly(case: Case) -> None:
     """A night, or another try of one; each looks at the restore points as well."""
     case.change(night_at=case.now, night_again_at=None)
     case.must("back_up", of="nightly", purpose="nightly", generation=case.site.generation)
@@ -30,12 +32,14 @@ def _look_at_points(case: Case, backups: tuple[Kept, ...]) -> None:
         case.alarm(known(trouble(case.site)), points=new)
 
 
-def try_night_again(case: Case) -> None:
+@action
+def retry_nightly_backup(case: Case) -> None:
     """A night that gave up has another try on the same day."""
     case.change(night_again_at=case.now + case.policy.night_retry)
 
 
-def note_night(case: Case) -> None:
+@action
+def note_nightly_backup(case: Case) -> None:
     """A good night: the previous day is there again; the older points are looked at on the next one."""
     saved_at = max(case.given("taken_at") or case.now, case.site.saved_at or case.site.created_at)
     missing = tuple(name for name in case.site.missing if name != "previous_day")
@@ -45,8 +49,8 @@ def note_night(case: Case) -> None:
 # Restoring
 
 
+@guard("a legal hold keeps the content as it is; site.release ends it")
 def must_not_be_held(case: Case) -> bool:
-    """What a legal hold keeps is not replaced."""
     if case.site.held_for is not None:
         raise Refused(
             "hold.active",
@@ -55,8 +59,10 @@ def must_not_be_held(case: Case) -> bool:
     return True
 
 
+@guard(
+    "no such backup, or a restore point that can't exist yet; `tenure backup list` shows all", needs=("from", "backups")
+)
 def must_have_a_restore_point(case: Case) -> bool:
-    """What `from` means exists; a point that can't exist yet is said with its first moment."""
     if wanted(case) is None:
         raise Refused("restore.no_such_point", _no_such_point(case))
     return True
@@ -87,6 +93,7 @@ def _possible_from(name: str, case: Case) -> datetime | None:
     return None if first is None else max(first + POINTS[name], case.now)
 
 
+@action
 def restore(case: Case) -> None:
     """A safety backup and the restore are one effect, so that nothing comes in between."""
     backup = known(wanted(case))
@@ -100,7 +107,9 @@ def restore(case: Case) -> None:
         case.notes.append(f"this backup does not bring back everything: {backup.lacks}")
 
 
+@action
 def mail_restored(case: Case) -> None:
+    """Tell the customer that the restore is done."""
     case.mail("restored", taken_at=case.given("taken_at"))
 
 

@@ -8,8 +8,9 @@ from engine.case import Case, known
 from engine.decision import Charge, Closed, Invoice, Payment
 from engine.letters import mail_reduction_impossible, tell_over_plan
 from engine.periods import add_months, next_boundary, seconds_left
-from engine.predicates import added_cents, agreed_price, share_left
+from engine.prices import added_cents, agreed_price, share_left
 from engine.site import Owed, Paying
+from engine.vocabulary import action
 from engine.words import agents_in_words, moment, money
 
 Period = tuple[datetime, datetime]
@@ -18,6 +19,7 @@ Period = tuple[datetime, datetime]
 # A period
 
 
+@action(needs=("used_agents",))
 def begin_paying(case: Case) -> None:
     """Day 30 of a subscribed trial: the first period begins then, however late this is noticed."""
     anchor = known(case.site.trial_ends_at)
@@ -25,6 +27,7 @@ def begin_paying(case: Case) -> None:
     charge_period(case, "first_charge", (anchor, add_months(anchor, 1)), f"{moment(anchor)}:1")
 
 
+@action(needs=("used_agents",))
 def begin_period(case: Case) -> None:
     """A renewal: the next period from the anchor, with the number of agents asked for."""
     start = known(case.site.period_ends_at)
@@ -33,7 +36,8 @@ def begin_period(case: Case) -> None:
     charge_period(case, "renewal", period, f"{moment(start)}:1")
 
 
-def begin_anew(case: Case) -> None:
+@action(needs=("used_agents",))
+def begin_new_period(case: Case) -> None:
     """A period that begins now because an operator suspended when the last one ended; what it owed is void."""
     owed = case.site.owed
     if owed is not None:
@@ -71,6 +75,7 @@ def charge_period(case: Case, reason: str, period: Period, key: str) -> None:
     tell_over_plan(case)
 
 
+@action
 def charge_owed(case: Case) -> None:
     """Try the unpaid period once more."""
     site, owed = case.site, known(case.site.owed)
@@ -91,6 +96,7 @@ def charge_owed(case: Case) -> None:
     charge(case, paying, attempt)
 
 
+@action(needs=("used_agents",))
 def charge_new_start(case: Case) -> None:
     """A period that begins when it is paid: nobody pays for days offline. Until then nothing changes."""
     site = case.site
@@ -101,7 +107,8 @@ def charge_new_start(case: Case) -> None:
     ask(case, invoice, "new_start", agents, f"{site.id}:new_start:{case.command.digest}", card=card)
 
 
-def start_for_nothing(case: Case) -> None:
+@action(needs=("used_agents",))
+def start_free_period(case: Case) -> None:
     """Coming back where nothing is owed: the period begins at once."""
     currency = case.site.currency or case.policy.currency
     start_period(case, case.given("agents"), price_cents=0, currency=currency)
@@ -127,6 +134,7 @@ def start_period(case: Case, agents: int, *, price_cents: int, currency: str) ->
 # Charge Now
 
 
+@action
 def charge_added_agents(case: Case) -> None:
     """The added agents for the rest of this period; the number rises when it is paid."""
     site = case.site

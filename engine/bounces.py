@@ -8,6 +8,7 @@ from engine.case import Case, known
 from engine.dunning import needs_notice
 from engine.letters import mail_suspension_near
 from engine.site import Fault
+from engine.vocabulary import action, predicate
 from engine.words import shown
 
 BOUNCED = "notice.bounced"
@@ -18,24 +19,24 @@ REMEDY = (
 )
 
 
-def threat_counts(case: Case) -> bool:
-    """The notice before a suspension counts as given."""
+@predicate("after the notice before the suspension was given")
+def suspension_notice_counts(case: Case) -> bool:
     owed = case.site.owed
     return owed is not None and owed.noticed_at is not None and case.site.suspended_reason is None
 
 
-def notice_counts(case: Case) -> bool:
-    """The last notice before a deletion counts as given."""
+@predicate("after the last notice before the deletion was given")
+def deletion_notice_counts(case: Case) -> bool:
     return case.site.notice_sent_at is not None
 
 
-def threat_bounced(case: Case) -> bool:
-    """It is this one that bounced."""
+@predicate("if the notice before the suspension bounced", needs=("letter", "address"))
+def suspension_notice_bounced(case: Case) -> bool:
     return bool(case.given("letter") == THREAT and _went_there(case, known(known(case.site.owed).noticed_at)))
 
 
-def notice_bounced(case: Case) -> bool:
-    """It is this one that bounced."""
+@predicate("if the last notice before the deletion bounced", needs=("letter", "address"))
+def deletion_notice_bounced(case: Case) -> bool:
     return bool(case.given("letter") == NOTICE and _went_there(case, known(case.site.notice_sent_at)))
 
 
@@ -45,14 +46,16 @@ def _went_there(case: Case, sent: datetime) -> bool:
     return case.given("address") == case.site.email or (since is not None and sent <= since)
 
 
-def take_threat_back(case: Case) -> None:
+@action
+def withdraw_suspension_notice(case: Case) -> None:
     """Nobody is suspended for what they were not told; while the address is bad it is not written to again."""
     owed = known(case.site.owed)
     case.change(owed=replace(owed, noticed_at=None))
     note_bounce(case, owed.invoice_id)
 
 
-def take_notice_back(case: Case) -> None:
+@action
+def withdraw_deletion_notice(case: Case) -> None:
     """Nobody loses data for what they were not told."""
     case.change(notice_sent_at=None)
     note_bounce(case, "")

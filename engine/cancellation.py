@@ -6,6 +6,7 @@ from engine.alarms import alarm
 from engine.authority import authorize_destruction, kept_for, needs
 from engine.case import Case, currency_of, known
 from engine.policy import DAY
+from engine.vocabulary import action
 from engine.words import masked, moment, money
 
 # Leaving and coming back
@@ -16,6 +17,7 @@ def days_kept(case: Case) -> int:
     return kept_for(case.site, case.policy) // DAY
 
 
+@action
 def end_service(case: Case) -> None:
     """A new generation begins: evidence of an older one no longer counts for a deletion."""
     case.change(
@@ -34,7 +36,8 @@ def end_service(case: Case) -> None:
     )
 
 
-def say_farewell(case: Case) -> None:
+@action
+def export_and_back_up(case: Case) -> None:
     """The two things that a deletion will need: a download for the customer and a last backup."""
     site = case.site
     kept = kept_for(site, case.policy)
@@ -51,17 +54,20 @@ def say_farewell(case: Case) -> None:
         )
 
 
+@action
 def come_back(case: Case) -> None:
     """A return is a new generation as well: what was prepared for the deletion is void."""
     end_service(case)
     case.change(cancelled_at=None, night_at=case.now)
 
 
+@action
 def drop_plan(case: Case) -> None:
     """A trial without a plan; the price that was once agreed stays agreed."""
     case.change(plan_agents=None, next_agents=None, payment_method=None)
 
 
+@action
 def fall_back_to_trial(case: Case) -> None:
     """A subscribed trial cancelled for its end: free until day 30, then it expires; `keep` subscribes it again."""
     case.change(cancels_at=case.site.trial_ends_at)
@@ -69,6 +75,7 @@ def fall_back_to_trial(case: Case) -> None:
     announce_end(case)
 
 
+@action
 def end_with_period(case: Case) -> None:
     """Active until the end of what is paid for."""
     case.change(cancels_at=case.site.period_ends_at)
@@ -97,6 +104,7 @@ def announce_end(case: Case) -> None:
     case.mail("cancellation_scheduled", cancels_at=ends, kept_days=kept // DAY)
 
 
+@action
 def withdraw_cancellation(case: Case) -> None:
     """All goes on as before."""
     case.change(cancels_at=None)
@@ -113,6 +121,7 @@ def withdraw_cancellation(case: Case) -> None:
 # The way to a deletion
 
 
+@action
 def date_deletion(case: Case) -> None:
     """Set or move `deletes_at`: 14 days after the end and after the first export; it only ever moves later."""
     site = case.site
@@ -127,6 +136,7 @@ def move_deletion(case: Case, earliest: datetime) -> None:
     case.change(deletes_at=max(earliest, case.site.deletes_at or earliest))
 
 
+@action
 def tell_deletion(case: Case) -> None:
     """When the data would be deleted, as things stand."""
     at = case.site.deletes_at
@@ -134,22 +144,26 @@ def tell_deletion(case: Case) -> None:
     case.notes.append(f"the data is deleted {when}")
 
 
+@action
 def note_export(case: Case) -> None:
     """Retention counts from the first export of this generation; a later one does not move it."""
     case.change(export_ready_at=case.site.export_ready_at or case.now)
 
 
+@action
 def note_final_backup(case: Case) -> None:
     """The first good one is enough."""
     case.change(final_backup_at=case.site.final_backup_at or case.now)
 
 
+@action
 def ask_for_a_waiver(case: Case) -> None:
     """A partial backup does not count: an operator has to look, or the deletion would wait for ever."""
     count = case.given("left_out")
     case.tell("alarm.raised", **alarm("backup.partial", f"the final backup is partial: {count} things were left out"))
 
 
+@action
 def waive(case: Case) -> None:
     """Lifts one guard for this generation; it never shortens the 14 days, and the deletion is 48 h away at least."""
     case.change(waived=(*case.site.waived, case.given("guard")))
@@ -158,6 +172,7 @@ def waive(case: Case) -> None:
         move_deletion(case, case.now + case.policy.notice)
 
 
+@action
 def warn(case: Case) -> None:
     """7 days before, and 48 h before: a late first warning is left out, a late notice is always sent."""
     if case.now < known(case.site.deletes_at) - case.policy.notice:
@@ -174,23 +189,27 @@ def give_last_notice(case: Case) -> None:
     case.mail("deletion_in_48_hours", deletes_at=case.site.deletes_at, generation=case.site.generation)
 
 
+@action
 def note_removal(case: Case) -> None:
     """From here on something is gone: the customer is told of no other date."""
     case.change(removing_since=case.site.removing_since or case.now)
 
 
+@action
 def tell_again(case: Case) -> None:
     """The customer is told anew, and the deletion comes 48 h after that."""
     case.change(final_warning_at=None, notice_sent_at=None)
     move_deletion(case, case.now + case.policy.notice)
 
 
+@action
 def note_notice(case: Case) -> None:
     """The notice is out: the deletion comes 48 h after it at the earliest."""
     case.change(notice_sent_at=case.now)
     move_deletion(case, case.now + case.policy.notice)
 
 
+@action
 def delete(case: Case) -> None:
     """From here there is no way back to a living site."""
     reasons = authorize_destruction(case.site, case.now, case.policy)
@@ -199,7 +218,8 @@ def delete(case: Case) -> None:
     case.must("delete", generation=case.site.generation)
 
 
-def close_the_book(case: Case) -> None:
+@action
+def leave_tombstone(case: Case) -> None:
     """The tombstone keeps the name and the dates, and nothing about a person."""
     case.change(
         deleted_at=case.now,

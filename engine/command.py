@@ -65,8 +65,6 @@ EFFECTS = (
 HANDLED = ("site.tell_again", "site.effect_retried", "site.effect_dropped")
 """What follows for one site from what an operator did to deletions as a whole, or to one effect that gave up."""
 
-COUNTED = frozenset({"site.subscribe", "site.change_plan", "site.pay", "site.resume", "site.renew"})
-"""What is judged on how many agents are in use: whoever asks it reads that number from the site just before."""
 
 PUBLIC = (*LABELS, *OPERATORS)
 INTERNAL = frozenset((*TIMERS, *EFFECTS, *HANDLED))

@@ -5,6 +5,7 @@ from datetime import datetime
 from engine.case import Case
 from engine.policy import Policy
 from engine.site import Owed
+from engine.vocabulary import predicate
 
 
 def next_try_at(owed: Owed, policy: Policy) -> datetime | None:
@@ -46,13 +47,13 @@ def lacks_notice(owed: Owed, policy: Policy) -> bool:
     return (owed.tried_at or owed.declined_at) >= owed.declined_at + policy.dunning[-1]
 
 
+@predicate("while the notice before the suspension could not be sent")
 def notice_is_lacking(case: Case) -> bool:
-    """As above, of a case."""
     return case.site.owed is not None and lacks_notice(case.site.owed, case.policy)
 
 
+@predicate("after the last attempt, 48 h after the notice at least")
 def last_try_is_over(case: Case) -> bool:
-    """Day 7 has come and the customer was told 48 h before."""
     owed = case.site.owed
     if owed is None or owed.noticed_at is None:
         return False

@@ -10,6 +10,7 @@ from engine.nights import trouble
 from engine.policy import Policy
 from engine.refunds import REFUND_DUE
 from engine.site import LEAVING, Fault, Site, with_facts
+from engine.vocabulary import Datum, action, predicate
 from engine.words import shown
 
 GAVE_UP = "effect.gave_up"
@@ -24,6 +25,9 @@ REMEDIES = {
     "mail": "mend the cause (site.update_contact where it is the address), then site.retry",
 }
 REMEDY = "mend the cause, then site.retry"
+
+REPORT: tuple[Datum, ...] = ("about", "effect", "error", "generation", "kind", "payment_id", "to")
+"""What an effect reports of itself when it gives up."""
 
 # What is open
 
@@ -44,7 +48,8 @@ def attention(site: Site) -> str | None:
     return "; ".join(fault.sentence for fault in open_faults(site)) or None
 
 
-def stuck(case: Case) -> bool:
+@predicate("after something gave up")
+def something_gave_up(case: Case) -> bool:
     """Something gave up that `site.retry` tries again."""
     return any(map(is_tried_again, written_down(case.site))) or trouble(case.site) is not None
 
@@ -111,13 +116,15 @@ def still_open(site: Site, now: datetime, policy: Policy) -> tuple[Fault, ...]:
     return tuple(fault for fault in site.faults if holds(fault, site, now, policy))
 
 
-def ask_for_attention(case: Case) -> None:
+@action
+def open_fault(case: Case) -> None:
     """Something gave up."""
     note(case, reported(case))
 
 
+@predicate("if what gave up is not needed any more", needs=REPORT)
 def not_wanted_any_more(case: Case) -> bool:
-    """What gave up is of an older generation, was done by another since, or was a letter to an address that is gone."""
+    """It is of an older generation, was done by another effect since, or was a letter to a former address."""
     to = case.given("to")
     is_of_old = to is not None and to != case.site.email
     return is_of_old or not is_wanted(reported(case), case.site, case.now, case.policy)
@@ -144,12 +151,13 @@ def name_of(kind: str, about: str) -> str:
     return f"{kind} ({about})" if about else kind
 
 
-def was_a_fault(case: Case) -> bool:
-    """What an operator or a later effect of the same kind says is about a fault that is open."""
+@predicate("if the report is about an open fault", needs=("effect", "kind", "purpose"))
+def is_open_fault(case: Case) -> bool:
     return any(_is_meant(fault, case) for fault in case.site.faults)
 
 
-def forget_it(case: Case) -> None:
+@action
+def close_fault(case: Case) -> None:
     """It is done, tried again or dropped."""
     case.change(faults=tuple(fault for fault in case.site.faults if not _is_meant(fault, case)))
 

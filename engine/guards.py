@@ -1,33 +1,38 @@
-"""The words of the law's `when` column that begin with `must_`: each refuses with its reason and the remedy."""
+"""Guards: conditions that refuse with a reason and a remedy. Guards of restores and refunds stand beside their actions.
+
+The sentence of the declaration is the refusal in general; the raised `Refused` has the values.
+"""
 
 from datetime import datetime
 
 from engine.authority import authorize_destruction
 from engine.case import Case, currency_of
 from engine.decision import Refused
-from engine.predicates import at_period_end, by_operator
+from engine.predicates import by_operator
+from engine.request_predicates import at_period_end
 from engine.timers import timers
+from engine.vocabulary import guard
 from engine.words import agents_in_words, moment, money, named, shown
 
 # What is asked makes sense
 
 
+@guard("the hostname belongs to a living site until that is deleted; choose another hostname")
 def must_have_a_free_hostname(case: Case) -> bool:
-    """The name belongs to the living site until that is deleted."""
     raise Refused(
         "host.taken", f"subject {named(case.site.host)} is the name of a living site; choose another hostname"
     )
 
 
+@guard("the site was never ready and holds nothing; start a new trial once it is gone")
 def must_have_been_ready(case: Case) -> bool:
-    """A site that was never ready holds nothing."""
     if case.site.ready_at is None:
         raise _illegal(case, "was never ready and holds nothing; start a new trial once it is gone")
     return True
 
 
+@guard("a trial has no plan to change; use site.subscribe to choose a plan", needs=("agents",))
 def must_be_subscribed_first(case: Case) -> bool:
-    """A trial has no plan to change."""
     agents, limit = case.given("agents"), case.site.trial_agents
     if agents > limit:
         raise Refused(
@@ -36,8 +41,8 @@ def must_be_subscribed_first(case: Case) -> bool:
     raise _illegal(case, f"is in a trial with {limit} agents; use site.subscribe to choose a plan")
 
 
+@guard("no plan is smaller than the agents in use; remove agents in the site first", needs=("agents", "used_agents"))
 def must_cover_used_agents(case: Case) -> bool:
-    """No plan is smaller than the agents in use."""
     agents, used = case.given("agents"), case.site.used_agents
     if agents < used:
         raise Refused(
@@ -48,15 +53,15 @@ def must_cover_used_agents(case: Case) -> bool:
     return True
 
 
+@guard("there is no trial and no paid period whose end can be waited for; use when=now", needs=("when",))
 def must_be_at_once(case: Case) -> bool:
-    """Only a trial or a paid period has an end to wait for."""
     if at_period_end(case):
         raise _illegal(case, f"is {case.state} and has no paid period to wait for; use when=now")
     return True
 
 
+@guard("the card may not be tried again; give another payment_method", needs=("payment_method",))
 def must_name_a_card_to_try(case: Case) -> bool:
-    """A card that forbids another try is not tried again."""
     owed, card = case.site.owed, case.given("payment_method")
     if owed is not None and owed.card_refused and card in {None, case.site.payment_method}:
         raise _illegal(
@@ -66,11 +71,11 @@ def must_name_a_card_to_try(case: Case) -> bool:
     return True
 
 
-# Who and what stands in the way
+# What stands in the way
 
 
+@guard("the site is suspended by an operator; ask support to resume it first")
 def must_not_be_suspended(case: Case) -> bool:
-    """Nobody comes back while an operator suspends."""
     if by_operator(case):
         raise _illegal(
             case, f"is suspended by an operator ({shown(case.site.suspended_reason)}); ask support to resume it first"
@@ -78,22 +83,22 @@ def must_not_be_suspended(case: Case) -> bool:
     return True
 
 
+@guard("the site is not suspended by an operator but for non-payment; it comes back with site.pay")
 def must_be_suspended_by_operator(case: Case) -> bool:
-    """An operator lifts only what an operator did."""
     if not by_operator(case):
         raise _illegal(case, "is suspended for non-payment; it comes back with site.pay")
     return True
 
 
+@guard("a customer may not download while an operator suspends the site; ask support for the download")
 def must_be_asked_by_an_operator(case: Case) -> bool:
-    """What a customer may not do while an operator suspends."""
     if case.command.by_customer:
         raise _illegal(case, "is suspended by an operator; ask support for the download")
     return True
 
 
+@guard("a payment is under way; ask again when it is answered")
 def must_have_no_payment_pending(case: Case) -> bool:
-    """One payment at a time."""
     paying = case.site.paying
     if paying is not None:
         amount = money(paying.amount_cents, currency_of(case, paying))
@@ -105,47 +110,47 @@ def must_have_no_payment_pending(case: Case) -> bool:
     return True
 
 
+@guard("a restore is under way; ask again when it is done", needs=("under_way",))
 def must_have_no_restore_under_way(case: Case) -> bool:
-    """One restore at a time."""
     if "restore" in case.command.under_way:
         raise Refused("work.pending", f"a restore of {named(case.site.host)} is under way; ask again when it is done")
     return True
 
 
+@guard("a guard of the deletion does not allow it; `tenure site why` names each")
 def must_be_authorized(case: Case) -> bool:
-    """Nothing may stand against a deletion."""
     reasons = authorize_destruction(case.site, case.now, case.policy)
     if reasons:
         raise Refused("state.illegal", "; ".join(reasons))
     return True
 
 
-# Its time has come: an early, repeated or stale timer is held, and a missing moment has not come
+# It is due: a timer that fires early, twice or without its date on the site is refused
 
 
+@guard("day 30 of the trial has not come; wait until then")
 def must_have_reached_day_30(case: Case) -> bool:
-    """The full trial is over."""
     return _must_have_reached(case, "trial_ends_at", case.site.trial_ends_at)
 
 
+@guard("the paid period is not over; wait until it ends")
 def must_have_reached_period_end(case: Case) -> bool:
-    """The paid period is over."""
     return _must_have_reached(case, "period_ends_at", case.site.period_ends_at)
 
 
+@guard("the end for which the site was cancelled has not come; wait until then")
 def must_have_reached_cancels_at(case: Case) -> bool:
-    """The period that was cancelled for its end is over."""
     return _must_have_reached(case, "cancels_at", case.site.cancels_at)
 
 
+@guard("the time to pay a suspended site is not over; wait until it ends")
 def must_have_been_unpaid_14_days(case: Case) -> bool:
-    """The time to pay and come back is over."""
     since = case.site.unpaid_since
     return _must_have_reached(case, "its last day to pay", None if since is None else since + case.policy.unpaid)
 
 
+@guard("the timer is not due on the site; `tenure due` lists what is due when")
 def must_be_due(case: Case) -> bool:
-    """The timer stands on the site now, and its moment has come."""
     kind = case.command.type.removeprefix("site.")
     return _must_have_reached(case, kind, timers(case.site, case.policy).get(kind))
 

@@ -9,11 +9,13 @@ from engine.decision import Closed
 from engine.dunning import suspends_at
 from engine.site import Paying, Site
 from engine.telling import ladder
+from engine.vocabulary import action
 from engine.words import agents_in_words, moment, money, plain_decline
 
 # A trial
 
 
+@action
 def mail_welcome(case: Case) -> None:
     """The link, and what the trial is."""
     site = case.site
@@ -22,6 +24,7 @@ def mail_welcome(case: Case) -> None:
     )
 
 
+@action
 def mail_subscribed(case: Case) -> None:
     """Price, first charge, how to stop."""
     site = case.site
@@ -36,6 +39,7 @@ def mail_subscribed(case: Case) -> None:
     tell_plan(case)
 
 
+@action
 def tell_plan(case: Case) -> None:
     """What it will cost, and from when: told in the review."""
     site = case.site
@@ -48,6 +52,7 @@ def tell_plan(case: Case) -> None:
     )
 
 
+@action
 def mail_trial_expired(case: Case) -> None:
     """No obligation: the download comes, the data stays for 14 days."""
     case.mail("trial_expired", cancelled_at=case.site.cancelled_at, kept_days=days_kept(case))
@@ -56,22 +61,26 @@ def mail_trial_expired(case: Case) -> None:
 # Leaving and coming back
 
 
+@action
 def mail_cancelled(case: Case) -> None:
     """A site that was never ready has nothing to download."""
     site = case.site
     case.mail("cancelled", cancelled_at=site.cancelled_at, ready_at=site.ready_at, kept_days=days_kept(case))
 
 
+@action
 def mail_suspended(case: Case) -> None:
     """An operator did it."""
     case.mail("suspended_operator", suspended_at=case.now)
 
 
+@action
 def mail_back_online(case: Case) -> None:
     """The suspension is over."""
     case.mail("back_online", online_at=case.now)
 
 
+@action
 def mail_welcome_back(case: Case) -> None:
     """The cancellation or the expiry is undone."""
     site = case.site
@@ -81,6 +90,7 @@ def mail_welcome_back(case: Case) -> None:
     case.notes.append(f"the site is online again, {until}")
 
 
+@action
 def mail_download(case: Case) -> None:
     """The link, and how long it holds; what is missing, and then the generation for which the customer is told."""
     export = {name: case.given(name) for name in ("url", "bytes", "sha256")}
@@ -93,6 +103,7 @@ def mail_download(case: Case) -> None:
 # Money
 
 
+@action
 def mail_receipt(case: Case) -> None:
     """The receipt of the payment just booked; its invoice is named, its numbers come from the books."""
     site = case.site

@@ -1,37 +1,26 @@
 """What may be done with a site now, from the same table that decides."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Literal
 
 from engine.case import Case
 from engine.command import LABELS, OPERATORS, Command
 from engine.decision import Refused
-from engine.machine import CONDITIONS
 from engine.policy import Policy
-from engine.predicates import BY_DATA
 from engine.rules import RULES, Rule
 from engine.site import ABSENT, STATES, Site
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A rule as the menu sees it: what can be asked without the command's data, and what follows if all of it holds.
-
-    `opens`: it does something. `settles`: no later row is looked at, for only a row that hangs on the data passes on.
-    """
-
-    asks: tuple[Callable[[Case], bool], ...]
-    opens: bool
-    settles: bool
-
+from engine.walk import Row, first_failure, rows
 
 OPERATOR = Command("site.show", "menu", "menu")
 CUSTOMER = Command("site.show", "menu", "menu", by_customer=True)
 
+Menu = dict[str, tuple[tuple[str, tuple[Row, ...] | Literal[True]], ...]]
+"""By state: the commands that a row of it could let do something, each with the rows to look at; True: always."""
+
 
 def allowed(site: Site | None, now: datetime, policy: Policy) -> tuple[str, ...]:
-    """The types that would change something now, customers' first; words that need the data are left open."""
+    """The types that would change something now, customers' first; words that need the command's data are left open."""
     return _open(Case(site, OPERATOR, now, policy))
 
 
@@ -42,7 +31,7 @@ def menu(site: Site, now: datetime, policy: Policy) -> list[dict[str, str]]:
 
 
 def is_open(name: str, site: Site | None, now: datetime, policy: Policy) -> bool:
-    """Whether some row of the law may let this command do something, whatever its data."""
+    """Whether some row may let this command do something, whatever its data."""
     return name in allowed(site, now, policy)
 
 
@@ -53,45 +42,40 @@ def label(name: str, site: Site) -> str:
 
 
 def _open(case: Case) -> tuple[str, ...]:
-    """Of a deleted site only a refund may still be recorded, and nobody is offered that."""
+    """A deleted site takes a refund's record at most, and that is offered to nobody."""
     if case.state == "deleted":
         return ()
-    return tuple(name for name, rows in _TABLE[case.state] if rows is True or _may_follow(rows, case))
+    return tuple(name for name, its_rows in MENU[case.state] if its_rows is True or _may_act(its_rows, case))
 
 
-def _may_follow(rows: list[Row], case: Case) -> bool:
-    """Whether some row may let this command do something, whatever its data."""
+def _may_act(its_rows: tuple[Row, ...], case: Case) -> bool:
+    """Whether some row may let the command do something. whatever its data."""
     try:
-        for row in rows:
-            for ask in row.asks:
-                if not ask(case):
-                    break
-            else:
-                if row.opens or row.settles:
-                    return row.opens
+        for row in its_rows:
+            if first_failure(row.asked, case) is None and row.ends:
+                return row.acts
     except Refused:
         return False
     return False
 
 
-def _row(rule: Rule) -> Row:
-    chooses = any(word in BY_DATA and not word.startswith("must_") for word in rule.when)
-    asks = tuple(CONDITIONS[word] for word in rule.when if word not in BY_DATA)
-    return Row(asks, opens=rule.then != ("nothing",), settles=not chooses)
+def menu_of(rules: Iterable[Rule], names: Iterable[str]) -> Menu:
+    """The menu of a table for these commands."""
+    table, types = tuple(rules), tuple(names)
+    by_state = {state: [(name, _relevant(rows(table, name, state))) for name in types] for state in (ABSENT, *STATES)}
+    return {state: tuple((name, found) for name, found in entries if found) for state, entries in by_state.items()}
 
 
-def _rows(name: str, state: str) -> list[Row] | bool:
-    """The rows to look at; True or False where the state alone decides."""
-    all_rows = [_row(rule) for rule in RULES if rule.command == name and state in rule.sources]
-    rows = [row for row in all_rows if row.asks or row.opens or row.settles]
-    opening = any(row.opens for row in rows)
-    certain = next((row for row in rows if not row.asks and (row.opens or row.settles)), None)
-    return opening and (rows if rows[0] is not certain else rows[0].opens)
+def _relevant(its_rows: tuple[Row, ...]) -> tuple[Row, ...] | Literal[True]:
+    """The rows that make a difference: none where no row acts, True where the first one acts whatever the facts."""
+    telling = tuple(row for row in its_rows if row.asked or row.ends)
+    if not any(row.acts for row in telling):
+        return ()
+    if telling[0].asked:
+        return telling
+    return True if telling[0].acts else ()
 
 
-_TABLE = {
-    state: [(name, rows) for name in (*LABELS, *OPERATORS) if (rows := _rows(name, state))]
-    for state in (ABSENT, *STATES)
-}
+MENU = menu_of(RULES, (*LABELS, *OPERATORS))
 
 __all__ = ["CUSTOMER", "LABELS", "OPERATOR", "allowed", "is_open", "label", "menu"]

@@ -17,13 +17,15 @@ from engine.letters import (
     mail_suspended_unpaid,
     mail_suspension_near,
 )
-from engine.refunds import REFUND_DUE, SURPLUS
+from engine.refunds import REFUND_DUE
 from engine.site import Fault, Paying
+from engine.vocabulary import action
 from engine.words import money, plain_decline
 
 # It succeeded
 
 
+@action
 def book_payment(case: Case) -> None:
     """The invoice of the payment under way is paid."""
     paying = answer(case, "succeeded")
@@ -32,6 +34,7 @@ def book_payment(case: Case) -> None:
         case.change(owed=None, unpaid_since=None, charged_at=case.now)
 
 
+@action(needs=("used_agents",))
 def book_new_start(case: Case) -> None:
     """A period of its own from the moment of the payment; what was owed for days offline is void."""
     owed = case.site.owed
@@ -58,6 +61,7 @@ def grant_new_period(case: Case, paying: Paying) -> None:
         mail_reduction_impossible(case, period[1])
 
 
+@action(needs=("used_agents",))
 def book_late_payment(case: Case) -> None:
     """Paid after the cancellation: nothing comes back to life, but no day is paid twice by who comes back."""
     paying = known(case.site.paying)
@@ -72,17 +76,20 @@ def book_late_payment(case: Case) -> None:
     case.change(period_start=paying.period_start, period_ends_at=paying.period_end, agents_allowed=paying.agents)
 
 
+@action
 def allow_paid_agents(case: Case) -> None:
     """The number that is paid for holds from the first successful payment."""
     case.change(agents_allowed=known(case.site.paying).agents)
 
 
+@action
 def raise_paid_agents(case: Case) -> None:
     """Charge Now succeeded: the number rises, and a waiting reduction is replaced."""
     agents = known(case.site.paying).agents
     case.change(plan_agents=agents, agents_allowed=agents, next_agents=None)
 
 
+@action
 def ask_for_refund(case: Case) -> None:
     """A payment that was under way at the cancellation: the money goes back, unless the customer comes back to it."""
     owe_refund(case, known(case.site.paying), "after the cancellation")
@@ -103,7 +110,8 @@ def owe_refund(case: Case, paying: Paying, when: str, kind: str = "") -> None:
     case.alarm(fault)
 
 
-def use_what_was_paid(case: Case) -> None:
+@action
+def withdraw_refund_request(case: Case) -> None:
     """Who comes back to days that were paid after the cancellation is not refunded for them."""
     now_used = case.site.generation
     kept = (one for one in case.site.faults if one.code != REFUND_DUE or one.generation != now_used or one.kind)
@@ -113,6 +121,7 @@ def use_what_was_paid(case: Case) -> None:
 # It was declined
 
 
+@action
 def note_decline(case: Case) -> None:
     """The first decline starts the ladder; a card that forbids another try is not tried again.
 
@@ -136,12 +145,14 @@ def note_decline(case: Case) -> None:
     give_notice(case)
 
 
-def rest_a_day(case: Case) -> None:
+@action
+def pause_retries_a_day(case: Case) -> None:
     """The ladder charges at most once in 24 h, however late its steps are noticed."""
     case.change(owed=replace(known(case.site.owed), rests_until=case.now + case.policy.charge_pause))
 
 
-def count_try(case: Case) -> None:
+@action
+def count_attempt(case: Case) -> None:
     """A step of the ladder at which the card is not tried: the dates run on."""
     case.change(owed=replace(known(case.site.owed), tried_at=case.now))
     give_notice(case)
@@ -153,17 +164,20 @@ def give_notice(case: Case) -> None:
         mail_suspension_near(case)
 
 
+@action
 def note_suspension_notice(case: Case) -> None:
     """The notice is out, or an operator waives it: the suspension comes 48 h after that at the earliest."""
     case.change(owed=replace(known(case.site.owed), noticed_at=case.now))
 
 
+@action
 def suspend_unpaid(case: Case) -> None:
     """Offline until it is paid, for 14 days."""
     case.change(unpaid_since=case.now)
     mail_suspended_unpaid(case)
 
 
+@action
 def void_charge(case: Case) -> None:
     """A declined Charge Now or new start changes nothing: its invoice is void."""
     paying = answer(case, "declined")
@@ -171,6 +185,7 @@ def void_charge(case: Case) -> None:
     mail_charge_declined(case, paying)
 
 
+@action
 def give_up_charge(case: Case) -> None:
     """Declined after the cancellation, which waited for it."""
     paying = answer(case, "declined")
@@ -186,59 +201,3 @@ def answer(case: Case, outcome: str) -> Paying:
     more = {"decline_code": plain_decline(case.given("decline_code"))} if outcome == "declined" else {}
     case.tell(f"charge.{outcome}", **charged(case, paying), **more)
     return paying
-
-
-# An operator gave it up
-
-
-def void_dropped(case: Case) -> None:
-    """A charge of which nobody knows is void, and what it was to buy is not bought; a debt that was declined stands."""
-    paying, owed = known(case.site.paying), case.site.owed
-    case.entries.append(Answered(paying.payment_id, "void"))
-    case.change(paying=None, dropped=(*case.site.dropped, replace(paying, payment_method=None)))
-    case.notes.append(f"the charge of {money(paying.amount_cents, currency_of(case, paying))} is void")
-    if owed is None or owed.invoice_id != paying.invoice_id:
-        case.entries.append(Closed(paying.invoice_id, "void", "dropped by an operator"))
-    elif owed.declined_at is None:
-        case.entries.append(Closed(paying.invoice_id, "void", "dropped by an operator"))
-        first = paying.reason == "first_charge"
-        case.change(owed=None, charged_at=None if first else case.site.charged_at)
-    else:
-        count_try(case)
-
-
-def refund_dropped(case: Case) -> None:
-    """It was made after all: the books keep it void, and the money is to go back."""
-    paying = next(one for one in case.site.dropped if one.payment_id == case.given("payment_id"))
-    names = ("card_label", "reference")
-    case.entries.append(Answered(paying.payment_id, "void", **{name: case.given(name) for name in names}))
-    case.change(dropped=tuple(one for one in case.site.dropped if one is not paying))
-    case.tell("charge.succeeded", **charged(case, paying))
-    owe_refund(case, paying, "after the charge was dropped", SURPLUS)
-
-
-# Money that is open when something else ends
-
-
-def write_off(case: Case) -> None:
-    """What was owed is uncollectible and its period forgotten; a charge that a worker took is awaited."""
-    withdraw_charge(case)
-    owed, paying = case.site.owed, case.site.paying
-    if owed is None:
-        return
-    if paying is None or paying.invoice_id != owed.invoice_id:
-        status = "uncollectible" if owed.declined_at else "void"  # never asked of the card, so nobody owes it
-        case.entries.append(Closed(owed.invoice_id, status, "cancelled"))
-    case.change(owed=None, period_start=None, period_ends_at=None)
-
-
-def withdraw_charge(case: Case) -> None:
-    """A charge that no worker has claimed is void; what it was to buy is not bought."""
-    paying, owed = case.site.paying, case.site.owed
-    if paying is None or paying.claimed:
-        return
-    case.voids.append(paying.payment_id)
-    case.entries.append(Answered(paying.payment_id, "void"))
-    if owed is None or owed.invoice_id != paying.invoice_id:
-        case.entries.append(Closed(paying.invoice_id, "void", "withdrawn before it was charged"))
-    case.change(paying=None)

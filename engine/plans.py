@@ -4,10 +4,13 @@ from dataclasses import replace
 
 from engine.billing import charge_added_agents
 from engine.case import Case, known
-from engine.predicates import added_cents, agreed_price, too_little_to_charge
+from engine.prices import added_cents, agreed_price
+from engine.request_predicates import too_little_to_charge
+from engine.vocabulary import action
 from engine.words import agents_in_words, moment, money
 
 
+@action
 def choose_plan(case: Case) -> None:
     """The price is frozen at the first choice; coming back keeps the one agreed then."""
     case.change(
@@ -19,6 +22,7 @@ def choose_plan(case: Case) -> None:
     )
 
 
+@action
 def choose_card(case: Case) -> None:
     """A new card may be tried where the old one was refused for good."""
     card, owed = case.given("payment_method"), case.site.owed
@@ -27,11 +31,13 @@ def choose_card(case: Case) -> None:
     case.change(payment_method=card, owed=replace(owed, card_refused=False) if owed else None)
 
 
+@action
 def forget_reduction(case: Case) -> None:
     """Who says the number anew wants no other one later."""
     case.change(next_agents=None)
 
 
+@action
 def choose_agents(case: Case) -> None:
     """Replaces the number from day 30."""
     agents = case.given("agents")
@@ -39,6 +45,7 @@ def choose_agents(case: Case) -> None:
     case.notes.append(f"{agents_in_words(agents)} from {moment(case.site.trial_ends_at)}; nothing is charged now")
 
 
+@action
 def reduce_later(case: Case) -> None:
     """Fewer agents from the next period, no refund."""
     agents, begins = case.given("agents"), case.site.period_ends_at
@@ -47,6 +54,7 @@ def reduce_later(case: Case) -> None:
     case.mail("reduction_scheduled", plan_agents=case.site.plan_agents, next_agents=agents, period_ends_at=begins)
 
 
+@action
 def withdraw_reduction(case: Case) -> None:
     """Today's number stays."""
     case.change(next_agents=None)
@@ -54,6 +62,7 @@ def withdraw_reduction(case: Case) -> None:
     case.mail("reduction_withdrawn", plan_agents=case.site.plan_agents)
 
 
+@action
 def raise_agents(case: Case) -> None:
     """More agents whose share is too small to charge."""
     agents, share = case.given("agents"), money(added_cents(case), known(case.site.currency))
@@ -69,6 +78,7 @@ def payable(case: Case, agents: int) -> int:
     return min(agents, max(site.agents_allowed, site.trial_agents))
 
 
+@action
 def fit_agents(case: Case) -> None:
     """Back within a paid period: more agents are charged pro rata, fewer come with the next period."""
     wanted, paid = case.given("agents"), case.site.agents_allowed

@@ -1,284 +1,165 @@
-"""The words of the law's `when` column that choose: each answers yes or no. Those that refuse stand in `demands`.
+"""Predicates about the facts of a site: how far its life has come, what is suspended, held or owed.
 
-All are pure, for the menu asks them too. Words that need the command's data stand in BY_DATA, so that the menu can
-leave them open.
+Predicates about the request stand in `engine/request_predicates.py`, about a report in `engine/report_predicates.py`.
 """
 
 from engine.case import Case
-from engine.periods import prorate, seconds_left
-
-BY_DATA = frozenset(
-    {
-        *("same_plan", "same_agents", "same_reduction", "same_contact", "fewer_agents", "too_little_to_charge"),
-        *("at_period_end", "already_waived", "must_cover_used_agents", "must_be_subscribed_first", "must_be_at_once"),
-        *("must_name_a_card_to_try", "not_awaited", "pays_period", "pays_agents", "pays_new_start", "pays_return"),
-        *("card_changed", "is_final", "is_whole", "is_nightly", "of_this_generation", "of_this_debt", "of_the_notice"),
-        *("must_name_a_paid_invoice", "must_not_be_of_this_period", "threat_bounced", "notice_bounced"),
-        *("must_have_a_restore_point", "must_have_no_restore_under_way", "export_under_way", "back_up_under_way"),
-    }
-)
-
+from engine.prices import agreed_price
+from engine.vocabulary import predicate
 
 # How far its life has come
 
 
+@predicate("before it was ever ready")
 def never_ready(case: Case) -> bool:
     return case.site.ready_at is None
 
 
+@predicate("with a plan")
 def plan_chosen(case: Case) -> bool:
     return case.site.plan_agents is not None
 
 
+@predicate("with a plan")
 def subscribed(case: Case) -> bool:
-    """A suspended site with a plan; a plain trial may still know the one that it fell back from."""
+    """A suspended site with a plan. A plain trial may still remember the plan it had before it was cancelled."""
     return plan_chosen(case) and not was_plain_trial(case)
 
 
+@predicate("before day 30")
 def trial_runs(case: Case) -> bool:
     return case.site.trial_ends_at is not None and case.now < case.site.trial_ends_at
 
 
+@predicate("after day 30")
 def trial_over(case: Case) -> bool:
     return not trial_runs(case)
 
 
+@predicate("within a paid period")
 def paid_period_runs(case: Case) -> bool:
-    """The present period has time left; one that was never paid is forgotten at the end of service."""
+    """The present period is paid and has time left. An unpaid period was forgotten at the end of service."""
     ends = case.site.period_ends_at
     return ends is not None and case.now < ends and case.site.owed is None
 
 
+@predicate("after the end of the period")
 def period_over(case: Case) -> bool:
     return case.site.period_ends_at is not None and case.now >= case.site.period_ends_at
 
 
+@predicate("after a cancellation for the end of the period")
 def ending(case: Case) -> bool:
     return case.site.cancels_at is not None
 
 
+@predicate("after the end for which it was cancelled")
 def ending_over(case: Case) -> bool:
     return case.site.cancels_at is not None and case.now >= case.site.cancels_at
 
 
-def fell_back(case: Case) -> bool:
-    """A subscribed trial that was cancelled for its end, and may still be kept."""
+@predicate("after a cancellation for the end of the trial")
+def fell_back_to_trial(case: Case) -> bool:
+    """A subscribed trial that was cancelled for its end; `site.keep` subscribes it again."""
     return ending(case) and plan_chosen(case)
 
 
-# Suspended, and where from
+# Suspended, and from which state
 
 
+@predicate("while an operator suspends it")
 def by_operator(case: Case) -> bool:
     return case.site.suspended_reason is not None
 
 
-def unpaid_only(case: Case) -> bool:
+@predicate("while no operator suspends it")
+def not_by_operator(case: Case) -> bool:
     return case.site.suspended_reason is None
 
 
+@predicate("while it is suspended for non-payment")
 def was_unpaid(case: Case) -> bool:
     return case.site.unpaid_since is not None
 
 
+@predicate("if it was suspended in its trial")
 def was_plain_trial(case: Case) -> bool:
     return case.site.suspended_from == "trial"
 
 
+@predicate("if it was suspended in its trial")
 def was_subscribed_trial(case: Case) -> bool:
     return case.site.suspended_from == "trial_subscribed"
 
 
+@predicate("if it was suspended in its trial")
 def was_in_trial(case: Case) -> bool:
     return was_plain_trial(case) or was_subscribed_trial(case)
 
 
+@predicate("if it was suspended while a payment was past due")
 def was_past_due(case: Case) -> bool:
     return case.site.suspended_from == "past_due"
 
 
-# What stands on it
+# Holds and the deletion
 
 
+@predicate("while a hold is on it")
 def held(case: Case) -> bool:
     return case.site.held_for is not None
 
 
+@predicate("after the date of its deletion has passed")
 def deletion_is_late(case: Case) -> bool:
-    """Its date passed while something stopped it; a site that was never ready has nobody to tell."""
+    """Something stopped the deletion at its date. Of a site that was never ready nobody is notified."""
     return case.site.ready_at is not None and case.site.deletes_at is not None and case.now >= case.site.deletes_at
 
 
+@predicate("before the deletion has removed anything")
 def nothing_is_removed(case: Case) -> bool:
     return case.site.removing_since is None
 
 
+# Money
+
+
+@predicate("with an unpaid invoice")
 def owing(case: Case) -> bool:
     return case.site.owed is not None
 
 
+@predicate("with an unpaid invoice of the present period")
 def owing_a_period_that_runs(case: Case) -> bool:
-    """Of one that ended while an operator suspended nobody pays: it is void at the resume."""
+    """The invoice of a period that ended while an operator suspended the site is void at the resume."""
     return owing(case) and not period_over(case)
 
 
+@predicate("after a decline that forbids another attempt with this card")
 def card_refused(case: Case) -> bool:
     return case.site.owed is not None and case.site.owed.card_refused
 
 
+@predicate("while a payment is under way")
 def payment_pending(case: Case) -> bool:
     return case.site.paying is not None
 
 
+@predicate("while no payment is under way")
 def no_payment_pending(case: Case) -> bool:
     return case.site.paying is None
 
 
+@predicate("while a smaller plan waits for the next period")
 def reduction_waits(case: Case) -> bool:
     return case.site.next_agents is not None
 
 
-# What is asked
-
-
-def same_plan(case: Case) -> bool:
-    site = case.site
-    return (site.plan_agents, site.payment_method) == (case.given("agents"), case.given("payment_method"))
-
-
-def same_agents(case: Case) -> bool:
-    return bool(case.given("agents") == case.site.plan_agents)
-
-
-def same_reduction(case: Case) -> bool:
-    return bool(case.given("agents") == case.site.next_agents)
-
-
-def fewer_agents(case: Case) -> bool:
-    return bool(case.given("agents") < (case.site.plan_agents or 0))
-
-
-def too_little_to_charge(case: Case) -> bool:
-    """Added agents whose share of the period is under the smallest amount that is charged, or rounds to nothing."""
-    return added_cents(case) < max(case.policy.min_charge_cents, 1)
-
-
+@predicate("where the plan costs nothing")
 def costs_nothing(case: Case) -> bool:
     return agreed_price(case) == 0
 
 
-def same_contact(case: Case) -> bool:
-    return bool(case.given("email") == case.site.email)
-
-
-def already_waived(case: Case) -> bool:
-    return case.given("guard") in case.site.waived
-
-
-def of_the_notice(case: Case) -> bool:
-    return bool(case.given("guard") == "notice")
-
-
-def at_period_end(case: Case) -> bool:
-    return bool(case.given("when") == "period_end")
-
-
-# What is under way
-
-
-def export_under_way(case: Case) -> bool:
-    return "export" in case.command.under_way
-
-
-def back_up_under_way(case: Case) -> bool:
-    """One on demand; the night's own has nothing to do with it."""
-    return "back_up" in case.command.under_way
-
-
-# What an effect reports
-
-
-def not_awaited(case: Case) -> bool:
-    """The charge that is reported is not the one under way: an old one, answered late."""
-    return case.site.paying is None or case.site.paying.payment_id != case.given("payment_id")
-
-
-def is_the_payment(case: Case) -> bool:
-    """What is dropped is the charge under way."""
-    return case.site.paying is not None and case.site.paying.payment_id == case.given("payment_id")
-
-
-def was_dropped(case: Case) -> bool:
-    """An operator gave this charge up, and it was made after all."""
-    return any(one.payment_id == case.given("payment_id") for one in case.site.dropped)
-
-
-def pays_period(case: Case) -> bool:
-    return case.site.paying is not None and case.site.paying.reason in {"first_charge", "renewal", "retry"}
-
-
-def pays_agents(case: Case) -> bool:
-    return case.site.paying is not None and case.site.paying.reason == "change_plan"
-
-
-def pays_new_start(case: Case) -> bool:
-    return case.site.paying is not None and case.site.paying.reason == "new_start"
-
-
-def pays_return(case: Case) -> bool:
-    """A new start that was asked for since the site left; an older one brings nothing back to life."""
-    paying = case.site.paying
-    return paying is not None and paying.reason == "new_start" and paying.generation == case.site.generation
-
-
-def card_changed(case: Case) -> bool:
-    """Another card was named while this one was being charged."""
-    return case.site.paying is not None and case.site.paying.payment_method != case.site.payment_method
-
-
-def is_final(case: Case) -> bool:
-    return bool(case.given("purpose") == "final")
-
-
-def is_whole(case: Case) -> bool:
-    """Nothing was left out of a backup or a download."""
-    return not case.given("left_out")
-
-
-def is_nightly(case: Case) -> bool:
-    return bool(case.given("purpose") == "nightly")
-
-
-def of_this_generation(case: Case) -> bool:
-    return bool(case.given("generation") == case.site.generation)
-
-
-def of_this_debt(case: Case) -> bool:
-    """What is owed now, and not an invoice that was settled since."""
-    return case.site.owed is not None and case.given("invoice_id") == case.site.owed.invoice_id
-
-
-# The arithmetic of prices and of Charge Now
-
-
-def agreed_price(case: Case) -> int:
-    """For an agent and a month: what was agreed once, or else today's."""
-    return case.policy.price_cents if case.site.price_cents is None else case.site.price_cents
-
-
-def added_cents(case: Case) -> int:
-    """Agents above the number now allowed × price × time left ÷ this period."""
-    added = max(case.given("agents") - case.site.agents_allowed, 0)
-    left, whole = share_left(case)
-    return prorate(added, case.site.price_cents or 0, left, whole)
-
-
-def share_left(case: Case) -> tuple[int, int]:
-    """Seconds left and seconds of this period, at the review's moment if there is one.
-
-    A review from before the period began counts from its beginning: more than a whole period is never charged.
-    """
-    start, end = case.site.period_start, case.site.period_ends_at
-    if start is None or end is None:
-        raise LookupError(f"{case.site.id} is {case.site.state} without a period")
-    return seconds_left(max(case.command.quoted_at or case.now, start), end), seconds_left(start, end)
+@predicate("after something was charged")
+def was_charged(case: Case) -> bool:
+    return case.site.charged_at is not None

@@ -4,6 +4,7 @@ from engine.case import Case, known
 from engine.command import Bill
 from engine.decision import Closed, Refused
 from engine.site import Fault
+from engine.vocabulary import action, guard
 from engine.words import agents_in_words, masked, moment, money, named, shown
 
 REFUND_DUE = "refund.due"
@@ -11,13 +12,8 @@ SURPLUS = "surplus"
 """A payment that no invoice waited for: its refund leaves the invoice as it is."""
 
 
-def was_charged(case: Case) -> bool:
-    """Something was ever asked of its card."""
-    return case.site.charged_at is not None
-
-
+@guard("only a paid invoice of this site is refunded; `tenure site show` names them", needs=("bill", "invoice"))
 def must_name_a_paid_invoice(case: Case) -> bool:
-    """What was not paid can't be given back."""
     bill, named_id = case.command.bill, shown(case.given("invoice"))
     if bill is None:
         raise Refused(
@@ -29,8 +25,8 @@ def must_name_a_paid_invoice(case: Case) -> bool:
     return True
 
 
+@guard("the invoice pays the period that runs; use site.cancel first, then record it", needs=("bill", "invoice"))
 def must_not_be_of_this_period(case: Case) -> bool:
-    """Nobody is served for nothing: who gets the present period back has left."""
     bill, site = known(case.command.bill), case.site
     runs = bill.kind == "period" and bill.period_start == site.period_start and case.now < bill.period_end
     if runs and surplus(case) is None:
@@ -48,6 +44,7 @@ def surplus(case: Case) -> Fault | None:
     return next((fault for fault in asked if fault.key == case.given("invoice")), None)
 
 
+@action
 def record_refund(case: Case) -> None:
     """The books say so, and nobody asks for it any more."""
     bill, beside = known(case.command.bill), surplus(case)
@@ -80,7 +77,8 @@ def take_agents_back(case: Case, bill: Bill) -> None:
     case.notes.append(f"the plan is {agents_in_words(plan)} again")
 
 
-def give_days_back(case: Case) -> None:
+@action
+def forget_refunded_period(case: Case) -> None:
     """The days that a refunded invoice had paid are gone: coming back is charged anew."""
     bill, site = known(case.command.bill), case.site
     last = case.entries[-1] if case.entries else None

@@ -6,35 +6,16 @@ from datetime import datetime
 from engine.authority import authorize_destruction, right_state
 from engine.case import Case
 from engine.command import LABELS, OPERATORS, Command
-from engine.decision import Refused
-from engine.machine import CONDITIONS
 from engine.menu import is_open
 from engine.policy import Policy
+from engine.predicates import by_operator
 from engine.remedies import needless, remedy
-from engine.rules import RULES, Rule
+from engine.rules import RULES
 from engine.site import STATES, Site, with_facts
 from engine.timers import timers
+from engine.vocabulary import VOCABULARY, Condition
+from engine.walk import Outcome, Row, read, rows
 from engine.words import moment
-
-SAMPLE = {"agents": 1}
-"""Data for words that look at it, where no real command is there to be looked at."""
-
-NEEDS = {
-    "fell_back": "after a cancellation for the end of the trial",
-    "held": "while a hold is on it",
-    "stuck": "after something gave up",
-    "by_operator": "while an operator suspends it",
-    "was_in_trial": "if it was suspended in its trial",
-    "was_plain_trial": "if it was suspended in its trial",
-    "was_subscribed_trial": "if it was suspended in its trial",
-    "was_unpaid": "while it is suspended for non-payment",
-    "owing": "with an unpaid invoice",
-    "subscribed": "with a plan",
-    "trial_runs": "before day 30",
-    "paid_period_runs": "within a paid period",
-    "ending": "after a cancellation for the end of the period",
-}
-"""What the words of the table mean to a reader; those that look at the data are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,41 +38,47 @@ def _verdict(name: str, site: Site, now: datetime, policy: Policy) -> Verdict:
         return Verdict(name, True, "possible now")
     if site.state == "deleted" and is_open(name, None, now, policy):
         return Verdict(name, True, "possible now: it makes a new site with a new id")
-    case = Case(site, Command(name, "why", name, SAMPLE), now, policy)
+    case = Case(site, Command(name, "why", name), now, policy)
     earliest = next((at for at in _moments(site, now, policy) if is_open(name, site, at, policy)), None)
     return Verdict(name, False, _obstacle(name, case), earliest)
 
 
 def _obstacle(name: str, case: Case) -> str:
-    """The refusal of a row, or that there is nothing to do, or what its rows would need; each with the remedy."""
+    """The refusal of a guard, that there is nothing to do, or what its rows would need; each with the remedy."""
     if case.state == "deleted":
         return f"the site was deleted at {moment(case.site.deleted_at)}"
-    rows = [rule for rule in RULES if rule.command == name and case.state in rule.sources]
+    phrases: dict[str, None] = {}
+    for row in rows(RULES, name, case.state):
+        outcome, failed, refusal = read(row, case)
+        if refusal is not None:
+            return refusal.message
+        if outcome is Outcome.HOLDS:  # and it does nothing, or the command would be possible
+            return _refused_later(row) or needless(name, case.site)
+        if failed is not None and not _is_elsewhere(failed, case):
+            phrases[VOCABULARY.word(failed).sentence] = None
+    return _only(name, case, " or ".join(phrases))
+
+
+def _refused_later(row: Row) -> str | None:
+    """What a guard of the row refuses in general, where it needs the command's data to say it in particular."""
+    return next((word.sentence for word in row.open_words), None)
+
+
+def _only(name: str, case: Case, phrases: str) -> str:
+    """What would make the command possible: facts of the site, or another state."""
     instead = remedy(name, case.site)
-    try:
-        needs = [_first_failure(rule, case) for rule in rows]
-    except Refused as refused:
-        return refused.message
-    if None in needs:  # this row holds, and it does nothing: what does something would be open
-        return needless(name, case.site)
-    told = " or ".join(dict.fromkeys(NEEDS[word] for word in needs if word in NEEDS and not _is_elsewhere(word, case)))
-    if told:
-        return f"only {told}{f'; {instead}' if instead else ''}"
+    if phrases:
+        return f"only {phrases}{f'; {instead}' if instead else ''}"
     return f"not while {case.state}{f': {instead}' if instead else ''}; possible while {_possible_in(name)}"
 
 
-def _first_failure(rule: Rule, case: Case) -> str | None:
-    """The first word of a row that does not hold. Raises what a word refuses with."""
-    return next((word for word in rule.when if not CONDITIONS[word](case)), None)
-
-
-def _is_elsewhere(word: str, case: Case) -> bool:
-    """Who is suspended for non-payment is not helped by an operator's suspension as well."""
-    return word == "by_operator" and case.site.suspended_for == "nonpayment"
+def _is_elsewhere(failed: Condition, case: Case) -> bool:
+    """A suspension by an operator is no help to a site that is suspended for non-payment."""
+    return failed is by_operator and case.site.suspended_for == "nonpayment"
 
 
 def _possible_in(name: str) -> str:
-    acting = {source for rule in RULES if rule.command == name and rule.then != ("nothing",) for source in rule.sources}
+    acting = {source for rule in RULES if rule.command == name and rule.acts for source in rule.sources}
     return ", ".join(state for state in STATES if state in acting) or "no state"
 
 

@@ -30,6 +30,7 @@ PURE = frozenset(
             "collections",
             "dataclasses",
             "datetime",
+            "enum",
             "hashlib",
             "html",
             "logging",

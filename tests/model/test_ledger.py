@@ -7,7 +7,8 @@ from itertools import count
 import pytest
 
 import engine
-from engine import billing, machine, payment_results, predicates
+from engine import billing, payment_results, prices
+from tests.model.rewritten import real, rewrite
 from tests.model.seen import Broken
 from tests.model.story import kind_of, shrunk
 from tests.model.walk import Walk
@@ -73,19 +74,16 @@ def test_the_story_of_a_failure_fails_again_when_it_is_replayed(undone):
 
 @pytest.fixture
 def undone(monkeypatch):
-    """Change words of the law for one test: the machine is built again around them."""
+    """Break the rules in one way for one test."""
 
     def change(undo):
         undo(monkeypatch)
-        monkeypatch.setattr(machine, "MACHINE", machine.build())
 
     return change
 
 
 def word(monkeypatch, name, function):
-    table = machine.CONDITIONS if name in machine.CONDITIONS else machine.CONSEQUENCES
-    assert name in table
-    monkeypatch.setitem(table, name, function)
+    rewrite(monkeypatch, **{name: function})
 
 
 def wrong_amount(monkeypatch):
@@ -103,7 +101,7 @@ def added_agents_are_charged_0(monkeypatch):
     word(
         monkeypatch,
         "too_little_to_charge",
-        lambda case: predicates.added_cents(case) < case.policy.min_charge_cents,
+        lambda case: prices.added_cents(case) < case.policy.min_charge_cents,
     )
 
 
@@ -143,10 +141,10 @@ def a_reduction_that_is_settled_raises_the_agents(monkeypatch):
 
 def forgets_the_end(monkeypatch, name):
     """A word of the law that loses the date for which the site was cancelled."""
-    real = machine.CONSEQUENCES[name]
+    function = real(name)
 
     def forgetful(case):
-        real(case)
+        function(case)
         case.change(cancels_at=None)
 
     word(monkeypatch, name, forgetful)

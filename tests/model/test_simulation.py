@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import engine
-from engine import authority, billing, machine, periods, predicates, rules
-from engine.machine import CONSEQUENCES
+from engine import authority, billing, periods, prices, rules
+from tests.model.rewritten import real, rewrite, use
 from workers.simulation import fleet
 from workers.simulation.invariants import Promises
 from workers.simulation.report import simulate, text
@@ -23,13 +23,10 @@ def run(policy=POLICY, *, sites=400, seed=1):
 
 @pytest.fixture
 def law(monkeypatch):
-    """Change words of the law for one test: the machine is built again around them."""
+    """Change words of the rules for one test."""
 
     def change(**words):
-        for name, word in words.items():
-            table = machine.CONDITIONS if name in machine.CONDITIONS else CONSEQUENCES
-            monkeypatch.setitem(table, name, word)
-        monkeypatch.setattr(machine, "MACHINE", machine.build())
+        rewrite(monkeypatch, **words)
 
     return change
 
@@ -115,7 +112,7 @@ def test_evidence_of_an_older_generation_is_caught(law, monkeypatch, caught):
 
 
 def test_a_renewal_that_comes_twice_is_caught(law, caught):
-    renew = CONSEQUENCES["begin_period"]
+    renew = real("begin_period")
 
     def twice(case):
         renew(case)
@@ -130,7 +127,7 @@ def test_a_cent_too_much_is_caught(monkeypatch, caught):
         return periods.prorate(*given) + 1
 
     monkeypatch.setattr(billing, "prorate", dearer, raising=False)
-    monkeypatch.setattr(predicates, "prorate", dearer)
+    monkeypatch.setattr(prices, "prorate", dearer)
     caught("of a period")
 
 
@@ -149,21 +146,20 @@ def test_a_return_that_keeps_the_old_evidence_is_caught(law, caught):
 
 
 def test_a_retention_that_counts_from_the_cancellation_is_caught(law, monkeypatch, caught):
-    farewell = CONSEQUENCES["say_farewell"]
+    farewell = real("export_and_back_up")
 
     def hasty(case):
         farewell(case)
         case.change(deletes_at=case.now + case.policy.retention)
 
-    law(say_farewell=hasty)
+    law(export_and_back_up=hasty)
     monkeypatch.setattr(authority, "EVIDENCE", {name: authority.EVIDENCE[name] for name in ("backup", "notice")})
     caught("14 full days of download")
 
 
 def test_a_deletion_that_skips_deleting_is_caught(monkeypatch, caught):
     changed = tuple(replace(row, to="deleted") if row.command == "site.delete" else row for row in rules.RULES)
-    monkeypatch.setattr(machine, "RULES", changed)
-    monkeypatch.setattr(machine, "MACHINE", machine.build())
+    use(monkeypatch, changed)
 
     caught("not through deleting")
 
@@ -173,7 +169,7 @@ def test_a_suspension_on_day_6_is_caught(caught):
 
 
 def test_a_notice_that_counts_before_it_is_sent_is_caught(law, caught):
-    declined = CONSEQUENCES["note_decline"]
+    declined = real("note_decline")
 
     def assumed(case):
         declined(case)
