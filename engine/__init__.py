@@ -6,12 +6,11 @@ from engine.decide import decide, with_live_facts
 from engine.decision import Answered, Charge, Closed, Decision, Effect, Event, Invoice, Payment, Refused
 from engine.faults import CODES as FAULT_CODES
 from engine.faults import attention, is_tried_again, is_wanted, open_faults
-from engine.letter_validity import Letter
+from engine.letter import Letter, letter_facts
 from engine.menu import allowed, menu
 from engine.policy import Policy
 from engine.retention import Kept, restore_points, to_keep
 from engine.site import STATES, UNTIMED, Fault, Owed, Paying, Site, changed_facts, site_of
-from engine.telling import letter_facts
 from engine.timers import timers
 from engine.walk import COUNTED
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from engine.bounces import BOUNCED, NOTICE
 from engine.case import Case
-from engine.letter_validity import Letter
+from engine.letter import Letter
 from engine.nights import trouble
 from engine.policy import Policy
 from engine.refunds import REFUND_DUE

@@ -1,62 +1,37 @@
-"""Letters at the moment at which they leave: which of them are still true.
+"""When each letter is still true: nothing that is not true any more is sent."""
 
-A letter stands only in the generation that asked for it; what it says then stands in `engine/telling.py`.
-"""
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from engine.authority import needs
+from engine.letter import Letter, stands_while
 from engine.policy import Policy
 from engine.site import LEAVING, Site
 
 TRIALS = frozenset({"trial", "trial_subscribed"})
-ANY_GENERATION = frozenset({"receipt", "contact_changed"})
-"""Money that was taken, and where mails go: true whatever became of the site."""
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A letter as it was asked for: its name, what it was to say, when, and in which generation of its site."""
-
-    name: str
-    args: Mapping[str, Any]
-    asked_at: datetime
-    generation: int
-
-    def stands(self, site: Site, now: datetime, policy: Policy) -> bool:
-        """Whether it is still to be sent: nothing that is not true any more goes to anybody."""
-        if site.state == "deleted" or (self.generation != site.generation and self.name not in ANY_GENERATION):
-            return False
-        stands = STANDS.get(self.name)
-        return stands is None or stands(self, site, now, policy)
-
-    def is_about(self, name: str, value: object) -> bool:
-        """Whether it was asked for about this; older versions did not say about what."""
-        return self.args.get(name) in {None, value}
-
 
 # A trial
 
 
+@stands_while("trial_ending")
 def _trial_ending_stands(asked: Letter, site: Site, now: datetime, policy: Policy) -> bool:
     """A reminder is stale after a while; of a trial that was extended there will be another."""
     fresh = now - asked.asked_at <= policy.stale_after
     return fresh and site.state == "trial" and asked.is_about("trial_ends_at", site.trial_ends_at)
 
 
+@stands_while("first_charge_soon")
 def _first_charge_stands(asked: Letter, site: Site, now: datetime, policy: Policy) -> bool:
     fresh = now - asked.asked_at <= policy.stale_after
     owes = bool(site.price_cents) and site.state == "trial_subscribed"
     return fresh and owes and asked.is_about("first_charge_at", site.trial_ends_at)
 
 
+@stands_while("subscribed")
 def _subscribed_stands(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
     return "trial_subscribed" in {site.state, site.suspended_from}
 
 
+@stands_while("welcome")
 def _is_welcome(_asked: Letter, site: Site, now: datetime, _policy: Policy) -> bool:
     return site.state in TRIALS and site.trial_ends_at is not None and now < site.trial_ends_at
 
@@ -64,26 +39,32 @@ def _is_welcome(_asked: Letter, site: Site, now: datetime, _policy: Policy) -> b
 # Leaving and coming back
 
 
+@stands_while("trial_expired")
 def _has_expired(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
     return site.state == "expired"
 
 
+@stands_while("cancelled")
 def _is_cancelled(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
     return site.state == "cancelled"
 
 
+@stands_while("welcome_back", "back_online", "restored")
 def _is_online(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
     return site.online
 
 
+@stands_while("cancellation_scheduled")
 def _ends_later(_asked: Letter, site: Site, now: datetime, _policy: Policy) -> bool:
     return site.online and site.cancels_at is not None and now < site.cancels_at
 
 
+@stands_while("cancellation_withdrawn")
 def _goes_on(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
     return site.cancels_at is None and site.state in {"trial_subscribed", "active", "past_due", "suspended"}
 
 
+@stands_while("suspended_operator")
 def _is_suspended_by_operator(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
     return site.state == "suspended" and site.suspended_reason is not None
 
@@ -91,10 +72,12 @@ def _is_suspended_by_operator(_asked: Letter, site: Site, _now: datetime, _polic
 # Money
 
 
+@stands_while("declined")
 def _owes_it(asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
     return site.owed is not None and asked.is_about("invoice_id", site.owed.invoice_id)
 
 
+@stands_while("suspension_near")
 def _is_to_be_told_of_its_suspension(asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
     """While a payment is under way the ladder stands still; its decline asks for the notice again.
 
@@ -108,11 +91,13 @@ def _is_to_be_told_of_its_suspension(asked: Letter, site: Site, _now: datetime, 
     return invoice_id == site.owed.invoice_id and site.owed.noticed_at is None and site.paying is None
 
 
+@stands_while("suspended_nonpayment")
 def _is_unpaid(_asked: Letter, site: Site, now: datetime, policy: Policy) -> bool:
     since = site.unpaid_since
     return site.suspended_for == "nonpayment" and since is not None and now < since + policy.unpaid
 
 
+@stands_while("charge_now_declined")
 def _changed_nothing(asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
     """What was declined was not paid for by another try since."""
     if asked.args.get("reason") == "new_start":
@@ -123,19 +108,23 @@ def _changed_nothing(asked: Letter, site: Site, _now: datetime, _policy: Policy)
 # Agents
 
 
+@stands_while("reduction_scheduled")
 def _will_reduce(asked: Letter, site: Site, now: datetime, _policy: Policy) -> bool:
     ends, fewer = site.period_ends_at, site.next_agents
     return fewer is not None and asked.is_about("next_agents", fewer) and ends is not None and now < ends
 
 
+@stands_while("reduction_impossible")
 def _could_not_reduce(asked: Letter, site: Site, now: datetime, policy: Policy) -> bool:
     return _will_reduce(asked, site, now, policy) and site.used_agents > (site.next_agents or 0)
 
 
+@stands_while("reduction_withdrawn")
 def _will_not_reduce(asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
     return site.next_agents is None and asked.is_about("plan_agents", site.plan_agents)
 
 
+@stands_while("agents_over_plan")
 def _is_over_plan(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
     return site.online and site.plan_agents is not None and site.used_agents > site.plan_agents
 
@@ -143,10 +132,12 @@ def _is_over_plan(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -
 # The customer's data, and its end
 
 
+@stands_while("download_ready")
 def _is_to_be_fetched(_asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
     return site.state not in {"deleting", "deleted"}
 
 
+@stands_while("deletion_in_48_hours")
 def _is_to_be_deleted(asked: Letter, site: Site, now: datetime, policy: Policy) -> bool:
     """As long as there is something to lose and a date to name."""
     whole = site.state in LEAVING or (site.state == "deleting" and site.removing_since is None)
@@ -154,6 +145,7 @@ def _is_to_be_deleted(asked: Letter, site: Site, now: datetime, policy: Policy) 
     return whole and not given and to_come(deleted_at(site, now, policy), now) is not None
 
 
+@stands_while("deletion_in_7_days")
 def _is_warning_of_its_deletion(asked: Letter, site: Site, now: datetime, policy: Policy) -> bool:
     """It offers the way back, which ends when the deletion begins: then only the last notice is left to be sent."""
     return site.state in LEAVING and _is_to_be_deleted(asked, site, now, policy)
@@ -166,6 +158,7 @@ def deleted_at(site: Site, now: datetime, policy: Policy) -> datetime | None:
     return max(site.deletes_at, now + policy.notice)
 
 
+@stands_while("contact_changed")
 def _contact_is_news(asked: Letter, site: Site, _now: datetime, _policy: Policy) -> bool:
     """To the present address that it is the one, to an older one that it is no longer."""
     to = asked.args.get("to")
@@ -175,32 +168,3 @@ def _contact_is_news(asked: Letter, site: Site, _now: datetime, _policy: Policy)
 def to_come(at: datetime | None, now: datetime) -> datetime | None:
     """A moment that lies ahead, None for one that is past."""
     return None if at is None or at <= now else at
-
-
-STANDS: dict[str, Callable[[Letter, Site, datetime, Policy], bool]] = {
-    "welcome": _is_welcome,
-    "subscribed": _subscribed_stands,
-    "trial_ending": _trial_ending_stands,
-    "first_charge_soon": _first_charge_stands,
-    "trial_expired": _has_expired,
-    "cancelled": _is_cancelled,
-    "cancellation_scheduled": _ends_later,
-    "cancellation_withdrawn": _goes_on,
-    "welcome_back": _is_online,
-    "back_online": _is_online,
-    "restored": _is_online,
-    "suspended_operator": _is_suspended_by_operator,
-    "declined": _owes_it,
-    "suspension_near": _is_to_be_told_of_its_suspension,
-    "suspended_nonpayment": _is_unpaid,
-    "charge_now_declined": _changed_nothing,
-    "reduction_scheduled": _will_reduce,
-    "reduction_impossible": _could_not_reduce,
-    "reduction_withdrawn": _will_not_reduce,
-    "agents_over_plan": _is_over_plan,
-    "download_ready": _is_to_be_fetched,
-    "deletion_in_7_days": _is_warning_of_its_deletion,
-    "deletion_in_48_hours": _is_to_be_deleted,
-    "contact_changed": _contact_is_news,
-}
-"""When a letter is still to be sent; a receipt always is."""

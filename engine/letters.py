@@ -7,8 +7,8 @@ from engine.cancellation import days_kept
 from engine.case import Case, currency_of, known
 from engine.decision import Closed
 from engine.dunning import suspends_at
+from engine.letter_contents import ladder
 from engine.site import Paying, Site
-from engine.telling import ladder
 from engine.vocabulary import action
 from engine.words import agents_in_words, moment, money, plain_decline
 

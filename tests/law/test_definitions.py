@@ -1,4 +1,4 @@
-""" "Go to definition" leads from each word of the table, and from each name in the wiring, to its function."""
+""" "Go to definition" leads from each word of the table, and from each guard of the deletion, to its function."""
 
 import ast
 import inspect
@@ -9,7 +9,7 @@ import jedi
 import pytest
 from jedi.api.environment import InterpreterEnvironment
 
-from engine import authority, letter_validity, machine, rules, telling
+from engine import authority, machine, rules
 from engine.vocabulary import VOCABULARY
 
 ROOT = Path(rules.__file__).parents[1]
@@ -53,22 +53,12 @@ def test_a_word_of_the_table_leads_to_its_function(name):
     assert definition(rules, name) == real(VOCABULARY.words[name].function)
 
 
-def wiring():
-    """Each function that a table of the engine names: what stands against a deletion, which letters stand and say."""
-    for module, table in (
-        (authority, [*authority.GUARDS, *authority.EVIDENCE.values()]),
-        (letter_validity, letter_validity.STANDS.values()),
-        (telling, telling.FACTS.values()),
-    ):
-        yield from {(module, function.__name__): function for function in table}.items()
+WIRED = {function.__name__: function for function in (*authority.GUARDS, *authority.EVIDENCE.values())}
 
 
-WIRED = dict(wiring())
-
-
-@pytest.mark.parametrize(("module", "name"), WIRED, ids=lambda part: getattr(part, "__name__", part))
-def test_a_name_in_the_wiring_leads_to_its_function(module, name):
-    assert definition(module, name) == real(WIRED[module, name])
+@pytest.mark.parametrize("name", WIRED)
+def test_a_guard_of_the_deletion_leads_to_its_function(name):
+    assert definition(authority, name) == real(WIRED[name])
 
 
 def test_the_machine_calls_the_functions_of_the_table_and_nothing_else():

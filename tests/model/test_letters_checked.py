@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from engine import letter_validity, letters, telling
+from engine import letter, letter_contents, letters
 from tests.model.post import Post, without_a_database
 from tests.model.seen import Broken
 from tests.model.wander import wander
@@ -66,17 +66,17 @@ class Every:
 
 def stands_always(monkeypatch, *names):
     """They leave whatever has happened, with the words that were asked for."""
-    monkeypatch.setattr(letter_validity, "ANY_GENERATION", Every())
+    monkeypatch.setattr(letter, "ANY_GENERATION", Every())
     for name in names:
-        monkeypatch.setitem(letter_validity.STANDS, name, lambda *_: True)
-        monkeypatch.delitem(telling.FACTS, name)
+        monkeypatch.setitem(letter.STANDS, name, lambda *_: True)
+        monkeypatch.delitem(letter.FACTS, name)
 
 
 def cancelled_reaches_who_came_back(monkeypatch):
     stands_always(monkeypatch, "cancelled")
     facts = {"kept_days": 14, "open_cents": None}
     tell = {"cancelled": lambda asked, site, *_: {**facts, "cancelled_at": asked.asked_at, "ready_at": site.ready_at}}
-    monkeypatch.setattr(telling, "FACTS", {**telling.FACTS, **tell})
+    monkeypatch.setattr(letter, "FACTS", {**letter.FACTS, **tell})
 
 
 def expired_reaches_who_came_back(monkeypatch):
@@ -100,19 +100,19 @@ def an_end_is_told_that_is_past(monkeypatch):
 
 
 def a_first_charge_is_told_with_the_old_plan_and_date(monkeypatch):
-    monkeypatch.delitem(telling.FACTS, "subscribed")
+    monkeypatch.delitem(letter.FACTS, "subscribed")
 
 
 def no_further_charge_is_promised_while_one_is_open(monkeypatch):
-    monkeypatch.setattr(telling, "_open", lambda site: (None, site.currency))
+    monkeypatch.setattr(letter_contents, "_open", lambda site: (None, site.currency))
 
 
 def a_next_charge_is_told_that_is_past(monkeypatch):
-    monkeypatch.setattr(telling, "next_charge_at", lambda site, _now: site.period_ends_at)
+    monkeypatch.setattr(letter_contents, "next_charge_at", lambda site, _now: site.period_ends_at)
 
 
 def a_stolen_card_is_named(monkeypatch):
-    for module in (letters, telling):
+    for module in (letters, letter_contents):
         monkeypatch.setattr(module, "plain_decline", lambda code: code)
 
 
