@@ -1,4 +1,4 @@
-"""Alarms: what operators are told at once. The list is closed; each code has one remedy (contract, section 7)."""
+"""Alarms: what operators are told at once. The list is closed; each code has one remedy (contract.md, section 2)."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ ALARMS = {
     "safe_mode": "look at the clocks and the database, then `tenure safe-mode leave`",
     "silence": "look at `tenure deletion preview`, then `tenure safe-mode leave` or `tenure deletion resume`",
     "deletions.tripped": "look at `tenure deletion preview`, then `tenure deletion resume --confirm N`",
-    "redis.memory": "see what fills Redis (`tenure doctor`), let the workers catch up, give it more memory (README)",
+    "redis.memory": "see what fills Redis (`tenure doctor`), let the workers catch up, raise TENURE_REDIS_MAX_MB",
     "work.stuck": "look at the site's content and at the disk; another worker tries again when the lease has run out",
     "database.unreadable": "`tenure site show` says what is wrong with the site's database and what helps",
 }

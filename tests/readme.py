@@ -1,7 +1,9 @@
-"""The parts of the README that the code makes. `python -m tests.readme` writes them; a test keeps them fresh."""
+"""The parts of the README and of docs/ that the code makes: `python -m tests.readme` writes them, a test compares."""
 
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
 from io import StringIO
@@ -14,6 +16,7 @@ from engine.diagram import diagram
 from engine.menu import LABELS
 from models import clock
 from models.database import writing
+from tests import books
 from tests.model.light import LightWorld
 from tests.world import HOST, World
 from workers.base import logs
@@ -23,18 +26,27 @@ from workers.cli import text as shown
 from workers.commands.payloads import FORMS
 
 MACHINE = "| `TENURE_WORKER_PROCESSES` | as many as cores, 8 at the most |"
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def made() -> dict[str, str]:
     """Each part by its name."""
-    with patch("workers.commands.batch.uuid7", lambda: UUID("019c1234567870008000000000000001")):
+    with fixed_id():
         return _made()
 
 
+@contextmanager
+def fixed_id() -> Iterator[None]:
+    """The first site's id is always the same: its nights are at a time of day that follows from it."""
+    with patch("workers.commands.batch.uuid7", lambda: UUID("019c1234567870008000000000000001")):
+        yield
+
+
 def _made() -> dict[str, str]:
-    return {"diagram": the_diagram(), "commands": the_commands(), "settings": the_settings(), **the_life()}
+    tables = {"diagram": the_diagram(), "commands": the_commands(), "settings": the_settings()}
+    return {**tables, **books.parts(), **the_life()}
 
 
 def the_diagram() -> str:
@@ -62,7 +74,7 @@ def the_settings() -> str:
 def the_life() -> dict[str, str]:
     """What the command line prints for one site on the way, with a fixed name, id and clock."""
     with TemporaryDirectory() as folder:
-        world = _world(Path(folder))
+        world = first_world(Path(folder))
         world.start_trial()
         parts = {"show": shown.site(world.show())}
         world.send("subscribe", agents=7, payment_method="pm_visa")
@@ -71,11 +83,13 @@ def the_life() -> dict[str, str]:
         parts["dryrun"] = shown.answer(world.say("change_plan", agents=9, extra={"dryrun": True}))
         world.send("cancel")
         parts["why"] = shown.why(reports.why(world.context, HOST))
+        members = books.document(world.show())
         world.close()
-    return {name: "".join(f"    {line[:140]}\n" for line in text.splitlines()) for name, text in parts.items()}
+    indented = {name: "".join(f"    {line[:140]}\n" for line in text.splitlines()) for name, text in parts.items()}
+    return {**indented, "document": members}
 
 
-def _world(folder: Path) -> LightWorld:
+def first_world(folder: Path) -> LightWorld:
     template = World(folder / "template", "redis://127.0.0.1:1")
     with writing(template.context.database) as tx:
         tx.execute(clock.CLOCK.update().values(now=datetime(2026, 1, 31, 9, 30, tzinfo=UTC), secret="readme"))
@@ -83,13 +97,21 @@ def _world(folder: Path) -> LightWorld:
     return LightWorld(folder / "life", "redis://127.0.0.1:1", template=template.data_dir / "tenure.db")
 
 
-def fresh(text: str) -> str:
-    """The README with every made part as the code makes it now."""
-    parts = made()
+def fresh(text: str, parts: dict[str, str]) -> str:
+    """A page with every made part as the code makes it now."""
     return PART.sub(lambda found: f"{found[1]}\n{parts[found[2]]}\n{found[3]}", text)
+
+
+def write() -> None:
+    """Write every page anew that is not fresh, and say which."""
+    parts = made()
+    for page in PAGES:
+        text = page.read_text()
+        if text != fresh(text, parts):
+            page.write_text(fresh(text, parts))
+            sys.stdout.write(f"{page.relative_to(ROOT)} is written anew\n")
 
 
 if __name__ == "__main__":
     logs.configure("json", StringIO())
-    README.write_text(fresh(README.read_text()))
-    sys.stdout.write("README.md is fresh\n")
+    write()

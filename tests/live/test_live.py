@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,11 +105,19 @@ def test_exit_codes_are_those_of_the_contract(live):
     live.run("send", "cancel", HOST, "--wait", "--timeout", "0.5", expecting=5)
 
 
-@pytest.mark.parametrize("producer", ["node" if NODE else "python"])
+PRODUCERS = {
+    "python": [sys.executable, str(EXAMPLES / "life.py")],
+    "redis": [sys.executable, str(EXAMPLES / "with_redis.py")],
+    "dramatiq": [sys.executable, str(EXAMPLES / "with_dramatiq.py")],
+    **({"node": [NODE, str(EXAMPLES / "life.mjs")]} if NODE else {}),
+}
+
+
+@pytest.mark.parametrize("producer", sorted(PRODUCERS))
 def test_a_producer_without_a_line_of_ours_drives_a_whole_life(live, producer):
     live.start()
     url = json.loads((live.data_dir / "up.json").read_text())["redis_url"]
-    program = [NODE, str(EXAMPLES / "life.mjs")] if producer == "node" else ["python3", str(EXAMPLES / "life.py")]
+    program = PRODUCERS[producer]
 
     def ask(kind, *fields):
         done = subprocess.run(

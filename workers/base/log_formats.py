@@ -20,7 +20,7 @@ KEYS = (
     *("from", "to", "effect", "effect_id", "attempt", "due", "next", "outcome", "code", "error"),
     *("duration_ms", "worker"),
 )
-"""The keys in their fixed order (contract, section 6)."""
+"""The keys in their fixed order (contract.md, section 6)."""
 
 _TO_JSON = json.JSONEncoder(default=str, separators=(", ", ": ")).encode
 

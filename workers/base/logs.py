@@ -26,7 +26,7 @@ WORDS = frozenset(
         *("fired", "rescued", "held", "tripped", "started", "restarted", "paused", "alarm", "drained"),
     }
 )
-"""Every `msg` there is (contract, section 6): an operator may grep for a word and miss nothing."""
+"""Every `msg` there is (contract.md, section 6): an operator may grep for a word and miss nothing."""
 
 NOISY = ("Consumer encountered a connection error", "Failed to post_process_message")
 """What every thread of a worker says again and again while Redis is away: once in `NOISE_SECONDS` is enough."""
