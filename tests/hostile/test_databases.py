@@ -354,7 +354,7 @@ class TestTheProcesses:
     def test_none_outlives_a_parent_that_is_killed(self):
         script = """
 import time
-from workers import customer_database
+from workers.storage import customer_database
 customer_database.QUICK.start(2)
 customer_database.PATIENT.start(1)
 print(*customer_database.QUICK.pids(), *customer_database.PATIENT.pids(), flush=True)

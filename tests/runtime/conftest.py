@@ -27,7 +27,8 @@ HERE = Path(__file__).parent
 RUNNER = """
 import sys
 from pathlib import Path
-from workers import settings, up
+from workers.base import settings
+from workers.supervisor import up
 sys.exit(up.run(settings.load(), procfile=Path(sys.argv[1])))
 """
 PROCFILE = """
