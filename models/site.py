@@ -113,7 +113,7 @@ def facts(row: RowMapping) -> engine.Site:
 def find_all(tx: Connection, subjects: Iterable[str]) -> dict[str, engine.Site]:
     """The sites by their ids or hostnames, locked for this transaction: the living one, else its latest tombstone.
 
-    All are locked in one order, so that two transactions that want the same ones never wait for each other in a ring.
+    All are locked in one order, so that two transactions that want the same ones never deadlock.
     """
     ids, hosts = _apart(subjects)
     found: dict[str, engine.Site] = {}

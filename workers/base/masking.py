@@ -10,7 +10,7 @@ SCHEMES = (
     *("stripe", "file", "exec", "ledger", "http", "https"),
 )
 SCHEME = re.compile(rf"(?:{'|'.join(SCHEMES)})(?:\+[a-z0-9]+)?:", re.IGNORECASE)
-SOUND = re.compile(
+WELL_FORMED = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*:(?://)?)"
     r"(?:(?P<user>[^:@/?#\s]*)(?P<password>:[^/?#\s]*)?@)?"
     r"(?P<place>(?:\[[0-9a-fA-F:.]+\]|[^:@?#\s\[\]]|(?<=[^/:]):[0-9]*(?=[/,?]|\Z))*)"
@@ -33,8 +33,8 @@ _known: list[str] = []
 def mask(text: str) -> str:
     """A setting's value without its secrets. Of a malformed address its scheme and host are left."""
     if _is_address(text):
-        sound = SOUND.match(text)
-        text = _of_sound(sound) if sound else _of_malformed(text)
+        match = WELL_FORMED.match(text)
+        text = _of_well_formed(match) if match else _of_malformed(text)
     return SECRET_MEMBER.sub(rf"\1{MASK}", PROVIDERS_KEY.sub(rf"\1{MASK}", text))
 
 
@@ -56,10 +56,10 @@ def _is_address(text: str) -> bool:
     return "@" in text or SCHEME.match(text) is not None or "://" in text
 
 
-def _of_sound(found: re.Match[str]) -> str:
-    user, password = found["user"], found["password"]
+def _of_well_formed(parts: re.Match[str]) -> str:
+    user, password = parts["user"], parts["password"]
     who = "" if user is None else f"{MASK}@" if password is None else f"{user}:{MASK}@"
-    return f"{found['scheme']}{who}{found['place']}{found['query'] or ''}"
+    return f"{parts['scheme']}{who}{parts['place']}{parts['query'] or ''}"
 
 
 def _of_malformed(text: str) -> str:
@@ -76,11 +76,11 @@ def _secrets_of(text: str) -> Iterable[str]:
         yield from (found[0], found[0].removeprefix(found[1]))
     if not _is_address(text):
         return
-    sound = SOUND.match(text)
-    if sound is None:
+    match = WELL_FORMED.match(text)
+    if match is None:
         yield from _parts(text)
-    elif sound["user"] is not None:
-        secret = sound["user"] if sound["password"] is None else sound["password"][1:]
+    elif match["user"] is not None:
+        secret = match["user"] if match["password"] is None else match["password"][1:]
         yield from (secret, unquote(secret), *SEPARATORS.split(secret))
 
 

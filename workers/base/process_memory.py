@@ -19,7 +19,7 @@ def be_frugal() -> None:
 
 
 def spare_the_collector() -> None:
-    """Let Python look for rings of garbage less often: a batch makes thousands of values, and hardly any ring.
+    """Let Python look for cycles of garbage less often: a batch makes thousands of values, and hardly any cycle.
 
     What was imported is never looked at again. At its default the collector takes a fifth of a worker's time.
     """

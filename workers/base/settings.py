@@ -197,10 +197,10 @@ def _redis(text: str) -> str:
     """A port that is none makes `urlsplit` quote it: it may be a password, so its own words are not passed on."""
     try:
         parts = urlsplit(text)
-        is_sound = parts.scheme in {"redis", "rediss", "unix"} and bool(parts.netloc or parts.path) and parts.port != 0
+        is_valid = parts.scheme in {"redis", "rediss", "unix"} and bool(parts.netloc or parts.path) and parts.port != 0
     except ValueError:
-        is_sound = False
-    if not is_sound:
+        is_valid = False
+    if not is_valid:
         raise ValueError("must be redis://[:password@]host:port/0, rediss://… or unix://…")
     return text
 

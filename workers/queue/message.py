@@ -1,4 +1,4 @@
-"""What other systems put into a queue, read with suspicion: one bad message must not hurt its neighbours."""
+"""Decode messages, which any system may have written: a bad one is dead-lettered and does not harm its neighbours."""
 
 import inspect
 import math
@@ -16,13 +16,13 @@ from models.clock import machine_now
 from workers.base import json_reader
 
 LONGEST = 1 << 20
-"""Bytes of a message that is looked at; the envelope's own limit is the command actor's, who can answer."""
+"""Bytes of a message that is decoded. The smaller limit of an envelope is checked later, where it can be answered."""
 
 LONGEST_WORD = 1_000
 """Characters of an actor's text argument: the id of an effect."""
 
 LONGEST_DELAY_MS = 7 * 86_400_000
-"""Dramatiq's own limit: what would wait longer takes a delayed retry's place in the worker's memory."""
+"""Dramatiq's own limit. A longer delay would take the place of a delayed retry in the worker's memory."""
 
 FIELDS = {"queue_name", "actor_name", "args", "kwargs", "options", "message_id", "message_timestamp"}
 OPTIONS = {"redis_message_id", "eta", "retries", "traceback", "requeue_timestamp"}
@@ -30,12 +30,12 @@ OPTIONS = {"redis_message_id", "eta", "retries", "traceback", "requeue_timestamp
 
 
 class Undecodable(ValueError):  # noqa: N818 - it is what the message is
-    """A message that can't be run: the sentence says why, and it is put into the dead-letter queue."""
+    """A message that can't be run and is dead-lettered. The text says why; its subject is the message."""
 
 
-def read(raw: bytes, redis_id: bytes, queue: str, actors: Mapping[str, Actor[Any, Any]]) -> dict[str, Any]:
-    """Decode a message's fields and check that a worker can run it and acknowledge it. Raises `Poison`."""
-    fields = _fields(raw)
+def read(body: bytes, redis_id: bytes, queue: str, actors: Mapping[str, Actor[Any, Any]]) -> dict[str, Any]:
+    """Decode a message's fields and check that a worker can run it and acknowledge it. Raises Undecodable."""
+    fields = _fields(body)
     fields["options"] = _options(fields["options"], redis_id, queue)
     if fields["queue_name"] != queue:
         raise Undecodable("names another queue than the one it is in")
@@ -45,15 +45,15 @@ def read(raw: bytes, redis_id: bytes, queue: str, actors: Mapping[str, Actor[Any
 
 
 def proxy(fields: dict[str, Any]) -> MessageProxy:
-    """A message that was read, as Dramatiq's workers take it."""
+    """A decoded message, as Dramatiq's workers take it."""
     return MessageProxy(Message(**fields))
 
 
-def _fields(raw: bytes) -> dict[str, Any]:
+def _fields(body: bytes) -> dict[str, Any]:
     try:
-        fields = json_reader.loads(raw)
-    except (ValueError, RecursionError) as wrong:
-        raise Undecodable(f"is not JSON in UTF-8 ({type(wrong).__name__})") from None
+        fields = json_reader.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Undecodable(f"is not JSON in UTF-8 ({type(error).__name__})") from None
     if isinstance(fields, dict) and len(fields.pop(json_reader.FAULT, ())) > 1:
         raise Undecodable("has a member twice, so nobody knows what it says")
     if not isinstance(fields, dict) or not fields.keys() <= FIELDS:
@@ -70,8 +70,8 @@ def _fields(raw: bytes) -> dict[str, Any]:
 
 def _options(given: dict[str, Any], redis_id: bytes, queue: str) -> dict[str, Any]:
     options = {name: value for name, value in given.items() if name in OPTIONS and value is not None}
-    own = options.get("redis_message_id")
-    if own != redis_id.decode(errors="replace") or "\ufffd" in own:
+    named_id = options.get("redis_message_id")
+    if named_id != redis_id.decode(errors="replace") or "\ufffd" in named_id:
         raise Undecodable("has no options.redis_message_id that is its own id in Redis")
     if not _is_count(options.get("retries", 0)):
         raise Undecodable("has options.retries that is not a whole number")
@@ -82,7 +82,7 @@ def _options(given: dict[str, Any], redis_id: bytes, queue: str) -> dict[str, An
 
 
 def _is_soon(eta_ms: float) -> bool:
-    """Whether a delay ends within Dramatiq's longest; False for what is no number."""
+    """Whether a delay ends within the longest one; False for NaN."""
     return eta_ms <= machine_now().timestamp() * 1000 + LONGEST_DELAY_MS
 
 
@@ -104,19 +104,21 @@ def _check_call(fields: dict[str, Any], actor: Actor[Any, Any] | None, queue: st
     if actor is None or actor.queue_name != q_name(queue):
         raise Undecodable("names an actor that this queue does not have")
     signature = _signature(actor.fn)
-    if not fields["kwargs"] and [one.kind for one in signature.parameters.values()] == [Parameter.VAR_POSITIONAL]:
+    if not fields["kwargs"] and [parameter.kind for parameter in signature.parameters.values()] == [
+        Parameter.VAR_POSITIONAL
+    ]:
         return  # it takes whatever it is given
     try:
         given = signature.bind(*fields["args"], **fields["kwargs"])
-    except TypeError as wrong:
-        raise Undecodable(f"does not fit its actor: {wrong}") from None
+    except TypeError as error:
+        raise Undecodable(f"does not fit its actor: {error}") from None
     for name, value in given.arguments.items():
         if given.signature.parameters[name].annotation is str and not _is_word(value):
             raise Undecodable(f"has a {name} that is not one line of text")
 
 
 def _is_word(value: Any) -> bool:
-    """Whether it is a text that a database can look up: no control characters, no half of a pair."""
+    """Whether it is a text that a database can look up: no control characters, no half of a surrogate pair."""
     return isinstance(value, str) and 0 < len(value) <= LONGEST_WORD and value.isprintable()
 
 

@@ -1,4 +1,4 @@
-"""How a command travels to Redis: in one piece. redis-py cuts one of a megabyte into hundreds of calls."""
+"""Write a command to Redis in one piece: redis-py cuts one of a megabyte into hundreds of writes."""
 
 from redis.exceptions import DataError
 
@@ -6,10 +6,10 @@ Word = bytes | bytearray | memoryview | str | int | float
 
 
 class OnePiece:
-    """What redis-py takes as `command_packer`: it holds nothing, so that one serves every connection."""
+    """A `command_packer` for redis-py. It has no state, so one serves every connection."""
 
     def pack(self, *words: Word) -> list[bytes]:
-        """A command in Redis's protocol; its name may be two words (`CONFIG GET`), which the server wants apart."""
+        """A command in Redis's protocol. A name of two words (`CONFIG GET`) becomes two arguments."""
         texts = [*_bytes(words[0]).split(), *map(_bytes, words[1:])]
         return [b"*%d\r\n" % len(texts) + b"".join([b"$%d\r\n%b\r\n" % (len(text), text) for text in texts])]
 

@@ -235,7 +235,7 @@ class ChildProgress:
 
 
 def check(asked: Document) -> Document:
-    """Check a copy that nobody writes to, whole or quickly; no fault means that it is sound."""
+    """Check a copy that nobody writes to, whole or quickly; no fault means that it is intact."""
     with opened(asked) as database:
         rows = [str(row[0])[:300] for row in database.execute(f"PRAGMA {asked['how']}(5)")]
     return {"faults": [] if rows == ["ok"] else rows}

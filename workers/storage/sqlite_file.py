@@ -49,7 +49,7 @@ RESERVE_BYTES = 1 << 30
 
 CHECK_SECONDS = 20.0
 CHECKED_BYTES = 4 << 20
-"""A check may take 20 s and one more for each 4 MiB; a sound database takes a tenth of that."""
+"""A check may take 20 s and one more for each 4 MiB; an intact database takes a tenth of that."""
 
 TRIES = 4
 PAUSE_SECONDS = 0.02
