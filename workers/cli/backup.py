@@ -11,7 +11,7 @@ from workers.context import Context
 
 @click.group("backup")
 def backup_group() -> None:
-    """Backups: what is kept of a site, and whether it can be read."""
+    """List a site's backups, or read one back to check it."""
 
 
 @backup_group.command("list")
@@ -19,7 +19,7 @@ def backup_group() -> None:
 @as_json
 @with_context
 def list_backups(context: Context, *, site: str, as_json: bool) -> None:
-    """A site's verified backups, oldest first, and the restore points that they fill."""
+    """List a site's backups, oldest first, with their restore points."""
     out(backup_reports.listing(context, site), shown.backups, as_json=as_json)
 
 
@@ -28,5 +28,8 @@ def list_backups(context: Context, *, site: str, as_json: bool) -> None:
 @as_json
 @with_context
 def verify_backup(context: Context, *, backup_id: str, as_json: bool) -> None:
-    """Read a backup back from its store: every byte, unpacked, its databases opened."""
+    """Read a backup back and check it.
+
+    Every byte is compared, the archive unpacked, its databases opened. ID stands in `tenure backup list`.
+    """
     out(backup_reports.verify(context, backup_id), shown.backup_check, as_json=as_json)

@@ -11,24 +11,27 @@ from workers.safety import safe_mode as safety
 
 @click.group()
 def clock() -> None:
-    """The engine's time, and the test clock."""
+    """Show engine time, or move the test clock."""
 
 
 @clock.command("show")
 @as_json
 @with_context
 def show_clock(context: Context, *, as_json: bool) -> None:
-    """Where engine time stands."""
+    """Show engine time."""
     out({"schema": "tenure/clock/1", "now": test_clock.where(context)}, _now, as_json=as_json)
 
 
-@clock.command()
+@clock.command(epilog="Example: tenure clock advance 29d23h59m59s")
 @click.argument("length")
-@click.option("--timeout", default=600.0, show_default=True, help="Seconds of machine time at most.")
+@click.option("--timeout", default=600.0, show_default=True, help="How many seconds to wait; then exit with 5.")
 @as_json
 @with_context
 def advance(context: Context, length: str, *, timeout: float, as_json: bool) -> None:
-    """Test clock only: live through every due moment of LENGTH (29d23h59m59s)."""
+    """Live through LENGTH of engine time (test clock only).
+
+    Every due moment comes in order, and at each the engine is waited for. LENGTH is made of d, h, m and s.
+    """
     try:
         step = test_clock.duration(length)
     except ValueError as wrong:

@@ -11,14 +11,14 @@ from workers.context import Context
 
 @click.group()
 def dead() -> None:
-    """Messages and effects that gave up."""
+    """List, retry or drop messages and effects that gave up."""
 
 
 @dead.command("list")
 @as_json
 @with_context
 def list_dead(context: Context, *, as_json: bool) -> None:
-    """Each with its id, its site and its reason."""
+    """List them, each with its id, its site and the reason."""
     out(graveyard.listing(context), shown.dead, as_json=as_json)
 
 
@@ -26,7 +26,7 @@ def list_dead(context: Context, *, as_json: bool) -> None:
 @click.argument("dead_id", metavar="ID")
 @with_context
 def retry_dead(context: Context, dead_id: str) -> None:
-    """Try it again."""
+    """Try one again. Remove the cause first."""
     graveyard.retry(context, dead_id)
 
 
@@ -34,5 +34,8 @@ def retry_dead(context: Context, dead_id: str) -> None:
 @click.argument("dead_id", metavar="ID")
 @with_context
 def drop_dead(context: Context, dead_id: str) -> None:
-    """Forget it; not what a deletion waits for."""
+    """Give one up for good; a charge becomes void.
+
+    What a deletion waits for can't be dropped.
+    """
     graveyard.drop(context, dead_id)

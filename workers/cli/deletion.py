@@ -13,14 +13,14 @@ from workers.safety import breaker as deletions
 
 @click.group("deletion")
 def deletion_group() -> None:
-    """Deletions: what is planned, the breaker, the receipts."""
+    """Show, stop, release and prove deletions."""
 
 
 @deletion_group.command("list")
 @as_json
 @with_context
 def list_deletions(context: Context, *, as_json: bool) -> None:
-    """Every deletion that will come as things stand, and what it waits for."""
+    """List all coming deletions, and what each waits for."""
     out(deletion_reports.listing(context), shown.deletions, as_json=as_json)
 
 
@@ -28,22 +28,29 @@ def list_deletions(context: Context, *, as_json: bool) -> None:
 @as_json
 @with_context
 def preview_deletions(context: Context, *, as_json: bool) -> None:
-    """The next day's deletions and their number, which `resume` wants confirmed."""
+    """Show the deletions of the next 24 hours and their number."""
     out(deletion_reports.preview(context), shown.deletions, as_json=as_json)
 
 
 @deletion_group.command("pause")
 @with_context
 def pause_deletions(context: Context) -> None:
-    """Let no deletion through."""
+    """Stop all deletions until `resume`."""
     deletions.pause(context)
 
 
 @deletion_group.command("resume")
-@click.option("--confirm", "confirmed", type=int, required=True, metavar="N", help="The number that preview shows.")
+@click.option(
+    "--confirm",
+    "confirmed",
+    type=int,
+    required=True,
+    metavar="N",
+    help="The number of deletions that `tenure deletion preview` shows.",
+)
 @with_context
 def resume_deletions(context: Context, confirmed: int) -> None:
-    """Let the previewed deletions through, paced."""
+    """Release the deletions that `preview` shows, paced by the hour."""
     deletions.resume(context, confirmed)
 
 
@@ -51,7 +58,7 @@ def resume_deletions(context: Context, confirmed: int) -> None:
 @as_json
 @with_context
 def verify_deletions(context: Context, *, as_json: bool) -> None:
-    """The chain of receipts, and that no store has anything left of a deleted site."""
+    """Check the chain of receipts and that nothing is left in any store."""
     found = deletion_reports.verify(context)
     out(found, shown.deletion_check, as_json=as_json)
     if found["broken_at"] is not None or found["left"]:
@@ -63,7 +70,7 @@ def verify_deletions(context: Context, *, as_json: bool) -> None:
 @as_json
 @with_context
 def show_receipt(context: Context, site: str, *, as_json: bool) -> None:
-    """What was removed of a site, and on what evidence."""
+    """Show what was removed of a site, and on what evidence."""
     found = deletion_reports.receipt(context, site)
     if found is None:
         raise Missing(f"{site!r} has no receipt: it was not deleted")

@@ -13,7 +13,7 @@ from workers.context import Context
 @click.option("--site", "subject", help="Mark where this site stands.")
 @click.pass_context
 def diagram(context: click.Context, subject: str | None) -> None:
-    """The states and moves as a Mermaid diagram."""
+    """Print the states and moves as a Mermaid diagram."""
     state = None if subject is None else context.invoke(_state_of, subject=subject)
     say(draw(state).removesuffix("\n"))
 

@@ -15,11 +15,14 @@ MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
 
 
 @click.command()
-@click.option("--live", "probe", flag_value="live", help="Only whether our processes here answer.")
-@click.option("--ready", "probe", flag_value="ready", help="Only whether work that comes now is done.")
+@click.option("--live", "probe", flag_value="live", help="Probe: are the processes here alive? If not, restart them.")
+@click.option("--ready", "probe", flag_value="ready", help="Probe: would a command that comes now be done?")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def doctor(*, probe: str | None, as_json: bool) -> None:
-    """What would lose data or stand still, each with its remedy."""
+    """Check everything, and name the remedy for what is wrong.
+
+    Exits 1 if something fails. A warning works, but somebody should look.
+    """
     settings = _settings()
     document = probes.document(probe, _look(probe, settings))
     if probe is None:

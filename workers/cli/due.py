@@ -12,14 +12,14 @@ from workers.context import Context
 from workers.safety import safe_mode
 
 
-@click.command()
-@click.option("--within", metavar="7d", help="Only so far ahead.")
+@click.command(epilog="Example: tenure due --within 7d")
+@click.option("--within", metavar="7d", help="Only what is due in this time: 7d, 12h, 1d12h.")
 @click.option("--site", "subject", help="Only this site.")
-@click.option("--limit", default=reports.DUE, show_default=True, type=click.IntRange(1, 1_000_000))
+@click.option("--limit", default=reports.DUE, show_default=True, type=click.IntRange(1, 1_000_000), help="How many.")
 @as_json
 @with_context
 def due(context: Context, *, within: str | None, subject: str | None, limit: int, as_json: bool) -> None:
-    """What the engine will do next, before it does it."""
+    """Show what will happen next, and what it will cost."""
     length = None if within is None else _duration(within)
     found = reports.due(context, within=length, subject=subject, limit=limit)
     out(found, shown.due, as_json=as_json)

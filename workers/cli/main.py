@@ -51,19 +51,27 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tenure", message="%(prog)s %(version)s")
 def main() -> None:
-    """The engine for the life of hosted sites."""
+    """Run the life of hosted sites, from a free trial to a proved deletion.
+
+    Start with `tenure up`; in another terminal the other verbs find it through the data folder.
+    Data goes to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused,
+    4 not found, 5 the wait ran out.
+    """
     private_files.begin()
 
 
 @main.command()
 def up() -> None:
-    """Everything on this machine: Valkey, workers, clock (Ctrl-C drains)."""
+    """Run everything on this machine: Valkey, workers and clock.
+
+    Ctrl-C (or TERM) drains: what runs is finished, then everything stops. A second one kills what still runs.
+    """
     sys.exit(run(_settings()))
 
 
 @main.command()
 def migrate() -> None:
-    """Bring the database to the newest schema."""
+    """Bring the database to the newest schema. Run it once for each version."""
     # The supervisor starts without these, and the release without the rest of the verbs.
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 

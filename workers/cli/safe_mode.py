@@ -14,7 +14,10 @@ from workers.safety import safe_mode as safety
 @as_json
 @with_context
 def safe_mode(context: Context, leave: str | None, *, as_json: bool) -> None:
-    """Whether safe mode holds, and why; `leave` ends it once somebody has looked."""
+    """Show whether safe mode is on and why, or `leave` it.
+
+    In safe mode no timer fires. Look at the clocks and the database before you leave it.
+    """
     if leave:
         safety.leave(context)
     out(safety.shown(context), shown.safe_mode, as_json=as_json)

@@ -11,18 +11,18 @@ from workers.cli.verb import REFUSED, as_json, with_context
 from workers.context import Context
 
 
-@click.command()
+@click.command(epilog="Example: tenure send subscribe acme.example.com agents=7 payment_method=pm_visa --settle")
 @click.argument("type_", metavar="TYPE")
 @click.argument("site")
 @click.argument("fields", nargs=-1, metavar="[FIELD=VALUE]...")
-@click.option("--source", default="tenure-cli", show_default=True, help="Who asks.")
-@click.option("--id", "key", help="The idempotency key; a new one if left out.")
-@click.option("--dry-run", is_flag=True, help="Answer what would happen, change nothing.")
-@click.option("--review", metavar="T", help="The token of a dry run: do exactly that.")
-@click.option("--expected-version", type=int, help="Refuse if the site has moved on.")
+@click.option("--source", default="tenure-cli", show_default=True, help="Who asks; with --id the key of the command.")
+@click.option("--id", "key", help="The idempotency key: the same one gets the same answer. A new one if left out.")
+@click.option("--dry-run", is_flag=True, help="Show what would happen and what it would cost; change nothing.")
+@click.option("--review", metavar="T", help="A token from --dry-run: do exactly that, at that price.")
+@click.option("--expected-version", type=int, help="Refuse if the site has another version by now.")
 @click.option("--wait", is_flag=True, help="Wait for the answer.")
-@click.option("--settle", is_flag=True, help="Wait for the answer and for all effects.")
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait at most.")
+@click.option("--settle", is_flag=True, help="Wait for the answer and until all effects are done.")
+@click.option("--timeout", default=60.0, show_default=True, help="How many seconds to wait; then exit with 5.")
 @as_json
 @with_context
 def send(
@@ -41,7 +41,11 @@ def send(
     timeout: float,
     as_json: bool,
 ) -> None:
-    """Enqueue a command; TYPE may drop its `site.` prefix."""
+    """Send a command to a site.
+
+    TYPE may go without its `site.` prefix; `tenure contract` lists all types with their fields. SITE is a
+    hostname or a site's id. Without --wait, --settle or --dry-run the command is only enqueued, and its id printed.
+    """
     extra = {"dryrun": dry_run or None, "review": review, "expectedversion": expected_version}
     try:
         body = sending.envelope(type_, site, fields, source=source, key=key, extra=extra)

@@ -12,15 +12,15 @@ from workers.context import Context
 
 @click.group("site")
 def site_group() -> None:
-    """Look at sites."""
+    """List sites, or look at one of them."""
 
 
 @site_group.command("list")
 @click.option("--state", type=click.Choice(engine.STATES), help="Only sites in this state.")
 @click.option("--account", help="Only sites of this account.")
-@click.option("--over-plan", "only", flag_value="over_plan", help="Only those with more agents in use than paid for.")
-@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 100_000))
-@click.option("--after", metavar="CURSOR", help="`next` of the page before.")
+@click.option("--over-plan", "only", flag_value="over_plan", help="Only sites with more agents in use than paid for.")
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 100_000), help="How many.")
+@click.option("--after", metavar="CURSOR", help="Go on where the last page ended: its `next`.")
 @as_json
 @with_context
 def list_(
@@ -33,7 +33,7 @@ def list_(
     after: str | None,
     as_json: bool,
 ) -> None:
-    """All sites, oldest first."""
+    """List sites, oldest first."""
     try:
         found = reports.site_list(context, state=state, account=account, after=after, limit=limit, only=only)
     except reports.NotFoundError as wrong:
@@ -48,7 +48,10 @@ def list_(
 @as_json
 @with_context
 def show(context: Context, site: str, *, as_json: bool) -> None:
-    """One site: state, promises, money, data, what comes next."""
+    """Show one site: state, dates, money, backups, what comes next.
+
+    SITE is a hostname or a site's id; a hostname without a living site shows its latest deleted one.
+    """
     out(reports.show(context, site), shown.site, as_json=as_json)
 
 
@@ -57,7 +60,7 @@ def show(context: Context, site: str, *, as_json: bool) -> None:
 @as_json
 @with_context
 def history(context: Context, site: str, *, as_json: bool) -> None:
-    """Everything that was ever asked of a site, and what was answered."""
+    """Show every command to a site, with who sent it and the answer."""
     out(reports.history(context, site), shown.moves, as_json=as_json)
 
 
@@ -66,5 +69,5 @@ def history(context: Context, site: str, *, as_json: bool) -> None:
 @as_json
 @with_context
 def why(context: Context, site: str, *, as_json: bool) -> None:
-    """For every command: possible, or what stops it and what would free it."""
+    """Say for every command whether it is possible now, and if not why."""
     out(reports.why(context, site), shown.why, as_json=as_json)

@@ -11,10 +11,17 @@ from workers.context import Context
 
 
 @click.command()
-@click.option("--format", "form", type=click.Choice(["text", "json", "prom"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "prom"]),
+    default="text",
+    show_default=True,
+    help="For people, programs or Prometheus.",
+)
 @with_context
 def stats(context: Context, *, form: str) -> None:
-    """The fleet in numbers."""
+    """Show the fleet in numbers; `prom` is for Prometheus."""
     found = numbers.stats(context)
     forms: dict[str, Callable[[Document], str]] = {
         "json": json_line,

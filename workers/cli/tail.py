@@ -15,7 +15,7 @@ from workers.context import Context
 @as_json
 @with_context
 def tail(context: Context, *, subject: str | None, as_json: bool) -> None:
-    """The events, live, until Ctrl-C."""
+    """Follow the events as they are published, until Ctrl-C."""
     only = None if subject is None else reports.find(context, subject).id
     for body in follow(context, only):
         out({"schema": "tenure/event/1", **body}, shown.event, as_json=as_json)
