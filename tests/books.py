@@ -14,6 +14,7 @@ from workers import boot
 from workers.base.logs import WORDS
 from workers.cli.contract_document import CODES, EVENTS
 from workers.effects import executor
+from workers.timers import sweep
 
 ROOT = Path(__file__).parent.parent
 FLOORS = ("schedules", "workers", "models", "engine")
@@ -118,8 +119,13 @@ def retries() -> list[tuple[str, str, str]]:
             "a worker: `workers/effects/executor.py`",
             f"{executor.MOST_ATTEMPTS} tries, {longest}",
         ),
-        ("a message whose database is away", "Dramatiq: `workers/boot.py`", f"{boot.PATIENCE['max_retries']} tries"),
-        ("a wake-up that was lost", "the clock: `workers/timers/sweep.py`", "every second, until the row is done"),
+        ("a message that fails in itself", "Dramatiq: `workers/boot.py`", f"{boot.PATIENCE['max_retries']} tries"),
+        ("commands while the database is away", "`workers/queue/command_consumer.py`", "until it is back"),
+        (
+            "a wake-up that was lost",
+            "the clock: `workers/timers/sweep.py`",
+            f"looked for every second, sent again after {span(sweep.UNHEARD)}",
+        ),
         ("a timer that a guard holds", "the clock: `workers/timers/fire.py`", f"every {span(policy.held_retry)}"),
         ("a nightly backup that gave up", "the engine: `engine/nights.py`", f"after {span(policy.night_retry)}"),
         (
