@@ -11,16 +11,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, case, func, select, update
 
-from models.effect import EFFECTS, IS_ADMITTED, IS_WAITING, is_blocked, is_ready
+from models.effect import ACCESS, DATA, EFFECTS, IS_ADMITTED, IS_WAITING, MAIL, is_blocked, is_ready
 from models.in_list import among
 from models.upsert import insert_once
 
-MAIL = "mail"
 LETTERS = 4
 """Places of one site for its letters, which have no order. A lane that has an order has one place."""
 
 PLACES: Any = case((EFFECTS.c.lane == MAIL, LETTERS), else_=1)
-FREED = {"access": ("access", "data")}
+FREED = {ACCESS: (ACCESS, DATA)}
 """Lanes in which the end of an effect makes room; of any lane but these, its own."""
 
 IN_TURN: Any = ~is_blocked()
@@ -56,7 +55,7 @@ def add_all(tx: Connection, rows: list[dict[str, Any]]) -> list[Woken]:
 
 def _takes_place(taken: Taken, row: dict[str, Any]) -> bool:
     site_id, lane = row["site_id"], row["lane"]
-    if taken[site_id, lane] >= places(lane) or (lane == "data" and taken[site_id, "access"]):
+    if taken[site_id, lane] >= places(lane) or (lane == DATA and taken[site_id, ACCESS]):
         return False
     taken[site_id, lane] += 1
     return True

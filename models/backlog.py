@@ -1,5 +1,6 @@
 """What has waited for too long: timers, effects, events. Asked by those who look, never by those who do."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -7,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
-from models.effect import EFFECTS, IS_UNFINISHED, is_blocked, is_ready, queue_of
+from models.effect import EFFECTS, IS_UNFINISHED, is_blocked, is_ready
 from models.event import EVENTS, UNSENT
 from models.timer import TIMERS
 
@@ -55,8 +56,8 @@ class ReadyWork:
     since: datetime
 
 
-def ready(tx: Connection, machine_now: datetime) -> list[ReadyWork]:
-    """What could be done now and nobody does, by queue, the longest wait first."""
+def ready(tx: Connection, machine_now: datetime, queue_of: Callable[[str], str]) -> list[ReadyWork]:
+    """What could be done now and nobody does, by the queue of its kind, the longest wait first."""
     since = func.min(func.coalesce(EFFECTS.c.waits_since, EFFECTS.c.announced_at))
     which = (IS_UNFINISHED, EFFECTS.c.status == "pending", is_ready(machine_now), ~is_blocked())
     query = select(EFFECTS.c.kind, EFFECTS.c.admitted, func.count(), since).where(*which)

@@ -1,5 +1,6 @@
 """The outbox: what must happen because of a move, claimed with a lease and a fencing number."""
 
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,27 +11,12 @@ import engine
 from models.columns import Big, Json, with_moments
 from models.in_list import among
 
-LANES = {
-    "provision": "access",
-    "bring_online": "access",
-    "take_offline": "access",
-    "set_agent_limit": "access",
-    "back_up": "data",
-    "export": "data",
-    "restore": "data",
-    "delete": "data",
-    "charge": "money",
-    "mail": "mail",
-}
-"""Effects of one site in one lane run one after the other, oldest first; data also waits for access."""
-
-QUEUES = {"back_up": "data", "export": "data", "restore": "data", "delete": "deletions"}
-"""Effects of different character have queues of their own; the rest is quick."""
+ACCESS, DATA, MONEY, MAIL = "access", "data", "money", "mail"
+LANES = (ACCESS, DATA, MAIL, MONEY)
+"""Effects of one site in one lane run one after the other, oldest first; data also waits for access, and letters have
+no order. Each row carries its lane."""
 
 UNFINISHED = ("pending", "running")
-
-ONE_AT_A_TIME = ("export", "back_up", "restore")
-"""Asked again while one is under way they are not begun a second time."""
 
 BELIEVABLE = timedelta(minutes=15)
 """No lease and no retry lies further ahead: one that does was written by a clock that has been set back since."""
@@ -99,19 +85,15 @@ HAS_GIVEN_UP: Any = text("effect.status = 'gave_up'")
 """In the words of their indexes: a database that is asked in others reads every effect there ever was."""
 
 
-def queue_of(kind: str) -> str:
-    """The Dramatiq queue on which an effect is announced."""
-    return QUEUES.get(kind, "effects")
-
-
 def rows_of(
     site: engine.Site,
     command: engine.Command,
     effects: tuple[engine.Effect, ...],
     now: datetime,
     machine_now: datetime,
+    lane_of: Callable[[str], str],
 ) -> list[dict[str, Any]]:
-    """A decision's effects as rows."""
+    """A decision's effects as rows; `lane_of` knows the lane of each kind."""
     cause_source, cause_id = command.root
     return [
         {
@@ -119,7 +101,7 @@ def rows_of(
             "site_id": site.id,
             "generation": site.generation,
             "kind": effect.kind,
-            "lane": LANES[effect.kind],
+            "lane": lane_of(effect.kind),
             "args": dict(effect.args),
             "status": "pending",
             "attempt": 0,
@@ -167,8 +149,8 @@ def to_come(moment: Any, machine_now: datetime) -> Any:
 
 def is_blocked() -> Any:
     """An older unfinished effect of the same site stands before it in its lane, or in the lane of access for data."""
-    behind_access = and_(EFFECTS.c.lane == "data", _has_older("older_access", "access"))
-    return and_(EFFECTS.c.lane != "mail", or_(_has_older("older", EFFECTS.c.lane), behind_access))
+    behind_access = and_(EFFECTS.c.lane == DATA, _has_older("older_access", ACCESS))
+    return and_(EFFECTS.c.lane != MAIL, or_(_has_older("older", EFFECTS.c.lane), behind_access))
 
 
 def _has_older(name: str, lane: Any) -> Any:
@@ -218,7 +200,7 @@ def put_off(
         "retry_at": retry_at,
         "leased_until": None,
         "error": error,
-        "admitted": EFFECTS.c.lane != "mail",
+        "admitted": EFFECTS.c.lane != MAIL,
         "waits_since": retry_at,
     }
     uncounted = {} if counted else {"attempt": EFFECTS.c.attempt - 1}
@@ -246,21 +228,18 @@ def claimed_of(tx: Connection, site_ids: list[str]) -> frozenset[str]:
     return frozenset(tx.execute(query.where(EFFECTS.c.fence > 0)).scalars())
 
 
-def under_way_of(tx: Connection, site_ids: list[str]) -> dict[str, set[tuple[str, int]]]:
-    """Exports, backups on demand and restores of these sites that are not done, each with its generation."""
+def under_way_of(
+    tx: Connection, site_ids: list[str], counts: Mapping[str, Callable[[Any], bool]]
+) -> dict[str, set[tuple[str, int]]]:
+    """The unfinished effects of these sites, as kind and generation: of the kinds in `counts`, where their args do."""
     found: dict[str, set[tuple[str, int]]] = {site_id: set() for site_id in site_ids}
     if found:
         query = select(EFFECTS.c.site_id, EFFECTS.c.kind, EFFECTS.c.generation, EFFECTS.c.args)
-        asked = EFFECTS.c.kind.in_(ONE_AT_A_TIME)
-        for row in tx.execute(query.where(among(tx, EFFECTS.c.site_id, site_ids), IS_UNFINISHED, asked)):
-            if is_one_at_a_time(row.kind, row.args):
+        of_kinds = EFFECTS.c.kind.in_(list(counts))
+        for row in tx.execute(query.where(among(tx, EFFECTS.c.site_id, site_ids), IS_UNFINISHED, of_kinds)):
+            if counts[row.kind](row.args):
                 found[row.site_id].add((row.kind, row.generation))
     return found
-
-
-def is_one_at_a_time(kind: str, args: Any) -> bool:
-    """Whether a site has at most one of these at a time; nights and final backups are the engine's own."""
-    return kind in ONE_AT_A_TIME and (kind != "back_up" or args.get("purpose") == "on_demand")
 
 
 AGAIN = {
@@ -314,11 +293,16 @@ def let_go(tx: Connection, effect_ids: set[str], now: datetime) -> None:
     tx.execute(gave_up.values(status="dropped", settled_at=now))
 
 
-def forget_failed(tx: Connection, site_id: str, what: str, now: datetime, but: str = "") -> None:
-    """A later one of the same makes up for those that gave up, or gave up itself: nobody need try them again."""
+def name_of(effect_id: str) -> str:
+    """What an effect is for, as its id says it: `back_up.nightly`, `mail.receipt`, `restore`."""
+    return effect_id.split(":")[2]
+
+
+def drop_older(tx: Connection, site_id: str, effect_id: str, now: datetime) -> None:
+    """Drop those that gave up and had the same name: this later one was done for them, or gave up like them."""
     gave_up = update(EFFECTS).where(EFFECTS.c.site_id == site_id, EFFECTS.c.status == "gave_up")
-    older = gave_up.where(EFFECTS.c.id.like(f"%:{what}:%"), EFFECTS.c.id != but)
-    tx.execute(older.values(status="dropped", settled_at=now))
+    same = EFFECTS.c.id.contains(f":{name_of(effect_id)}:", autoescape=True)
+    tx.execute(gave_up.where(same, EFFECTS.c.id != effect_id).values(status="dropped", settled_at=now))
 
 
 def backups_wanted(tx: Connection, site_id: str) -> frozenset[str]:

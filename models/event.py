@@ -1,13 +1,16 @@
 """Events out: written with the move that they tell of, published afterwards, in order for each site."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Index, Row, bindparam, delete, func, select, text, update
 from sqlmodel import Field, SQLModel
+from uuid_utils import uuid7
 
 from models.bulk import insert_many
-from models.columns import Big, with_moments
+from models.columns import Big, SerializedJson, to_json, with_moments
+from models.timestamps import stamp
 
 _UNSENT = text("not sent")
 
@@ -32,6 +35,59 @@ class EventRow(SQLModel, table=True):
 EVENTS = with_moments(EventRow.__table__)  # type: ignore[attr-defined]
 UNSENT: Any = text("not event.sent")
 """In the words of the index: a database that is asked in others reads every event there is."""
+
+
+def tell(
+    tx: Connection,
+    kind: str,
+    data: Mapping[str, Any],
+    now: datetime,
+    *,
+    host: str,
+    site_id: str | None,
+    cause: str | None,
+    correlation_id: str | None = None,
+) -> None:
+    """Write one event now; a transaction with more to write keeps a `Journal`. The publisher sends it afterwards."""
+    where = {"host": host, "site_id": site_id, "cause": cause, "correlation_id": correlation_id}
+    add(tx, [cloud_event(kind, data, now, stamp(now), **where)])
+
+
+def cloud_event(
+    kind: str,
+    data: Mapping[str, Any] | SerializedJson,
+    now: datetime,
+    stamped: str,
+    *,
+    host: str | None,
+    site_id: str | None,
+    cause: str | None,
+    correlation_id: str | None = None,
+    reply_to: str | None = None,
+) -> dict[str, Any]:
+    """A CloudEvent as a row; `stamped` is `now` as text. Data that is text already names its site itself."""
+    text_of_data = data if isinstance(data, SerializedJson) else to_json({"site": host, "site_id": site_id, **data})
+    event_id = str(uuid7())
+    head = {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": "tenure",
+        "type": kind,
+        "subject": host,
+        "time": stamped,
+        "datacontenttype": "application/json",
+        "causationid": cause,
+        **({"correlationid": correlation_id} if correlation_id else {}),
+    }
+    return {
+        "id": event_id,
+        "site_id": site_id,
+        "type": kind,
+        "at": now,
+        "body": f'{to_json(head)[:-1]},"data":{text_of_data}}}',
+        "reply_to": reply_to,
+        "sent": False,
+    }
 
 
 def add(tx: Connection, rows: list[dict[str, Any]]) -> None:

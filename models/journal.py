@@ -1,20 +1,23 @@
 """Writing decisions down: what one transaction decided, gathered, and written with few statements."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
-from uuid_utils import uuid7
 
 import engine
 from models import admission, effect, event, invoices, receipt, site, timer
 from models.clock import machine_now
-from models.columns import SerializedJson, to_json
+from models.columns import SerializedJson
 from models.timestamps import stamp
 
-Row = dict[str, Any]
+Values = dict[str, Any]
+"""A row that is to be written, by column."""
+
+LaneOf = Callable[[str], str]
+"""The lane of an effect, by its kind."""
 
 
 @dataclass(slots=True)
@@ -25,7 +28,7 @@ class Change:
     after: engine.Site
     timers: Mapping[str, datetime]
 
-    def facts(self) -> Row:
+    def facts(self) -> Values:
         """What is another than it was, by name; of a new site nothing was."""
         return {} if self.before is None else engine.changed_facts(self.before, self.after)
 
@@ -38,17 +41,18 @@ class Journal:
     `woken` has, once it is written, the effects whose wake-ups are to be sent after the commit.
     """
 
-    def __init__(self, tx: Connection, now: datetime, policy: engine.Policy) -> None:
+    def __init__(self, tx: Connection, now: datetime, policy: engine.Policy, lane_of: LaneOf) -> None:
         self.tx = tx
+        self.lane_of = lane_of
         self.now = now
         self.stamp = stamp(now)
         self.policy = policy
         self.changes: dict[str, Change] = {}
         self.money: list[tuple[str, engine.Invoice | engine.Payment]] = []
-        self.effects: list[Row] = []
+        self.effects: list[Values] = []
         self.woken: list[admission.Woken] = []
-        self.receipts: list[Row] = []
-        self.events: list[Row] = []
+        self.receipts: list[Values] = []
+        self.events: list[Values] = []
 
     def record(self, command: engine.Command, decision: engine.Decision) -> None:
         """Take in a decision; one that changes nothing leaves nothing. The receipt's form is its caller's to know."""
@@ -61,13 +65,13 @@ class Journal:
         self._book(after.id, decision)
         if decision.voids:
             effect.void(self.tx, decision.voids, after.id, self.now)
-            self.woken += admission.give_on(self.tx, after.id, effect.LANES["charge"], machine_now())
+            self.woken += admission.give_on(self.tx, after.id, effect.MONEY, machine_now())
         if decision.revives:
             effect.revive(self.tx, after, decision.revives, self.now, self.policy)
-            self.woken += admission.admit(self.tx, after.id, sorted({*effect.LANES.values()}), machine_now())
+            self.woken += admission.admit(self.tx, after.id, effect.LANES, machine_now())
         if gone := _let_go(decision):
             effect.let_go(self.tx, gone, self.now)
-        self.effects += effect.rows_of(after, command, decision.effects, self.now, machine_now())
+        self.effects += effect.rows_of(after, command, decision.effects, self.now, machine_now(), self.lane_of)
 
     def answered(
         self, command: engine.Command, decision: engine.Decision, digest: str, answer: SerializedJson | None
@@ -102,30 +106,8 @@ class Journal:
         reply_to: str | None = None,
     ) -> None:
         """Tell others, as a CloudEvent; the publisher sends it after the commit. `data` that is text has its site."""
-        told = data if isinstance(data, SerializedJson) else to_json({"site": host, "site_id": site_id, **data})
-        event_id = str(uuid7())
-        head = {
-            "specversion": "1.0",
-            "id": event_id,
-            "source": "tenure",
-            "type": kind,
-            "subject": host,
-            "time": self.stamp,
-            "datacontenttype": "application/json",
-            "causationid": cause,
-            **({"correlationid": correlation_id} if correlation_id else {}),
-        }
-        self.events.append(
-            {
-                "id": event_id,
-                "site_id": site_id,
-                "type": kind,
-                "at": self.now,
-                "body": f'{to_json(head)[:-1]},"data":{told}}}',
-                "reply_to": reply_to,
-                "sent": False,
-            }
-        )
+        where = {"host": host, "site_id": site_id, "cause": cause, "correlation_id": correlation_id}
+        self.events.append(event.cloud_event(kind, data, self.now, self.stamp, reply_to=reply_to, **where))
 
     def write(self) -> None:
         """Put everything into the database, and begin a new page."""
@@ -157,7 +139,7 @@ class Journal:
                 self.money = []
                 invoices.settle(self.tx, entry, self.now)
 
-    def _timers(self, change: Change, facts: Row) -> timer.Rewrite:
+    def _timers(self, change: Change, facts: Values) -> timer.Rewrite:
         """Most commands change nothing that a timer looks at: then those of before are not derived."""
         same = change.before is not None and engine.UNTIMED.issuperset(facts)
         before = change.timers if same else engine.timers(change.before, self.policy)

@@ -1,21 +1,25 @@
 """What the sweep offers to the workers: effects that could be claimed now and nobody was told of; sites in turn."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, func, or_, update
 
 from models import admission
-from models.effect import EFFECTS, IS_UNFINISHED, LANES, is_blocked, is_ready, queue_of, to_come
+from models.effect import EFFECTS, IS_UNFINISHED, is_blocked, is_ready, to_come
 
 
-def overdue(tx: Connection, machine_now: datetime, heard: Mapping[str, datetime | None], limit: int) -> list[Row[Any]]:
-    """Effects to be offered again; they are marked as announced now, so that the next sweep leaves them alone.
+class Heard(NamedTuple):
+    """Since when a wake-up of these kinds may still be on its way: earlier ones are lost. None: none is lost."""
 
-    `heard` says by queue since when a wake-up may still lie there: what was announced earlier is lost. None: nothing.
-    """
-    again = [row for queue, since in heard.items() for row in _lost(tx, machine_now, queue, since, limit)]
+    kinds: list[str]
+    since: datetime | None
+
+
+def overdue(tx: Connection, machine_now: datetime, heard: Iterable[Heard], limit: int) -> list[Row[Any]]:
+    """Effects to be offered again; they are marked as announced now, so that the next sweep leaves them alone."""
+    again = [row for wake_ups in heard for row in _lost(tx, machine_now, wake_ups, limit)]
     known = [row for row in again if row.turn <= row.places]
     admission.surplus(tx, [row.seq for row in again if row.turn > row.places])
     new = list(tx.execute(admission.waiting_with_room(machine_now, limit)))
@@ -23,19 +27,18 @@ def overdue(tx: Connection, machine_now: datetime, heard: Mapping[str, datetime 
     return [*known, *new]
 
 
-def is_anything_overdue(tx: Connection, machine_now: datetime, heard: Mapping[str, datetime | None]) -> bool:
+def is_anything_overdue(tx: Connection, machine_now: datetime, heard: Iterable[Heard]) -> bool:
     """Whether a sweep would find something; asked first, because most find nothing, and nobody waits for who reads."""
-    lost = (_lost(tx, machine_now, queue, since, 1) for queue, since in heard.items())
+    lost = (_lost(tx, machine_now, wake_ups, 1) for wake_ups in heard)
     return any(lost) or bool(tx.execute(admission.waiting_with_room(machine_now, 1)).first())
 
 
-def _lost(tx: Connection, machine_now: datetime, queue: str, since: datetime | None, limit: int) -> list[Row[Any]]:
+def _lost(tx: Connection, machine_now: datetime, heard: Heard, limit: int) -> list[Row[Any]]:
     """It could be claimed now, and was not announced since it can be, or its wake-up is gone; nothing is before it."""
     ready_since = func.coalesce(EFFECTS.c.retry_at, EFFECTS.c.leased_until)
     unasked = EFFECTS.c.announced_at < ready_since
-    unheard = unasked if since is None else or_(unasked, ~to_come(EFFECTS.c.announced_at, since))
-    of_queue = EFFECTS.c.kind.in_([kind for kind in LANES if queue_of(kind) == queue])
-    which = and_(of_queue, is_ready(machine_now), unheard, ~is_blocked())
+    unheard = unasked if heard.since is None else or_(unasked, ~to_come(EFFECTS.c.announced_at, heard.since))
+    which = and_(EFFECTS.c.kind.in_(heard.kinds), is_ready(machine_now), unheard, ~is_blocked())
     return list(tx.execute(admission.announced(which, limit)))
 
 

@@ -1,5 +1,6 @@
 """What goes wrong in an unlucky life: the law, the outside, other workers."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -10,7 +11,7 @@ from models.database import reading, writing
 from tests.live_engine import until
 from workers.base.errors import Permanent, Temporary
 from workers.effects import executor as effects
-from workers.effects.registry import HANDLERS
+from workers.effects.registry import EFFECTS
 
 
 class Mishaps:
@@ -24,8 +25,9 @@ class Mishaps:
     def prepare(self):
         self.patch.setattr(engine, "decide", self.law)
         self.patch.setattr(self.world, "bring_forward", partial(self.bring_forward, self.world.bring_forward))
-        for kind, act in list(HANDLERS.items()):
-            self.patch.setitem(HANDLERS, kind, partial(self.act, kind, act))
+        for kind, definition in list(EFFECTS.items()):
+            unlucky = replace(definition, handler=partial(self.act, kind, definition.handler))
+            self.patch.setitem(EFFECTS, kind, unlucky)
 
     def law(self, site, command, now, policy):
         broken = {"site.expire": "timer", "site.back_up": "law", "site.suspend": "queue"}.get(command.type)

@@ -16,6 +16,7 @@ from tests.world import HOST, World
 from workers import boot
 from workers.base import fault_points
 from workers.cli import test_clock
+from workers.effects.registry import EFFECTS
 from workers.queue.broker import make_broker
 from workers.queue.queue_names import COMMANDS, QUEUES
 
@@ -23,7 +24,7 @@ BEGIN = datetime(2040, 1, 1, tzinfo=UTC)
 KILLED = 137
 PREFETCH = 16
 NAMES = (*QUEUES, *map(dq_name, QUEUES))
-PLAIN = {point.rpartition(".")[0] for point in fault_points.POINTS if point.count(".") > 1}
+PLAIN = {point.rpartition(".")[0] for point in fault_points.points(EFFECTS) if point.count(".") > 1}
 """Points that are said with their kind as well, which is what counts here."""
 
 

@@ -17,10 +17,13 @@ from tests.crash.lives import LIVES
 from tests.crash.mortal import Killer, dies
 from tests.live_engine import until
 from workers.base import fault_points
+from workers.effects.registry import EFFECTS
 from workers.supervisor import embedded_valkey
 
 MEMORY = Path("/dev/shm")
 """A death is no power cut: what was written stays, so the disk need not be waited for."""
+
+POINTS = fault_points.points(EFFECTS)
 
 ONCE_IS_CHANCE = {"lease.extending", "lease.extended"}
 """Reached as often as an act takes long: certainly once, and only in the life with a slow act."""
@@ -67,18 +70,16 @@ def emptied(folder, url):
 def test_there_are_more_than_150_points_and_the_lives_pass_every_one_and_no_other(undisturbed):
     seen = {point for _, seen in undisturbed.values() for point in seen}
 
-    assert len(set(fault_points.POINTS)) == len(fault_points.POINTS) > 150
-    assert seen == set(fault_points.POINTS)
+    assert len(set(POINTS)) == len(POINTS) > 150
+    assert seen == set(POINTS)
 
 
 def pytest_generate_tests(metafunc):
     """Every point on SQLite, a seeded third of them on PostgreSQL too; `--database` chooses all on one."""
     asked = metafunc.config.getoption("database") or "some"
-    third = sorted(
-        random.Random(5).sample(fault_points.POINTS, len(fault_points.POINTS) // 3), key=fault_points.POINTS.index
-    )
-    some = {"sqlite": fault_points.POINTS, "postgresql": third}
-    given = some if asked == "some" else dict.fromkeys(("sqlite", "postgresql"), fault_points.POINTS)
+    third = sorted(random.Random(5).sample(POINTS, len(POINTS) // 3), key=POINTS.index)
+    some = {"sqlite": POINTS, "postgresql": third}
+    given = some if asked == "some" else dict.fromkeys(("sqlite", "postgresql"), POINTS)
     kinds = [kind for kind in given if asked in {kind, "both", "some"}]
     if "point" in metafunc.fixturenames:
         metafunc.parametrize(("kind", "point"), [(kind, point) for kind in kinds for point in given[kind]])

@@ -1,10 +1,12 @@
 """Effects that fail in ways nobody thought of, that were overtaken, or whose site moved on meanwhile."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+import engine
 from models import effect
 from models.clock import machine_now
 from models.database import reading, writing
@@ -13,13 +15,17 @@ from workers.cli import deletion_reports
 from workers.commands import dead_letters
 from workers.effects import executor as effects
 from workers.effects.claim import NOTHING
-from workers.effects.registry import HANDLERS
+from workers.effects.registry import EFFECTS
 from workers.safety import breaker
 
 
 def row_of(world, effect_id):
     with reading(world.context.database) as tx:
         return effect.find(tx, effect_id)
+
+
+def put_in_place(monkeypatch, kind, handler):
+    monkeypatch.setitem(EFFECTS, kind, replace(EFFECTS[kind], handler=handler))
 
 
 def the_open_effect(world):
@@ -42,7 +48,7 @@ def test_an_act_that_fails_unexpectedly_is_tried_again_and_then_gives_up_for_all
     def broken(_place, _work):
         raise wrong
 
-    monkeypatch.setitem(HANDLERS, "export", broken)
+    put_in_place(monkeypatch, "export", broken)
     world.say("export")
     effect_id = the_open_effect(world)
     world.rest()
@@ -56,14 +62,14 @@ def test_an_act_that_fails_unexpectedly_is_tried_again_and_then_gives_up_for_all
 
 def test_a_report_that_cannot_be_written_down_gives_up_for_all_to_see(world, monkeypatch):
     world.start_trial()
-    real = effects.engine.decide
+    real = engine.decide
 
     def unlawful(site, command, now, policy):
         if command.type == "site.export_ready":
             raise LookupError("the law met a fact that is not set")
         return real(site, command, now, policy)
 
-    monkeypatch.setattr(effects.engine, "decide", unlawful)
+    monkeypatch.setattr(engine, "decide", unlawful)
     world.say("export")
     effect_id = the_open_effect(world)
     world.rest()
@@ -172,10 +178,10 @@ def test_an_upload_that_arrives_after_the_deletion_is_taken_away(world, monkeypa
     site_id = world.show()["id"]
     world.say("export")
     effect_id = the_open_effect(world)
-    real = HANDLERS["export"]
+    real = EFFECTS["export"].handler
 
     def slow(_place, _work):
-        monkeypatch.setitem(HANDLERS, "export", real)
+        put_in_place(monkeypatch, "export", real)
         overtake(world, effect_id)
         world.send("cancel")
         world.advance(days=14)
@@ -185,7 +191,7 @@ def test_an_upload_that_arrives_after_the_deletion_is_taken_away(world, monkeypa
         late.write_bytes(b"late")
         return NOTHING
 
-    monkeypatch.setitem(HANDLERS, "export", slow)
+    put_in_place(monkeypatch, "export", slow)
     effects.run(world.context, effect_id)
     assert world.state() == "deleted"
     assert deletion_reports.remains(world.context, site_id) == []
@@ -204,15 +210,15 @@ def test_a_worker_that_wakes_up_late_does_not_bring_a_cancelled_site_online(worl
     world.send("suspend", reason="abuse")
     world.say("resume")
     effect_id = next(one for one in world.open_effects() if "bring_online" in one)
-    real = HANDLERS["bring_online"]
+    real = EFFECTS["bring_online"].handler
 
     def slow(context, work):
-        monkeypatch.setitem(HANDLERS, "bring_online", real)
+        put_in_place(monkeypatch, "bring_online", real)
         overtake(world, effect_id)
         world.send("cancel")
         return real(context, work)
 
-    monkeypatch.setitem(HANDLERS, "bring_online", slow)
+    put_in_place(monkeypatch, "bring_online", slow)
     effects.run(world.context, effect_id)
     assert world.state() == "cancelled"
     assert '"online": false' in (world.site_folder() / ".tenure.json").read_text()

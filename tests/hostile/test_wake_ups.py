@@ -1,6 +1,7 @@
 """Wake-ups grow with the effects and not faster, and sites take turns."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from models.clock import machine_now
 from models.database import reading, writing
 from workers.base.errors import Temporary
 from workers.effects import executor as effects
+from workers.effects.registry import EFFECTS
 
 OTHER = "other.example.com"
 
@@ -108,7 +110,7 @@ def test_data_waits_for_access_and_is_woken_by_its_end(hot):
 
 
 def test_letters_that_fail_give_their_places_to_others(hot, monkeypatch):
-    act, failing = effects.ACTS["mail"], []
+    act, failing = EFFECTS["mail"].handler, []
 
     def busy_for_the_first(context, work):
         if len(failing) < admission.LETTERS or work.row.id in failing:
@@ -117,7 +119,7 @@ def test_letters_that_fail_give_their_places_to_others(hot, monkeypatch):
         return act(context, work)
 
     with monkeypatch.context() as busy:
-        busy.setitem(effects.ACTS, "mail", busy_for_the_first)
+        busy.setitem(EFFECTS, "mail", replace(EFFECTS["mail"], handler=busy_for_the_first))
         write_letters(hot, 10)
         hot.rest()
     assert len(hot.open_effects()) == admission.LETTERS

@@ -1,6 +1,7 @@
 """What gave up, and what operators do about it: the whole engine, both databases."""
 
 import importlib
+import json
 
 import alembic.command
 import pytest
@@ -144,7 +145,7 @@ def test_a_charge_that_gave_up_holds_no_deletion_once_it_is_dropped(world):
     assert [one["status"] for one in world.show()["invoices"]] == ["paid", "void"]
 
 
-def test_a_charge_that_another_worker_makes_after_it_was_dropped_is_to_be_refunded(world, monkeypatch):
+def test_a_charge_that_another_worker_makes_after_it_was_dropped_is_to_be_refunded(world, monkeypatch, log_lines):
     world.start_active(agents=7)
     slow = world.outside.charge
 
@@ -165,6 +166,9 @@ def test_a_charge_that_another_worker_makes_after_it_was_dropped_is_to_be_refund
 
     assert (codes(world), world.show()["agents_allowed"]) == (["refund.due"], 7)
     assert [event["code"] for event in world.events_of("alarm.raised")] == ["refund.due"]
+    lines = [json.loads(line) for line in log_lines.read_text().splitlines()]
+    assert [line["code"] for line in lines if line["msg"] == "alarm"] == ["refund.due"]
+    assert [line["to"] for line in lines if line.get("command") == "site.effect_dropped"] == ["active"]
 
 
 def test_letters_that_a_mailbox_refused_go_to_the_new_address_and_the_old_one_is_not_asked_again(world):

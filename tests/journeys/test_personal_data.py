@@ -73,7 +73,7 @@ def test_the_address_is_gone_before_the_deletion_is_settled(world, monkeypatch, 
     live(world)
     world.advance(days=14, seconds=-1)
     seen = []
-    monkeypatch.setattr("workers.effects.executor._close_the_ledger", lambda *_: seen.append(holding(world.data_dir)))
+    monkeypatch.setattr("workers.effects.delete._close_the_ledger", lambda *_: seen.append(holding(world.data_dir)))
     world.advance(seconds=1)
     assert seen == [[]]
 

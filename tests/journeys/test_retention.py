@@ -88,7 +88,7 @@ def test_a_crash_between_the_store_and_the_table_is_mended_by_the_next_try(aged,
     aged.advance_to(night)
     monkeypatch.setattr(effects.effects, "settle", _crash)
     with pytest.raises(sqlite.OperationalError):
-        effects._done(aged.context, *_one_try(aged))
+        effects._settle(aged.context, *_one_try(aged))
     monkeypatch.undo()
     left = {row.id for row in rows(aged)} - archives(aged)
     assert left

@@ -19,7 +19,7 @@ from models import site as sites
 from models import site_fault
 from models.clock import engine_now
 from models.database import reading, writing
-from models.journal_entries import tell
+from models.event import tell
 from models.site_fault import SiteFault
 from workers.adapters.host import Host
 from workers.base.logs import log

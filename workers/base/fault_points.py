@@ -1,18 +1,13 @@
 """The points at which a process may die between two steps. A running engine passes them by; tests die at each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-EFFECTS = (
-    *("provision", "bring_online", "take_offline", "set_agent_limit", "charge"),
-    *("mail", "back_up", "export", "restore", "delete"),
-)
-TRY = ("claiming", "claimed", "acted", "settling", "settled", "announced")
+EFFECT_STEPS = ("claiming", "claimed", "acted", "settling", "settled", "announced")
 
 POINTS = (
     *("queue.fetched", "queue.judged", "queue.acked", "queue.retried", "queue.nacked", "queue.buried"),
     *("message.acking", "message.acked"),
     *("command.read", "command.judged", "command.committed", "command.announced", "command.answered"),
-    *(f"effect.{step}.{kind}" for kind in EFFECTS for step in TRY),
     *("effect.putting_off", "effect.put_off", "effect.giving_up", "effect.gave_up"),
     *("lease.extending", "lease.extended", "late.lost", "late.made_good", "late.taken_away"),
     *("provision.begun", "provision.built", "provision.named", "marker.drafted", "copy.drafted"),
@@ -21,7 +16,7 @@ POINTS = (
     *("store.drafted.backups", "store.placed.backups", "store.drafted.exports", "store.placed.exports"),
     *("backup.saved", "backup.read_back", "backup.pruning", "backup.pruned", "export.read_back"),
     *("restore.saved", "restore.keeping", "restore.kept", "restore.unpacked", "restore.swapping"),
-    *("restore.swapped", "restore.settled", "restore.replaced", "restore.entitling"),
+    *("restore.swapped", "restore.settled", "restore.replaced", "access.entitling"),
     *(
         "delete.authorized",
         "delete.beginning",
@@ -41,9 +36,17 @@ POINTS = (
     *("dead.keeping", "dead.kept", "dead.enqueued", "dead.taken", "dead.reviving", "dead.revived", "dead.dropping"),
     *("dead.dropped", "breaker.pausing", "breaker.paused", "breaker.resuming", "breaker.resumed"),
 )
-"""Every one that `reached` is called with, roughly in the order of a life; those of an effect for each kind of it."""
+"""Every point but those of an effect's steps, roughly in the order of a life."""
+
 
 hooks: list[Callable[[str], None]] = []
+
+
+def points(kinds: Iterable[str]) -> tuple[str, ...]:
+    """Every point, with the steps of each of these kinds of effect, roughly in the order of a life."""
+    steps = [f"effect.{step}.{kind}" for kind in kinds for step in EFFECT_STEPS]
+    before = POINTS.index("effect.putting_off")
+    return (*POINTS[:before], *steps, *POINTS[before:])
 
 
 def fault_point(point: str, kind: str | None = None) -> None:

@@ -7,12 +7,11 @@ from models import site as sites
 from models.clock import engine_now
 from models.database import reading
 from models.timestamps import stamp
+from workers.base.documents import Document
 from workers.base.errors import Permanent, Temporary
 from workers.cli.reports import NotFoundError, find_site
 from workers.commands.shortfall import shortfall
 from workers.context import Context
-
-Document = dict[str, Any]
 
 
 def listing(context: Context, subject: str) -> Document:

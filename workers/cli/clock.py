@@ -2,9 +2,10 @@
 
 import click
 
+from workers.base.documents import Document
 from workers.base.terminal import out, warn
 from workers.cli import test_clock
-from workers.cli.verb import Document, as_json, with_context
+from workers.cli.verb import as_json, with_context
 from workers.context import Context
 from workers.safety import safe_mode as safety
 

@@ -1,16 +1,13 @@
 """`tenure contract`: what other systems may send and what they get, in a form that programs read."""
 
-from typing import Any
-
 import engine
 from engine.alarms import ALARMS
 from engine.command import LABELS
+from workers.base.documents import Document
 from workers.commands.attributes import Attributes
 from workers.commands.payloads import FORMS
 from workers.queue import redis_keys
 from workers.queue.queue_names import COMMAND_ACTOR, COMMANDS
-
-Document = dict[str, Any]
 
 EVENTS = (
     *("command.answered", "site.moved", "effect.done", "effect.failed", "effect.gave_up", "charge.succeeded"),

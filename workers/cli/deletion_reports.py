@@ -1,7 +1,6 @@
 """The documents of `tenure deletion`: what is planned, what was done, and the proof of it."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -11,12 +10,11 @@ from models import site as sites
 from models.clock import engine_now
 from models.database import reading
 from models.timestamps import stamp
+from workers.base.documents import Document
 from workers.cli.reports import sought
 from workers.commands.failing_work import deletion_waits_for
 from workers.context import Context
 from workers.safety.breaker import caps
-
-Document = dict[str, Any]
 
 
 def preview(context: Context) -> Document:

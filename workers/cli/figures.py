@@ -13,11 +13,11 @@ from models.clock import engine_now, last_beat, machine_now
 from models.database import reading
 from models.effect import EFFECTS, HAS_GIVEN_UP, IS_UNFINISHED, UNFINISHED
 from models.site import SITES
+from workers.base.documents import Document
+from workers.base.effect_kinds import queue_of
 from workers.base.errors import HELD
 from workers.context import Context
 from workers.queue import queue_lengths
-
-Document = dict[str, Any]
 
 
 def stats(context: Context) -> Document:
@@ -51,7 +51,7 @@ def _ready(tx: Connection) -> dict[str, Document]:
     """By queue, what could be done now: how many, and for how many seconds the first could."""
     now = machine_now()
     found: dict[str, Document] = {}
-    for one in backlog.ready(tx, now):
+    for one in backlog.ready(tx, now, queue_of):
         known = found.setdefault(one.queue, {"count": 0, "oldest_seconds": _seconds(now, one.since)})
         known["count"] += one.count
     return found

@@ -15,11 +15,10 @@ from models.clock import engine_now
 from models.database import reading
 from models.timestamps import stamp
 from workers.base import hostname
+from workers.base.documents import Document
 from workers.commands.failing_work import deletion_waits_for
 from workers.commands.site_document import document
 from workers.context import Context
-
-Document = dict[str, Any]
 
 DUE = 1_000
 """Steps that `due` shows unless it is asked for more: a fleet has millions, and nobody reads them."""

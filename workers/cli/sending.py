@@ -8,12 +8,11 @@ from uuid import uuid4
 from models import effect
 from models.clock import machine_now
 from models.database import reading
+from workers.base.documents import Document
 from workers.commands.payloads import FORMS
 from workers.context import Context
 from workers.queue import new_message, redis_keys
 from workers.queue.queue_names import COMMAND_ACTOR, COMMANDS
-
-Document = dict[str, Any]
 
 
 class WaitOverError(Exception):

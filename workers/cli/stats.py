@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import click
 
+from workers.base.documents import Document
 from workers.base.terminal import json_line, say
 from workers.cli import figures as numbers
-from workers.cli.verb import Document, with_context
+from workers.cli.verb import with_context
 from workers.context import Context
 
 

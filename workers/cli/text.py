@@ -4,9 +4,9 @@ import textwrap
 from typing import Any
 
 from engine.words import money
+from workers.base.documents import Document
 
 WIDTH = 118
-Document = dict[str, Any]
 
 
 def site(document: Document) -> str:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+import workers.effects.registry  # noqa: F401 - it registers the kinds of effects
 from workers.base import logs
 from workers.base.settings import load
 from workers.cli.exit_codes import FAILURES, Failure, Late, Missing
@@ -15,7 +16,6 @@ from workers.commands.dead_letters import NoSuchDeadError
 from workers.context import Context
 
 FAILED, REFUSED = 1, 3
-Document = dict[str, Any]
 Answer = TypeVar("Answer")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -4,8 +4,7 @@ from typing import Any
 
 import engine
 from models.timestamps import stamp
-
-Document = dict[str, Any]
+from workers.base.documents import Document
 
 
 def answer(command: engine.Command, decision: engine.Decision, *, subject: str) -> Document:

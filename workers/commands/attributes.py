@@ -15,6 +15,9 @@ from workers.queue import redis_keys
 OURS = "tenure:"
 """How the engine names itself as a source: its timers' and effects' keys are derived, so nobody may use them up."""
 
+OPERATOR, EFFECT = f"{OURS}operator", f"{OURS}effect"
+"""Sources of the engine's own commands: what an operator's word leads to, and what an effect reports."""
+
 REPLY_TO = re.compile(rf"{redis_keys.REPLY}[A-Za-z0-9._:-]{{1,128}}")
 
 

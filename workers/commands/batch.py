@@ -3,48 +3,35 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection
 from uuid_utils import uuid7
 
 import engine
-from engine.spelling import has_at_sign
-from engine.words import masked, shown
-from models import backup, invoices, receipt
+from models import backup, invoices
 from models import site as sites
 from models.clock import engine_now, review_secret
 from models.columns import SerializedJson, to_json
-from models.effect import ONE_AT_A_TIME, claimed_of, is_one_at_a_time, under_way_of
-from models.journal import Journal
-from workers.commands.answer import Document, answer, refusal
+from models.effect import claimed_of, under_way_of
+from workers.base.documents import Document
+from workers.base.effect_kinds import one_at_a_time
+from workers.commands.answer import answer, refusal
+from workers.commands.apply import Decisions, Receipt
 from workers.commands.envelope import Envelope
+from workers.commands.first_answers import StoredAnswer, answer_again, first_answers, without_names
 from workers.commands.quotas import Asked, OverQuotaError, Quotas
 from workers.commands.review_token import check, quoted_at, sign
 from workers.commands.site_document import document
 from workers.context import Context
 
-DEAR = frozenset(f"site.{kind}" for kind in ONE_AT_A_TIME)
-"""Commands that look at what is under way on the site."""
-
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is said to one envelope; the decision is None when nothing was decided now."""
+    """The answer to one envelope; the decision is None when nothing was decided now."""
 
     envelope: Envelope
-    said: Document
+    answer: Document
     decision: engine.Decision | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
-    """The first answer to a key, and the digest of what it was asked with; its customer may be forgotten since."""
-
-    digest: str
-    site_id: str | None
-    said: Document
-    is_forgotten: bool = False
 
 
 class CommandBatch:
@@ -59,17 +46,26 @@ class CommandBatch:
         self.tx = tx
         self.context = context
         self.used = used
-        found = sites.find_all(tx, {envelope.subject for envelope in envelopes})
+        by_subject = sites.find_all(tx, {envelope.subject for envelope in envelopes})
         self.now = engine_now(tx)  # behind the lock: what was decided while we waited for it is past
-        self.journal = Journal(tx, self.now, context.policy)
-        self.ids = {subject: site.id for subject, site in found.items()}
-        self.sites = {site.id: site for site in found.values()}
+        self.decisions = Decisions(tx, self.now, context.policy)
+        self.journal = self.decisions.journal
+        self.ids = {subject: site.id for subject, site in by_subject.items()}
+        self.sites = {site.id: site for site in by_subject.values()}
         self.claimed = claimed_of(tx, [site.id for site in self.sites.values() if site.paying is not None])
-        dear = {self.ids[one.subject] for one in envelopes if one.type in DEAR and one.subject in self.ids}
-        self.under_way = under_way_of(tx, list(dear))
+        self.one_at_a_time = one_at_a_time()
+        self.under_way = under_way_of(tx, self._sites_that_need_under_way(envelopes), self.one_at_a_time)
         keys = [envelope.key for envelope in envelopes if envelope.uses_up_its_id]
-        self.first = _first_answers(tx, keys)
+        self.first = first_answers(tx, keys)
         self.envelopes = self._within(quotas, envelopes)
+
+    def _sites_that_need_under_way(self, envelopes: list[Envelope]) -> list[str]:
+        """The sites of commands that look at what is under way."""
+        subjects = {envelope.subject for envelope in envelopes if self._looks_at_under_way(envelope)}
+        return [self.ids[subject] for subject in subjects if subject in self.ids]
+
+    def _looks_at_under_way(self, envelope: Envelope) -> bool:
+        return envelope.type.removeprefix("site.") in self.one_at_a_time
 
     def _within(self, quotas: Quotas, envelopes: list[Envelope]) -> list[Envelope]:
         """The envelopes, those that are too many with that as their fault. What was answered before is not counted."""
@@ -102,21 +98,21 @@ class CommandBatch:
         """Give the first answer again, or a new one."""
         first = self.first.get(envelope.key) if envelope.uses_up_its_id else None
         if first is not None:
-            heard = _unnamed(envelope) if first.is_forgotten else envelope
-            return self._tell(Judgement(heard, _again(first, heard)))
+            kept = without_names(envelope) if first.is_forgotten else envelope
+            return self._tell(Judgement(kept, answer_again(first, kept)))
         site = self._live(envelope.subject)
         command = self._command(envelope, site)
         if envelope.fault is None and envelope.type == "site.show" and site is not None:
             return self._tell(Judgement(envelope, self._show(command, site)))
         decision = self._decide(envelope, command, site)
-        said = answer(command, decision, subject=envelope.subject)
+        body = answer(command, decision, subject=envelope.subject)
         if isinstance(envelope.fault, OverQuotaError):
-            return self._tell(Judgement(envelope, {**said, "retry_after_s": envelope.fault.seconds}))
+            return self._tell(Judgement(envelope, {**body, "retry_after_s": envelope.fault.seconds}))
         if envelope.dryrun:
-            return self._tell(Judgement(envelope, self._preview(envelope, said, decision)))
+            return self._tell(Judgement(envelope, self._preview(envelope, body, decision)))
         if not envelope.uses_up_its_id:
-            return self._tell(Judgement(envelope, said))
-        return self._keep(command, Judgement(envelope, said, decision))
+            return self._tell(Judgement(envelope, body))
+        return self._keep(envelope, command, decision, body)
 
     def _live(self, subject: str) -> engine.Site | None:
         site = self.sites.get(self.ids.get(subject, ""))
@@ -138,7 +134,7 @@ class CommandBatch:
             new_site_id=f"site_{uuid7().hex}" if begins else "",
             backups=backup.kept(self.tx, site.id) if restores and site is not None else None,
             bill=self._bill(envelope, site),
-            under_way=self._under_way(site) if envelope.type in DEAR and site is not None else frozenset(),
+            under_way=self._under_way(site) if self._looks_at_under_way(envelope) and site is not None else frozenset(),
         )
 
     def _under_way(self, site: engine.Site) -> frozenset[str]:
@@ -179,86 +175,68 @@ class CommandBatch:
             return None
         return quoted_at(envelope.review, secret, self.now, self.context.policy)
 
-    def _keep(self, command: engine.Command, verdict: Judgement) -> Judgement:
-        """Write down what was decided; the next command of this sitting finds it so."""
-        envelope, decision = verdict.envelope, verdict.decision
-        if decision is None:
-            raise ValueError(f"command {envelope.id} was not decided, so there is nothing to keep")
-        self.journal.record(command, decision)
-        told = _text(verdict.said)
-        self.journal.answered(command, decision, envelope.digest, told)
+    def _keep(
+        self, envelope: Envelope, command: engine.Command, decision: engine.Decision, body: Document
+    ) -> Judgement:
+        """Write down what was decided; the next command of this batch finds it so."""
+        text = _text(body)
+        judgement = self._tell(Judgement(envelope, body, decision), text)
+        self.decisions.apply(command, decision, Receipt(envelope.digest, text))
         after = decision.site
-        self.first[envelope.key] = StoredAnswer(envelope.digest, after.id if after else None, verdict.said)
+        self.first[envelope.key] = StoredAnswer(envelope.digest, after.id if after else None, body)
         if after is not None and decision.outcome == "applied":
             self.sites[after.id] = after
             self.ids |= {after.host: after.id, after.id: after.id}
             self._note_begun(after, decision)
-        return self._tell(verdict, told)
+        return judgement
 
     def _note_begun(self, site: engine.Site, decision: engine.Decision) -> None:
-        """The next command of this sitting finds under way what this one has begun, or has begun again."""
+        """The next command of this batch finds under way what this one has begun, or has begun again."""
         known = self.under_way.get(site.id)
         if known is None:
             return
         if decision.revives:
-            known |= under_way_of(self.tx, [site.id])[site.id]
-        known |= {(one.kind, site.generation) for one in decision.effects if is_one_at_a_time(one.kind, one.args)}
+            known |= under_way_of(self.tx, [site.id], self.one_at_a_time)[site.id]
+        begun = [one for one in decision.effects if one.kind in self.one_at_a_time]
+        known |= {(one.kind, site.generation) for one in begun if self.one_at_a_time[one.kind](one.args)}
 
-    def _tell(self, verdict: Judgement, told: SerializedJson | None = None) -> Judgement:
-        """The answer first, then what moved."""
-        said, envelope = verdict.said, verdict.envelope
-        where: Mapping[str, Any] = {
-            "host": said["site"],
-            "site_id": said["site_id"],
-            "cause": envelope.id,
-            "correlation_id": envelope.correlation_id,
-        }
-        self.journal.tell("command.answered", told or _text(said), reply_to=envelope.replyto, **where)
-        for event in verdict.decision.events if verdict.decision is not None else ():
-            self.journal.tell(event.type, event.data, **where)
-        return verdict
+    def _tell(self, judgement: Judgement, text: SerializedJson | None = None) -> Judgement:
+        """Send the answer; what moved is told after it."""
+        body, envelope = judgement.answer, judgement.envelope
+        self.journal.tell(
+            "command.answered",
+            text or _text(body),
+            host=body["site"],
+            site_id=body["site_id"],
+            cause=envelope.id,
+            correlation_id=envelope.correlation_id,
+            reply_to=envelope.replyto,
+        )
+        return judgement
 
-    def _preview(self, envelope: Envelope, said: Document, decision: engine.Decision) -> Document:
+    def _preview(self, envelope: Envelope, body: Document, decision: engine.Decision) -> Document:
         """What would happen; nothing was written, and the id is not used up."""
         if decision.outcome == "refused":
-            return said
+            return body
         secret = review_secret(self.tx)
         token = sign(secret, envelope, decision, self._quoted_at(envelope, secret) or self.now)
         new = {"site_id": None} if decision.before is None else {}
-        return {**said, **new, "outcome": "preview", "review": token, "notes": list(decision.notes)}
+        return {**body, **new, "outcome": "preview", "review": token, "notes": list(decision.notes)}
 
     def _show(self, command: engine.Command, site: engine.Site) -> Document:
         """A question: answered with the site's document, no receipt and no move."""
         self.journal.write()
         nothing = engine.Decision("no_op", site, site, allowed=engine.allowed(site, self.now, self.context.policy))
-        said = answer(command, nothing, subject=site.host)
-        return {**said, "document": document(self.tx, site, self.now, self.context.policy)}
+        body = answer(command, nothing, subject=site.host)
+        return {**body, "document": document(self.tx, site, self.now, self.context.policy)}
 
 
 def _over(envelope: Envelope, asked: Asked, seconds: int) -> Envelope:
     return envelope._replace(fault=OverQuotaError(asked, seconds))
 
 
-def _first_answers(tx: Connection, keys: list[tuple[str, str]]) -> dict[tuple[str, str], StoredAnswer]:
-    """What was answered to these keys before; those that named somebody may be kept as hashes."""
-    first = {key: StoredAnswer(row.digest, row.site_id, row.answer) for key, row in receipt.find_all(tx, keys).items()}
-    naming = [key for key in keys if key not in first and any(map(has_at_sign, key))]
-    if naming:
-        secret = review_secret(tx)
-        hashed = {kept: key for key in naming for kept in receipt.forgotten_keys(secret, key)}
-        for kept, row in receipt.find_all(tx, list(hashed)).items():
-            first[hashed[kept]] = StoredAnswer(row.digest, row.site_id, row.answer, is_forgotten=True)
-    return first
-
-
-def _unnamed(envelope: Envelope) -> Envelope:
-    """The envelope without the name of somebody who was forgotten: what is said to it is kept again."""
-    correlation_id = None if envelope.correlation_id is None else masked(envelope.correlation_id)
-    return envelope._replace(source=masked(envelope.source), id=masked(envelope.id), correlation_id=correlation_id)
-
-
-def _text(said: Document) -> SerializedJson:
-    return SerializedJson(to_json(said))
+def _text(body: Document) -> SerializedJson:
+    return SerializedJson(to_json(body))
 
 
 def _must_be_current(envelope: Envelope, site: engine.Site | None) -> None:
@@ -267,15 +245,3 @@ def _must_be_current(envelope: Envelope, site: engine.Site | None) -> None:
         raise engine.Refused(
             "state.stale", f"expectedversion {wanted} is not the site's version {site.version}; look at it again"
         )
-
-
-def _again(first: StoredAnswer, envelope: Envelope) -> Document:
-    """The same key: the same answer for the same content, a refusal for another."""
-    if envelope.has_content_of(first.digest):
-        return {**first.said, "duplicate": True}
-    conflict = engine.Refused(
-        "command.id_conflict",
-        f"id {shown(envelope.id)} of source {shown(envelope.source)} was used before with other content; use a new id",
-    )
-    command = engine.Command(envelope.type, envelope.source, envelope.id, host=envelope.subject)
-    return {**answer(command, refusal(conflict, None), subject=envelope.subject), "site_id": first.site_id}

@@ -16,16 +16,18 @@ from models import site as sites
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
 from models.timestamps import stamp
+from workers.base.documents import Document
+from workers.base.effect_kinds import KINDS
 from workers.base.fault_points import fault_point
 from workers.base.logs import batched, log
-from workers.commands.operator_report import tell_law
+from workers.commands.apply import AfterCommit, Decisions, log_moves
+from workers.commands.effect_report import tell_law
 from workers.context import Context
 from workers.outbox import wake_ups
 from workers.queue import new_message
 from workers.queue.consumer import FAILED
 
 LONGEST = 70_000
-Document = dict[str, Any]
 
 
 class NoSuchDeadError(Exception):
@@ -139,11 +141,23 @@ def retry(context: Context, dead_id: str) -> None:
         if site is None or not effect.is_wanted(found, site, engine_now(tx), context.policy):
             raise ValueError(f"{found.kind} {dead_id} {_why_not(found.kind)}")
         effect.revive_one(tx, dead_id)
-        tell_law(tx, context, site, found, "site.effect_retried")
-        woken = admission.admit(tx, found.site_id, (found.lane,), machine_now())
+        after = _tell_law(tx, context, site, found, "site.effect_retried")
+        after.wake_ups.extend(admission.admit(tx, found.site_id, (found.lane,), machine_now()))
         fault_point("dead.reviving")
     fault_point("dead.revived")
-    wake_ups.offer(context, woken)
+    _say(context, after)
+
+
+def _tell_law(tx: Connection, context: Context, site: engine.Site, row: Any, kind: str) -> AfterCommit:
+    decisions = Decisions(tx, engine_now(tx), context.policy)
+    tell_law(decisions, context, site, row, kind)
+    return decisions.write()
+
+
+def _say(context: Context, after: AfterCommit) -> None:
+    """After the commit: what an operator's word has led to."""
+    log_moves(after.moves)
+    wake_ups.offer(context, after.wake_ups)
 
 
 def _enqueue_again(context: Context, dead_id: str) -> None:
@@ -169,7 +183,7 @@ def drop(context: Context, dead_id: str) -> None:
 
     Raises NoSuchDeadError, and ValueError for an effect that a guard waits for.
     """
-    woken: list[admission.Woken] = []
+    after = AfterCommit([], [])
     with writing(context.database) as tx:
         if dead_id.startswith("msg_"):
             found = dead.take(tx, dead_id) is not None
@@ -178,12 +192,12 @@ def drop(context: Context, dead_id: str) -> None:
             _must_not_be_awaited(row, site)
             found = effect.drop(tx, dead_id, engine_now(tx))
             if site is not None:
-                woken = tell_law(tx, context, site, row, "site.effect_dropped")
+                after = _tell_law(tx, context, site, row, "site.effect_dropped")
         if not found:
             raise NoSuchDeadError(f"nothing that gave up has the id {dead_id!r}; `tenure dead list` shows all")
         fault_point("dead.dropping")
     fault_point("dead.dropped")
-    wake_ups.offer(context, woken)
+    _say(context, after)
 
 
 def _that_gave_up(tx: Connection, effect_id: str) -> tuple[Any, engine.Site | None]:
@@ -204,6 +218,6 @@ def _why_not(kind: str) -> str:
 
 def _must_not_be_awaited(row: Any, site: engine.Site | None) -> None:
     leaving = site is not None and site.state in {"cancelled", "expired", "failed", "deleting"}
-    is_notice = row.kind == "mail" and row.args["letter"] == "deletion_in_48_hours"
-    if leaving and (is_notice or row.kind in {"export", "back_up", "delete", "provision"}):
+    kind = KINDS.get(row.kind)
+    if leaving and kind is not None and kind.is_awaited_by_deletion(row.args):
         raise ValueError(f"the deletion of {site.host if site else row.site_id} waits for this {row.kind}; retry it")

@@ -13,16 +13,6 @@ from workers.commands import shortfall
 
 Fault = dict[str, Any]
 
-ADAPTER_OF = {
-    **dict.fromkeys(("provision", "bring_online", "take_offline", "set_agent_limit"), "host"),
-    **dict.fromkeys(("back_up", "restore"), "vault"),
-    "export": "downloads",
-    "charge": "payments",
-    "mail": "mailer",
-    "delete": "stores",
-}
-"""Which adapter an effect needs most; a deletion needs all stores."""
-
 REMEDY = "it is tried again by itself; `tenure doctor` says what is out of reach"
 
 

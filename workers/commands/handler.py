@@ -6,13 +6,13 @@ from typing import Any
 
 import engine
 from models import site as sites
-from models.admission import Woken
 from models.database import reading, writing
+from workers.base.documents import Document
 from workers.base.errors import is_away
 from workers.base.fault_points import fault_point
 from workers.base.logs import batched
 from workers.commands import dead_letters, log_lines
-from workers.commands.answer import Document
+from workers.commands.apply import AfterCommit
 from workers.commands.batch import CommandBatch, Judgement
 from workers.commands.envelope import Envelope, Unreadable, read
 from workers.commands.quotas import Quotas
@@ -71,8 +71,8 @@ def _alone(context: Context, envelope: Envelope | None, wrong: Exception) -> Com
 
 def _take(context: Context, envelopes: list[Envelope | None]) -> list[Document | None]:
     readable = [envelope for envelope in envelopes if envelope is not None]
-    verdicts = iter(_judge(context, readable) if readable else [])
-    return [None if envelope is None else next(verdicts).said for envelope in envelopes]
+    judgements = iter(_judge(context, readable) if readable else [])
+    return [None if envelope is None else next(judgements).answer for envelope in envelopes]
 
 
 def _opened(context: Context, batch: list[Args]) -> list[Envelope | None]:
@@ -113,34 +113,32 @@ def _judge(context: Context, envelopes: list[Envelope]) -> list[Judgement]:
     fault_point("command.read")
     quotas = Quotas(context)
     try:
-        verdicts, woken = _sit(context, envelopes, used, quotas)
+        judgements, after = _judge_in_one_transaction(context, envelopes, used, quotas)
     except BaseException:
         quotas.give_back()
         raise
     fault_point("command.committed")
-    wake_ups.offer(context, woken)
+    wake_ups.offer(context, after.wake_ups)
     fault_point("command.announced")
     relay.publish_soon(context)
     fault_point("command.answered")
     with batched():
-        log_lines.commands((verdict.envelope, verdict.said) for verdict in verdicts)
-        for verdict in verdicts:
-            if verdict.decision is not None:
-                log_lines.alarms(verdict.decision)
-    return verdicts
+        log_lines.commands((judgement.envelope, judgement.answer) for judgement in judgements)
+        for move in after.moves:
+            log_lines.alarms(move.decision)
+    return judgements
 
 
-def _sit(
+def _judge_in_one_transaction(
     context: Context, envelopes: list[Envelope], used: dict[str, int], quotas: Quotas
-) -> tuple[list[Judgement], list[Woken]]:
-    """In one transaction: what is said to each, and the effects that are to be announced."""
+) -> tuple[list[Judgement], AfterCommit]:
     with writing(context.database) as tx:
-        sitting = CommandBatch(tx, context, envelopes, used, quotas)
-        verdicts = [sitting.judge(envelope) for envelope in sitting.envelopes]
-        sitting.journal.write()
-        sitting.keep_counts()
+        batch = CommandBatch(tx, context, envelopes, used, quotas)
+        judgements = [batch.judge(envelope) for envelope in batch.envelopes]
+        after = batch.decisions.write()
+        batch.keep_counts()
         fault_point("command.judged")
-    return verdicts, sitting.journal.woken
+    return judgements, after
 
 
 def _used_agents(context: Context, envelopes: Iterable[Envelope]) -> dict[str, int]:

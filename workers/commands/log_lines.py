@@ -6,6 +6,7 @@ from typing import Any
 import engine
 from models.timestamps import stamp
 from workers.base.logs import log
+from workers.commands.attributes import EFFECT
 from workers.commands.envelope import Envelope
 
 WORD = {"applied": "moved", "refused": "refused", "no_op": "no_op", "preview": "previewed"}
@@ -40,15 +41,15 @@ def _command(say: Callable[..., Any], envelope: Envelope, said: dict[str, Any]) 
 
 
 def move(command: engine.Command, decision: engine.Decision, *, due: Any = None) -> None:
-    """What a timer or an effect's report led to; a report that moved nothing is told by its effect's own line."""
+    """What a timer, an operator or an effect's report led to; a report that moved nothing has its effect's own line."""
     before, after = decision.before, decision.site
     if before is None or after is None:
         return
     moved = before.state != after.state
-    if not moved and due is None and decision.outcome != "refused":
+    if not moved and due is None and not _has_a_line_of_its_own(command, decision):
         return
     log.info(
-        ("moved" if moved else "fired") if decision.outcome == "applied" else WORD[decision.outcome],
+        "fired" if due is not None and not moved and decision.outcome == "applied" else WORD[decision.outcome],
         **{"from": before.state, "to": after.state},
         site=after.host,
         site_id=after.id,
@@ -61,6 +62,10 @@ def move(command: engine.Command, decision: engine.Decision, *, due: Any = None)
         error=decision.message if decision.outcome == "refused" else None,
         next=upcoming(decision),
     )
+
+
+def _has_a_line_of_its_own(command: engine.Command, decision: engine.Decision) -> bool:
+    return decision.outcome == "refused" or (decision.outcome == "applied" and command.source != EFFECT)
 
 
 def alarms(decision: engine.Decision) -> None:
@@ -90,9 +95,9 @@ def _moment(timer: tuple[str, Any]) -> Any:
 
 
 def effect(
-    word: str, row: Any, site: engine.Site, duration_ms: int, *, error: str | None = None, again: Any = None
+    word: str, name: str, row: Any, site: engine.Site, duration_ms: int, *, error: str | None = None, again: Any = None
 ) -> None:
-    """One try of an effect."""
+    """One try of an effect, under the name that its kind gives it."""
     say = log.info if word in {"done", "rescued", "held"} else log.warning if word == "failed" else log.error
     say(
         word,
@@ -101,7 +106,7 @@ def effect(
         command_id=row.cause_id,
         source=row.cause_source,
         correlation_id=row.correlation_id,
-        effect=row.kind if row.kind != "mail" else f"mail:{row.args['letter']}",
+        effect=name,
         effect_id=row.id,
         attempt=row.attempt,
         duration_ms=duration_ms,

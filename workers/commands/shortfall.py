@@ -7,8 +7,7 @@ from sqlalchemy import Connection, Row
 import engine
 from models import backup
 from models.timestamps import stamp
-
-Document = dict[str, Any]
+from workers.base.documents import Document
 
 
 def shortfall(row: Row[Any]) -> Document:

@@ -9,11 +9,10 @@ from sqlalchemy import Connection, Row
 import engine
 from models import backup, invoices, timer
 from models.timestamps import stamp
+from workers.base.documents import Document
 from workers.base.hostname import in_unicode
 from workers.commands.failing_work import faults
 from workers.commands.shortfall import shortfall
-
-Document = dict[str, Any]
 
 
 def document(tx: Connection, site: engine.Site, now: datetime, policy: engine.Policy) -> Document:

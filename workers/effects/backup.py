@@ -1,16 +1,23 @@
 """Saving a site: a backup counts when it has been read back from the store; after a night what is too old goes."""
 
+from functools import partial
+
 import engine
 from models import backup
 from models import effect as effects
 from models import site as sites
 from models.database import reading
+from models.journal import Journal
+from workers.base.effect_kinds import Args
 from workers.base.errors import Permanent, Temporary
 from workers.base.fault_points import fault_point
 from workers.base.logs import log
 from workers.context import Context
 from workers.effects.claim import Claim, EffectResult, Facts
 from workers.storage.site_content import NOTHING_LACKS, Lacks, Named
+
+NIGHTLY, ON_DEMAND = "nightly", "on_demand"
+"""Purposes of a backup."""
 
 
 def back_up(context: Context, work: Claim) -> EffectResult:
@@ -22,10 +29,26 @@ def back_up(context: Context, work: Claim) -> EffectResult:
     return EffectResult(
         "site.backup_verified",
         {**work.args, **kept, "taken_at": row["taken_at"], "left_out": lacks["left_out"]},
-        backup=row,
-        removed=prune(context, work, row) if row["purpose"] in {"nightly", "on_demand"} else (),
+        write=partial(_note, row, prune(context, work, row) if row["purpose"] in {NIGHTLY, ON_DEMAND} else ()),
         event=("backup.verified", {**kept, **lacks}),
+        drops_older=row["purpose"] == NIGHTLY,
     )
+
+
+def is_nightly(args: Args) -> bool:
+    """Whether it is one of the nights': each stands for those that failed before it."""
+    return args.get("purpose") == NIGHTLY
+
+
+def is_on_demand(args: Args) -> bool:
+    """Whether somebody asked for it; nights and final backups are the engine's own."""
+    return args.get("purpose") == ON_DEMAND
+
+
+def _note(row: Facts, removed: tuple[str, ...], journal: Journal, _decision: engine.Decision) -> None:
+    backup.note_backup(journal.tx, {**row, "verified_at": journal.now})
+    if removed:
+        backup.drop(journal.tx, removed)
 
 
 def save(context: Context, work: Claim, purpose: str) -> Facts:

@@ -1,11 +1,13 @@
-"""A claimed effect and what its act has to say."""
+"""A claimed effect and what its handler has to say."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
 import engine
+from models.journal import Journal
 
 Facts = dict[str, Any]
 
@@ -29,16 +31,23 @@ class Claim:
         return blake2b(self.row.id.encode(), digest_size=12).hexdigest()
 
 
+def _nothing_to_write(_journal: Journal, _decision: engine.Decision) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class EffectResult:
-    """What an act has to say: a command for the law, rows to write, backups removed, an event for others."""
+    """What a handler has to say once it is done; all of it is written in the transaction that settles the effect.
+
+    `command` and `data` go to the law, and `write` puts the effect's own rows into the database once that has decided.
+    `event` is told to other systems. `drops_older` says that it was done for all of its name that gave up before.
+    """
 
     command: str | None = None
     data: Facts = field(default_factory=dict)
-    backup: Facts | None = None
-    export: Facts | None = None
-    removed: tuple[str, ...] = ()
+    write: Callable[[Journal, engine.Decision], None] = _nothing_to_write
     event: tuple[str, Facts] | None = None
+    drops_older: bool = False
 
 
 NOTHING = EffectResult()

@@ -1,26 +1,27 @@
 """The deletion itself: authorized before each step, proved by the stores, and then forgotten."""
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 
 import engine
 from engine.words import masked
-from models import breaker, safety
-from models import effect as effects
+from models import breaker
 from models import site as sites
 from models.clock import engine_now
 from models.database import reading, writing
-from models.timestamps import stamp
+from models.journal import Journal
 from workers.adapters.mailer import Mail
 from workers.base.errors import Awaited, Held, Mounted, Permanent, Temporary
 from workers.base.fault_points import fault_point
 from workers.base.logs import log
-from workers.commands.operator_report import tell_law
+from workers.commands.apply import Decisions, log_moves
+from workers.commands.effect_report import tell_law
 from workers.context import Context
 from workers.effects.claim import Claim, EffectResult, Facts
 from workers.effects.letters import letter
 from workers.effects.mail import about
+from workers.outbox import wake_ups
+from workers.safety import evidence
 from workers.safety.erasure import forget_address, forget_others
 from workers.storage.site_content import Removed
 
@@ -59,7 +60,18 @@ def _delete(context: Context, work: Claim) -> EffectResult:
     forget_address(context, site.id)
     with reading(context.database) as tx:
         removed = breaker.removed_of(tx, site.id)
-    return EffectResult("site.site_deleted", {"removed": removed, "tries": work.row.attempt})
+    data = {"removed": removed, "tries": work.row.attempt}
+    return EffectResult("site.site_deleted", data, write=partial(_close_the_ledger, work, data))
+
+
+def _close_the_ledger(work: Claim, data: Facts, journal: Journal, decision: engine.Decision) -> None:
+    """Once the law has taken the deletion for done: its receipt, which other systems are told."""
+    if decision.outcome != "applied":
+        return
+    site, row = work.site, work.row
+    receipt = evidence.close_the_ledger(journal.tx, site, data, journal.now)
+    where = {"host": site.host, "site_id": site.id, "cause": row.cause_id, "correlation_id": row.correlation_id}
+    journal.tell("site.deleted", receipt, **where)
 
 
 def _begin(context: Context, work: Claim) -> None:
@@ -70,13 +82,17 @@ def _begin(context: Context, work: Claim) -> None:
     if work.site.removing_since is not None:
         return
     with writing(context.database) as tx:
-        site = sites.find(tx, work.site.id)
-        reasons = [] if site is None else engine.authorize_destruction(site, engine_now(tx), context.policy)
+        site, now = sites.find(tx, work.site.id), engine_now(tx)
+        reasons = [] if site is None else engine.authorize_destruction(site, now, context.policy)
         if site is None or reasons:
             raise Held(f"the deletion waits: {'; '.join(reasons)}")
-        tell_law(tx, context, site, work.row, "site.removal_began")
+        decisions = Decisions(tx, now, context.policy)
+        tell_law(decisions, context, site, work.row, "site.removal_began")
+        after = decisions.write()
         fault_point("delete.beginning")
     fault_point("delete.begun")
+    log_moves(after.moves)
+    wake_ups.offer(context, after.wake_ups)
 
 
 def _remove(context: Context, work: Claim, store: str, remove: Callable[[], Removed]) -> None:
@@ -103,34 +119,8 @@ def _removed_before(wrong: BaseException | None) -> Removed:
 
 
 def _authorize(context: Context, work: Claim) -> None:
-    """The last look before the act, at the site as it is now."""
     with reading(context.database) as tx:
-        site = sites.find(tx, work.site.id)
-        reasons = (
-            ["the site is not known"]
-            if site is None
-            else engine.authorize_destruction(site, engine_now(tx), context.policy)
-        )
-        is_told_anew = bool(reasons) and site is not None and site.removing_since is None
-        others = effects.open_of_site(tx, work.site.id) - 1
-        warrant, (breaker_state, why, _) = breaker.warrant(tx, work.site.id), breaker.look(tx)
-        is_safe_mode = safety.holds(tx)
-    if others:
-        reasons.append(f"{others} other effects of the site are not finished")
-    if warrant is None or warrant.generation != work.row.generation:
-        reasons.append("no warrant of this generation")
-    if breaker_state in {"tripped", "paused"}:
-        reasons.append(f"deletions are {breaker_state}: {why}")
-    if is_safe_mode:
-        reasons.append("safe mode holds: look at `tenure safe-mode`")
-    if reasons:
-        waits = (
-            is_safe_mode
-            or others > 0
-            or breaker_state in {"tripped", "paused"}
-            or (site is not None and (site.held_for is not None or is_told_anew))
-        )
-        raise (Held if waits else Temporary)(f"the deletion waits: {'; '.join(reasons)}")
+        evidence.authorize(tx, context, work.row)
 
 
 def _say_deleted(context: Context, work: Claim) -> None:
@@ -143,26 +133,3 @@ def _say_deleted(context: Context, work: Claim) -> None:
     except Permanent as refused:
         error = f"the customer could not be told that the site is deleted: {masked(str(refused))}"
         log.warning("alarm", site=work.site.host, site_id=work.site.id, effect_id=work.row.id, error=error)
-
-
-def evidence_of(site: engine.Site) -> Facts:
-    """The moments on which a deletion was allowed, and the guards that were waived."""
-    moments = (
-        *("created_at", "ready_at", "cancelled_at", "export_ready_at", "final_backup_at"),
-        *("notice_sent_at", "deletes_at"),
-    )
-    known = {name: getattr(site, name) for name in moments}
-    return {"waived": list(site.waived), **{name: stamp(at) if at else None for name, at in known.items()}}
-
-
-def receipt_of(site: engine.Site, data: Facts, backups: int, now: datetime) -> Facts:
-    """What was removed, and the evidence that it was allowed; no word about a person."""
-    return {
-        "site_id": site.id,
-        "generation": site.generation,
-        "removed": data["removed"],
-        "tries": data.get("tries", 1),
-        "backups": backups,
-        **evidence_of(site),
-        "deleted_at": stamp(now),
-    }

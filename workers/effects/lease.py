@@ -13,18 +13,16 @@ from models import effect as effects
 from models import site as sites
 from models.clock import engine_now, machine_now
 from models.database import writing
-from models.journal_entries import tell
+from models.event import tell
 from models.timestamps import stamp
 from workers.base.fault_points import fault_point
 from workers.base.logs import log
 from workers.base.progress import Progress, can_tell, watched
 from workers.context import Context
+from workers.effects.registry import definition_of
 
 STILL_SECONDS = 120.0
 """An act that moves nothing for so long is stuck: its claim is let go, and another worker may try."""
-
-OUTSIDE_SECONDS = {"mail": 1_200.0, "charge": 900.0}
-"""Acts that wait for an answer from outside, and have deadlines of their own that are shorter."""
 
 
 @contextmanager
@@ -53,7 +51,7 @@ class Keeper:
         self.progress = progress
         self.over = Event()
         self.began = self.moved = time.monotonic()
-        self.patience = OUTSIDE_SECONDS.get(row.kind, STILL_SECONDS)
+        self.patience = definition_of(row.kind).patience_seconds or STILL_SECONDS
         self.is_stuck = False
 
     def keep(self) -> None:

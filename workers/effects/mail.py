@@ -7,7 +7,8 @@ from models import invoices
 from models.database import reading
 from models.timestamps import unstamp
 from workers.adapters.mailer import Mail
-from workers.base.errors import Held, Permanent, Temporary
+from workers.base.effect_kinds import Args
+from workers.base.errors import Held
 from workers.base.fault_points import fault_point
 from workers.context import Context
 from workers.effects.claim import NOTHING, Claim, EffectResult, Facts
@@ -17,7 +18,8 @@ FAREWELLS = ("deletion_in_7_days", "deletion_in_48_hours")
 COUNTS = ("agents_over_plan", "reduction_impossible")
 """Letters about the agents in use."""
 
-NOTICES = {"deletion_in_48_hours": "site.notice_sent", "suspension_near": "site.suspension_noticed"}
+DELETION_NOTICE, SUSPENSION_NOTICE = "deletion_in_48_hours", "suspension_near"
+NOTICES = {DELETION_NOTICE: "site.notice_sent", SUSPENSION_NOTICE: "site.suspension_noticed"}
 """Letters without which something may not happen, and what the law is told once they are out."""
 
 MOST_IN_A_LETTER = 5
@@ -40,11 +42,23 @@ def mail(context: Context, work: Claim) -> EffectResult:
         return NOTHING
     fault_point("mail.sending")
     context.mailer.send(Mail(work.row.id, to, written.subject, written.body, work.now))
-    told = _told(asked.name, args)
-    return NOTHING if told is None else EffectResult(told, work.args)
+    command = _command(asked.name, args)
+    if command is None:
+        return NOTHING
+    return EffectResult(command, work.args, drops_older=asked.name == SUSPENSION_NOTICE)
 
 
-def _told(name: str, args: Facts) -> str | None:
+def is_deletion_notice(args: Args) -> bool:
+    """Whether it is the letter without which nothing is deleted."""
+    return bool(args["letter"] == DELETION_NOTICE)
+
+
+def name_in_log(row: Any) -> str:
+    """Which letter it is."""
+    return f"mail:{row.args['letter']}"
+
+
+def _command(name: str, args: Facts) -> str | None:
     """What the law is told; of a download that lacks something, that the customer knows."""
     if name == "download_ready":
         return "site.export_told" if args.get("left_out") else None
@@ -62,15 +76,8 @@ def _counted(context: Context, work: Claim) -> engine.Site:
     if work.args["letter"] not in COUNTS and work.site.next_agents is None:
         return work.site
     claimed = work.site.paying is not None and work.site.paying.claimed
-    return engine.with_live_facts(work.site, used_agents=_used(context, work.site.id), claimed=claimed)
-
-
-def _used(context: Context, site_id: str) -> int | None:
-    """A host that can't tell leaves what was last known."""
-    try:
-        return context.host.used_agents(site_id)
-    except (Permanent, Temporary, OSError):
-        return None
+    used = context.agents.ask([work.site.id]).get(work.site.id)  # None leaves what was last known
+    return engine.with_live_facts(work.site, used_agents=used, claimed=claimed)
 
 
 def about(site: engine.Site) -> Facts:

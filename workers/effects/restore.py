@@ -12,12 +12,13 @@ from models import effect as effects
 from models import site as sites
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
-from models.journal_entries import tell
+from models.event import tell
 from workers.base.errors import Permanent, Temporary
 from workers.base.fault_points import fault_point
 from workers.base.logs import log
 from workers.commands.shortfall import shortfall
 from workers.context import Context
+from workers.effects.access import entitle
 from workers.effects.backup import about, lacks_of, save
 from workers.effects.claim import Claim, EffectResult
 from workers.storage.site_content import MOST_NAMED
@@ -36,9 +37,9 @@ def restore(context: Context, work: Claim) -> EffectResult:
         into = context.host.beside(work.site.id)
         _keep_what_is_there(context, work)
         left_out = _swap_in(context, work, into)
-    _entitle(context, work)
+    _tell_what_holds(context, work)
     told = {"backup": work.args["backup"], "taken_at": work.args["taken_at"], "left_out": left_out[:MOST_NAMED]}
-    return EffectResult("site.restored", work.args, event=("site.restored", told))
+    return EffectResult("site.restored", work.args, event=("site.restored", told), drops_older=True)
 
 
 def _said_of_the_backup(context: Context, work: Claim) -> list[str]:
@@ -120,12 +121,10 @@ def _must_be_ours(ours: bool) -> None:
         raise Temporary("another worker has taken this restore over: it goes on with it")
 
 
-def _entitle(context: Context, work: Claim) -> None:
+def _tell_what_holds(context: Context, work: Claim) -> None:
     """What the site may do is a fact of now, not of the backup nor of the moment of the command."""
     with reading(context.database) as tx:
         site = sites.find(tx, work.site.id)
     if site is None:
         raise Permanent(f"{work.site.id} is not known any more")
-    context.host.set_agent_limit(site.id, site.agents_allowed, key=work.row.id)
-    fault_point("restore.entitling")
-    (context.host.bring_online if site.online else context.host.take_offline)(site.id, key=work.row.id)
+    entitle(context, site, work.row.id)

@@ -1,6 +1,5 @@
 """One transaction about one site, in its turn, and again when the database could not do it just now."""
 
-import random
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 import engine
 from models import site as sites
 from models.database import is_for_now, writing
+from workers.base.backoff import jittered
 from workers.base.logs import log
 from workers.context import Context
 
@@ -32,7 +32,7 @@ def with_site_lock(context: Context, site_id: str, verb: Callable[[Connection, e
                 raise
             if number == 0:
                 _tell(site_id, wrong)
-        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+        time.sleep(jittered(pause))
     return _once(context, site_id, verb)
 
 

@@ -10,8 +10,8 @@ from models.database import reading
 from models.timestamps import stamp
 from workers.base.errors import AWAY, HELD
 from workers.base.settings import Settings
-from workers.commands.failing_work import ADAPTER_OF
 from workers.context import ADAPTERS, Context
+from workers.effects.registry import definition_of
 from workers.health import fleet
 from workers.health.check import Finding, failure, warning, well
 
@@ -75,8 +75,8 @@ def _differences(rows: list[Any]) -> Iterator[Finding]:
 
 def _failing(found: list[failing.Failing]) -> Iterator[Finding]:
     by_adapter: dict[str, list[failing.Failing]] = {}
-    for one in found:
-        by_adapter.setdefault(ADAPTER_OF.get(one.kind, one.kind), []).append(one)
+    for failing_kind in found:
+        by_adapter.setdefault(definition_of(failing_kind.kind).adapter, []).append(failing_kind)
     for adapter, ones in by_adapter.items():
         kinds = ", ".join(f"{one.count} {one.kind}" for one in ones)
         value = f"{kinds} failed more than once, the first asked for at {stamp(_first(ones))}"

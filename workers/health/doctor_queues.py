@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from models import backlog, dead, effect
 from models.clock import machine_now
+from workers.base.effect_kinds import queue_of
 from workers.base.errors import HELD
 from workers.context import Context
 from workers.health.check import Finding, failure, warning, well
@@ -29,7 +30,7 @@ ONE_SITE = "its letters go out a few at a time, and nobody else waits for them: 
 def effects(tx: Connection, engine_now: datetime) -> Finding:
     """Whether what could be done is done in time: the age of the first that is ready, in the database."""
     now = machine_now()
-    late = [finding for ready in backlog.ready(tx, now) if (finding := _late(ready, now)) is not None]
+    late = [finding for ready in backlog.ready(tx, now, queue_of) if (finding := _late(ready, now)) is not None]
     worst = next((one for one in late if one.fails), next(iter(late), None))
     if worst is not None:
         return worst

@@ -1,12 +1,10 @@
 """`tenure doctor --live`: whether a restart would help. It asks the processes of this machine and nobody else."""
 
 from pathlib import Path
-from typing import Any
 
+from workers.base.documents import Document
 from workers.health import heartbeats
 from workers.health.check import Finding, failure, well
-
-Document = dict[str, Any]
 
 
 def live(data_dir: Path) -> list[Finding]:

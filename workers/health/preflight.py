@@ -1,6 +1,5 @@
 """`tenure migrate`: the newest schema, and the clock that this database lives by."""
 
-import random
 import time
 
 from sqlalchemy import Engine
@@ -9,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from models import schema
 from models.clock import is_test, settle_mode
 from models.database import is_for_now, reading, writing
+from workers.base.backoff import jittered
 from workers.base.logs import log
 from workers.health import database_checks
 from workers.health.check import must_be_safe, tell
@@ -61,7 +61,7 @@ def wait_for(database: Engine) -> None:
     while reason is not None:
         if time.monotonic() > deadline:
             raise ValueError(f"{reason}; start it, or correct DATABASE_URL")
-        time.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+        time.sleep(jittered(PAUSE_SECONDS))
         reason = _why_not(database)
 
 

@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 from engine.alarms import ALARMS, alarm
 from models.clock import engine_now, machine_now
 from models.database import writing
-from models.journal_entries import tell
+from models.event import tell
 from workers.base import up_file
 from workers.base.logs import log
 from workers.context import Context

@@ -1,6 +1,5 @@
 """Whether a Redis keeps what it is told: the rules by which start-up refuses and that `tenure doctor` shows."""
 
-import random
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
+from workers.base.backoff import jittered
 from workers.base.logs import log
 from workers.health.check import Finding, failure, must_be_safe, refusal, tell, warning, well
 from workers.queue import clients
@@ -90,7 +90,7 @@ def _patiently_ask(client: "redis.Redis") -> dict[str, Any]:
             if not told:
                 log.warning("failed", error=f"Redis: {wrong}; it is asked again for {PATIENCE_SECONDS:.0f} s")
             told = True
-        time.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+        time.sleep(jittered(PAUSE_SECONDS))
 
 
 def judge(said: dict[str, Any]) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from redis.exceptions import RedisError
 
-from models import effect
+from workers.base.effect_kinds import queue_of
 from workers.base.fault_points import fault_point
 from workers.base.logs import log
 from workers.context import Context
@@ -27,7 +27,7 @@ def offer(context: Context, effects: Iterable[ReadyEffect]) -> None:
     """Offer effects to the workers. Call it after the commit; what Redis does not take, the sweep offers again."""
     by_queue: dict[str, list[str]] = {}
     for ready in effects:
-        by_queue.setdefault(effect.queue_of(ready.kind), []).append(ready.id)
+        by_queue.setdefault(queue_of(ready.kind), []).append(ready.id)
     try:
         for queue, ids in by_queue.items():
             fault_point("announce.sending")

@@ -4,13 +4,13 @@ It runs in Dramatiq's own consumer thread, which starts, pauses and ends it with
 commands take Dramatiq's way.
 """
 
-import random
 import time
 from collections.abc import Callable
 from typing import Any
 
 from dramatiq.broker import MessageProxy
 
+from workers.base.backoff import pause_seconds
 from workers.base.errors import AWAY
 from workers.base.fault_points import fault_point
 from workers.base.logs import log
@@ -83,8 +83,7 @@ class CommandConsumer(BlockingConsumer):
     def _wait_and_give_back(self, batch: list[QueuedMessage], error: Exception) -> None:
         """Nobody can be answered now: requeue the commands after a pause, with jitter."""
         self.failures += 1
-        longest = min(LONGEST_PAUSE_SECONDS, 0.25 * 2 ** min(self.failures, 10))
-        pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        pause = pause_seconds(self.failures, first=0.5, longest=LONGEST_PAUSE_SECONDS)
         first = next(iter(str(error).splitlines()), "")
         what = f"{type(error).__name__}: {first}; {len(batch)} commands wait, they are judged again in {pause:.1f} s"
         log.error("failed", code="database.away", error=what)

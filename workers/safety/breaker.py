@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -12,16 +11,15 @@ from models import breaker, ready_effects, timer
 from models import site as sites
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
-from models.journal import Journal
-from models.journal_entries import tell
+from models.event import tell
 from models.timestamps import stamp
 from workers.base.fault_points import fault_point
 from workers.base.logs import log
 from workers.base.settings import Settings
+from workers.commands.apply import AfterCommit, Decisions, log_moves
+from workers.commands.attributes import OPERATOR
 from workers.context import Context
-from workers.outbox import clock_wake_up
-
-Document = dict[str, Any]
+from workers.outbox import clock_wake_up, relay, wake_ups
 
 
 def caps(settings: Settings) -> breaker.Caps:
@@ -79,11 +77,12 @@ def resume(context: Context, confirmed: int) -> None:
         if planned != confirmed:
             raise ValueError(f"--confirm {confirmed} is not the {planned} that `tenure deletion preview` shows now")
         breaker.turn(tx, "released" if planned else "closed", "released by an operator", now, budget=planned)
-        tell_again(tx, context, late.values(), now)
+        after = tell_again(tx, context, late.values(), now)
         timer.ask_deletions_again(tx, now)
         ready_effects.ask_again(tx, "delete", machine_now())
         fault_point("breaker.resuming")
     fault_point("breaker.resumed")
+    say_told_again(context, after)
     clock_wake_up.send(context)
 
 
@@ -93,14 +92,20 @@ def late_ids(context: Context) -> list[str]:
         return [*timer.late_deletions(tx, engine_now(tx)), *sites.deleting_whole(tx)]
 
 
-def tell_again(tx: Connection, context: Context, late: Iterable[engine.Site], now: datetime) -> None:
+def tell_again(tx: Connection, context: Context, late: Iterable[engine.Site], now: datetime) -> AfterCommit:
     """Who was told a date that passed in a pause or in safe mode gets a new notice, and 48 h (design.md, Edges)."""
-    journal = Journal(tx, now, context.policy)
+    decisions = Decisions(tx, now, context.policy)
     for site in late:
         key = f"{site.id}:tell_again:{site.generation}:{stamp(now)}"
-        command = engine.Command("site.tell_again", "tenure:operator", key, host=site.host)
+        command = engine.Command("site.tell_again", OPERATOR, key, host=site.host)
         decision = engine.decide(site, command, now, context.policy)
         if decision.outcome == "applied":
-            journal.record(command, decision)
-            journal.answered(command, decision, "", None)
-    journal.write()
+            decisions.apply(command, decision)
+    return decisions.write()
+
+
+def say_told_again(context: Context, after: AfterCommit) -> None:
+    """After the commit: the moves' lines, the wake-ups of their letters, their events."""
+    log_moves(after.moves)
+    wake_ups.offer(context, after.wake_ups)
+    relay.publish_soon(context)

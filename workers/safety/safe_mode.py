@@ -22,7 +22,7 @@ from models import breaker, safety
 from models import site as sites
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
-from models.journal_entries import tell
+from models.event import tell
 from models.timestamps import stamp, unstamp
 from workers.base.clock_memory import ClockMemory, Outside, steady
 from workers.base.logs import log
@@ -195,6 +195,7 @@ def leave(context: Context) -> None:
         state, why, _ = breaker.look(tx)
         if state == "paused" and why is not None and why.startswith("nothing ran for"):
             breaker.turn(tx, "closed", None, engine_now(tx))
-        deletion.tell_again(tx, context, late.values(), engine_now(tx))
+        after = deletion.tell_again(tx, context, late.values(), engine_now(tx))
         context.redis.set(HIGH_WATER_MARK, stamp(now))  # before the commit: a mark that is behind raises no doubt
+    deletion.say_told_again(context, after)
     clock_wake_up.send(context)

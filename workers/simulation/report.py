@@ -2,14 +2,13 @@
 
 from collections import Counter
 from datetime import timedelta
-from typing import Any
 
 import engine
+from workers.base.documents import Document
 from workers.simulation.fleet import START, Fleet
 
 WIDTH = 60
 BARS = " ▁▂▃▄▅▆▇█"
-Document = dict[str, Any]
 
 
 def simulate(sites: int, days: int, seed: int, *, backups: bool, policy: engine.Policy) -> Document:

@@ -17,11 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
-from typing import Any
 
 from workers.base import progress
-
-Document = dict[str, Any]
+from workers.base.documents import Document
 
 CHILD = Path(__file__).with_name("customer_database_child.py")
 ENVIRON = {"LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "1"}

@@ -7,22 +7,21 @@ from sqlalchemy import Connection
 
 import engine
 from models import backup, timer
-from models.admission import Woken
 from models.breaker import write_warrant
 from models.clock import engine_now
 from models.database import reading, writing
 from models.effect import claimed_of
-from models.journal import Journal
 from models.timer import Due
 from workers.base.errors import is_away
 from workers.base.fault_points import fault_point
 from workers.base.logs import batched, log
 from workers.commands import log_lines
+from workers.commands.apply import AfterCommit, Decisions, Move, log_move
 from workers.context import Context
-from workers.effects.delete import evidence_of
 from workers.outbox import relay, wake_ups
 from workers.safety import safe_mode
 from workers.safety.breaker import stopped
+from workers.safety.evidence import evidence_of
 
 BATCH = 1000
 NIGHT = "back_up_nightly"
@@ -30,15 +29,6 @@ NIGHT = "back_up_nightly"
 
 SOONEST = timedelta(seconds=1)
 """A held timer is asked again at a strictly later moment, by so much at the least."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fired:
-    """A timer that moved its site."""
-
-    due: Due
-    command: engine.Command
-    decision: engine.Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +48,19 @@ class FiringRound:
         self.context = context
         self.now = now
         self.used = used
-        self.journal = Journal(tx, now, context.policy)
+        self.decisions = Decisions(tx, now, context.policy)
         self.sites: dict[str, engine.Site] = {}
         self.claimed: frozenset[str] = frozenset()
         self.kept: dict[str, tuple[engine.Kept, ...]] = {}
 
-    def fire(self, dues: list[Due]) -> list[Fired | HeldTimer]:
+    def fire(self, dues: list[Due]) -> list[Move | HeldTimer]:
         """Fire them; an earlier one of the round may have changed or removed a later one."""
         self.sites = {due.site.id: due.site for due in dues}
         self.claimed = claimed_of(self.tx, [site.id for site in self.sites.values() if site.paying is not None])
         self.kept = backup.kept_of(self.tx, [due.site.id for due in dues if due.kind == NIGHT])
-        told = [told for due in dues if (told := self._one(due)) is not None]
-        self.journal.write()
-        return told
+        return [outcome for due in dues if (outcome := self._one(due)) is not None]
 
-    def _one(self, due: Due) -> Fired | HeldTimer | None:
+    def _one(self, due: Due) -> Move | HeldTimer | None:
         site = self.sites[due.site.id]
         if f"site.{due.kind}" in engine.COUNTED and site.id not in self.used:
             return None  # it became due after the hosts were asked: the next round asks
@@ -90,35 +78,31 @@ class FiringRound:
         """The breaker, which counts what is in the database."""
         if due.kind != "delete":
             return None
-        self.journal.write()
+        self.decisions.write()
         return stopped(self.tx, self.context, self.now)
 
     def _hold(self, due: Due, why: str, again: datetime) -> HeldTimer:
         """No receipt, and the timer is armed again for a strictly later moment."""
-        self.journal.write()
+        self.decisions.write()
         timer.put_off(self.tx, [(due.site.id, due.kind, again)])
         return HeldTimer(due, why, again)
 
     def _correct(self, due: Due, site: engine.Site) -> None:
         """A row that does not follow from the facts any more is brought to what does."""
-        self.journal.write()
+        self.decisions.write()
         wanted = engine.timers(site, self.context.policy)
         correction = timer.Rewrite(site.id, site.generation, {due.kind: due.due_at}, wanted)
         timer.rewrite_all(self.tx, [correction], self.now)
 
-    def _move(self, due: Due, site: engine.Site) -> Fired | HeldTimer:
+    def _move(self, due: Due, site: engine.Site) -> Move | HeldTimer:
         command = self._command(due, site)
         decision = engine.decide(site, command, self.now, self.context.policy)
         if decision.outcome != "applied" or decision.site is None:
             return self._hold(due, decision.message or "", self.now + self.context.policy.held_retry)
         if due.kind == "delete":
             write_warrant(self.tx, site.id, site.generation, self.now, evidence_of(site))
-        self.journal.record(command, decision)
-        self.journal.answered(command, decision, "", None)
         self.sites[site.id] = decision.site
-        for event in decision.events:
-            self.journal.tell(event.type, event.data, host=site.host, site_id=site.id, cause=command.id)
-        return Fired(due, command, decision)
+        return self.decisions.apply(command, decision, due=due.due_at)
 
     def _command(self, due: Due, site: engine.Site) -> engine.Command:
         return engine.Command(
@@ -150,12 +134,13 @@ def _fire(context: Context, limit: int) -> int:
         lost = timer.put_off_orphans(tx, now, now + context.policy.held_retry) if may_fire and not dues else []
         fault_point("timer.claimed")
         a_round = FiringRound(tx, context, now, used)
-        told = a_round.fire(dues)
+        outcomes = a_round.fire(dues)
+        after = a_round.decisions.write()
         fault_point("timer.fired")
     fault_point("timer.committed")
     for site_id in lost:
         log.error("alarm", site_id=site_id, error="a timer is due and its site is not there; it is asked in an hour")
-    _announce(context, told, a_round.journal.woken)
+    _announce(context, outcomes, after)
     return len(dues)
 
 
@@ -192,23 +177,23 @@ def _sentence(wrong: Exception) -> str:
     return f"{type(wrong).__name__}: {next(iter(str(wrong).splitlines()), '')}"
 
 
-def _announce(context: Context, told: list[Fired | HeldTimer], woken: list[Woken]) -> None:
+def _announce(context: Context, outcomes: list[Move | HeldTimer], after: AfterCommit) -> None:
     """After the commit: what moved is told and its effects are offered."""
-    wake_ups.offer(context, woken)
+    wake_ups.offer(context, after.wake_ups)
     fault_point("timer.announced")
-    if told:
+    if outcomes:
         relay.publish(context)
     with batched():
-        for one in told:
-            _narrate(one)
+        for outcome in outcomes:
+            _log(outcome)
 
 
-def _narrate(one: Fired | HeldTimer) -> None:
-    if isinstance(one, Fired):
-        log_lines.move(one.command, one.decision, due=one.due.due_at)
-        log_lines.alarms(one.decision)
+def _log(outcome: Move | HeldTimer) -> None:
+    if isinstance(outcome, Move):
+        log_move(outcome)
     else:
-        log_lines.held(one.due.site, one.due.kind, one.why, one.due.due_at, one.again)
+        due = outcome.due
+        log_lines.held(due.site, due.kind, outcome.why, due.due_at, outcome.again)
 
 
 def _used_agents(context: Context, limit: int) -> dict[str, int | None]:

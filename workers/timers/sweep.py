@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 from models import event, ready_effects
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
+from models.ready_effects import Heard
 from workers.base.fault_points import fault_point
 from workers.base.logs import log
 from workers.context import Context
+from workers.effects.registry import kinds_by_queue
 from workers.outbox import relay, wake_ups
 from workers.queue import queue_lengths
-from workers.queue.queue_names import COMMANDS
+from workers.queue.queue_lengths import QueueLength
 from workers.safety import safe_mode, strange_keys
 
 UNHEARD = timedelta(seconds=10)
@@ -57,15 +59,15 @@ def offer_effects(context: Context) -> None:
     wake_ups.offer(context, rows)
 
 
-def _heard(context: Context) -> dict[str, datetime | None]:
+def _heard(context: Context) -> list[Heard]:
     """By queue, since when a wake-up may still lie there: none is older than the one at its head.
 
     An empty queue has lost what was announced 10 s ago and nobody took. Of a head without a moment nobody knows: it is
     another's, and a worker takes it away soon.
     """
-    now = machine_now()
-    return {
-        queue: None if line.count and line.since is None else min(line.since or now, now) - UNHEARD
-        for queue, line in queue_lengths.look(context.redis).items()
-        if queue != COMMANDS
-    }
+    now, lengths = machine_now(), queue_lengths.look(context.redis)
+    return [Heard(kinds, _since(lengths[queue], now)) for queue, kinds in kinds_by_queue().items()]
+
+
+def _since(line: QueueLength, now: datetime) -> datetime | None:
+    return None if line.count and line.since is None else min(line.since or now, now) - UNHEARD
