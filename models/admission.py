@@ -7,11 +7,12 @@ settles an effect gives its place to the next. So there is about one wake-up for
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, case, func, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, select, update
 
-from models.effect import ACCESS, DATA, EFFECTS, IS_ADMITTED, IS_WAITING, MAIL, is_blocked, is_ready
+from models.effect import ACCESS, DATA, EFFECTS, IS_ADMITTED, IS_WAITING, MAIL, at, is_blocked, is_ready
 from models.in_list import among
 from models.upsert import insert_once
 
@@ -91,16 +92,31 @@ def admit(tx: Connection, site_id: str, lanes: Iterable[str], machine_now: datet
 
 def _waiting(tx: Connection, site_id: str, lane: str, machine_now: datetime) -> list[Row[Any]]:
     """As many as there are places: those that are new first, then those whose retry has come."""
-    query = select(EFFECTS.c.seq, EFFECTS.c.id, EFFECTS.c.kind, EFFECTS.c.lane)
-    query = query.where(EFFECTS.c.site_id == site_id, EFFECTS.c.lane == lane, IS_WAITING).limit(places(lane))
+    values = {**at(machine_now), "site_id": site_id, "lane": lane, "most": places(lane)}
     if lane != MAIL:
-        query = query.where(~is_blocked())
-    new = query.where(EFFECTS.c.retry_at.is_(None), is_ready(machine_now)).order_by(EFFECTS.c.seq)
-    found = list(tx.execute(new))
-    if found or lane != MAIL:
-        return found
-    late = query.where(EFFECTS.c.retry_at.is_not(None), is_ready(machine_now)).order_by(EFFECTS.c.retry_at)
-    return list(tx.execute(late))
+        return list(tx.execute(_first_in_turn(), values))
+    return list(tx.execute(_new_letters(), values)) or list(tx.execute(_late_letters(), values))
+
+
+@cache
+def _first_in_turn() -> Any:
+    return _waiting_in_lane().where(~is_blocked(), EFFECTS.c.retry_at.is_(None)).order_by(EFFECTS.c.seq)
+
+
+@cache
+def _new_letters() -> Any:
+    return _waiting_in_lane().where(EFFECTS.c.retry_at.is_(None)).order_by(EFFECTS.c.seq)
+
+
+@cache
+def _late_letters() -> Any:
+    return _waiting_in_lane().where(EFFECTS.c.retry_at.is_not(None)).order_by(EFFECTS.c.retry_at)
+
+
+def _waiting_in_lane() -> Any:
+    of_lane = and_(EFFECTS.c.site_id == bindparam("site_id"), EFFECTS.c.lane == bindparam("lane"))
+    query = select(EFFECTS.c.seq, EFFECTS.c.id, EFFECTS.c.kind, EFFECTS.c.lane)
+    return query.where(of_lane, IS_WAITING, is_ready()).limit(bindparam("most"))
 
 
 def mark(tx: Connection, seqs: list[int], machine_now: datetime) -> None:
@@ -125,23 +141,28 @@ def surplus(tx: Connection, seqs: list[int]) -> None:
         tx.execute(update(EFFECTS).where(EFFECTS.c.seq.in_(seqs)).values(admitted=False))
 
 
-def waiting_with_room(machine_now: datetime, limit: int) -> Any:
-    """A query for those that could be claimed now and whose lane has a place that nobody gave them; sites in turn."""
+def waiting_with_room(tx: Connection, machine_now: datetime, limit: int) -> list[Row[Any]]:
+    """Those that could be claimed now and whose lane has a place that nobody gave them; sites in turn."""
+    return list(tx.execute(_waiting_with_room(), {**at(machine_now), "most": limit}))
+
+
+@cache
+def _waiting_with_room() -> Any:
     held = select(EFFECTS.c.site_id, EFFECTS.c.lane, func.count().label("count")).where(IS_ADMITTED, IN_TURN)
     taken = held.group_by(EFFECTS.c.site_id, EFFECTS.c.lane).subquery("taken")
     turn = func.row_number().over(partition_by=(EFFECTS.c.site_id, EFFECTS.c.lane), order_by=EFFECTS.c.seq)
     ready = select(*COLUMNS, PLACES.label("places"), turn.label("turn"))
-    waits = ready.where(IS_WAITING, is_ready(machine_now), ~is_blocked()).subquery("waits")
+    waits = ready.where(IS_WAITING, is_ready(), ~is_blocked()).subquery("waits")
     same = and_(taken.c.site_id == waits.c.site_id, taken.c.lane == waits.c.lane)
     room = waits.c.turn <= waits.c.places - func.coalesce(taken.c.count, 0)
-    return select(waits).outerjoin(taken, same).where(room).order_by(waits.c.turn, waits.c.seq).limit(limit)
+    return select(waits).outerjoin(taken, same).where(room).order_by(waits.c.turn, waits.c.seq).limit(bindparam("most"))
 
 
-def announced(which: Any, limit: int) -> Any:
-    """A query for those of a condition that have a place, sites in turn; `turn` counts within a site's lane."""
+def announced(which: Any) -> Any:
+    """A query for `most` of a condition that have a place, sites in turn; `turn` counts within a site's lane."""
     turn = func.row_number().over(partition_by=(EFFECTS.c.site_id, EFFECTS.c.lane), order_by=EFFECTS.c.seq)
     known = select(*COLUMNS, PLACES.label("places"), turn.label("turn")).where(IS_ADMITTED, which).subquery("known")
-    return select(known).order_by(known.c.turn, known.c.seq).limit(limit)
+    return select(known).order_by(known.c.turn, known.c.seq).limit(bindparam("most"))
 
 
 COLUMNS = (EFFECTS.c.seq, EFFECTS.c.id, EFFECTS.c.kind, EFFECTS.c.lane, EFFECTS.c.status, EFFECTS.c.site_id)

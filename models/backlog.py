@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
-from models.effect import EFFECTS, IS_UNFINISHED, is_blocked, is_ready
+from models.effect import EFFECTS, IS_UNFINISHED, at, is_blocked, is_ready
 from models.event import EVENTS, UNSENT
 from models.timer import TIMERS
 
@@ -59,10 +59,10 @@ class ReadyWork:
 def ready(tx: Connection, machine_now: datetime, queue_of: Callable[[str], str]) -> list[ReadyWork]:
     """What could be done now and nobody does, by the queue of its kind, the longest wait first."""
     since = func.min(func.coalesce(EFFECTS.c.waits_since, EFFECTS.c.announced_at))
-    which = (IS_UNFINISHED, EFFECTS.c.status == "pending", is_ready(machine_now), ~is_blocked())
+    which = (IS_UNFINISHED, EFFECTS.c.status == "pending", is_ready(), ~is_blocked())
     query = select(EFFECTS.c.kind, EFFECTS.c.admitted, func.count(), since).where(*which)
     found: dict[tuple[str, bool], ReadyWork] = {}
-    for kind, admitted, count, first in tx.execute(query.group_by(EFFECTS.c.kind, EFFECTS.c.admitted)):
+    for kind, admitted, count, first in tx.execute(query.group_by(EFFECTS.c.kind, EFFECTS.c.admitted), at(machine_now)):
         key = (queue_of(kind), bool(admitted))
         known = found.get(key, ReadyWork(*key, 0, first))
         found[key] = ReadyWork(*key, known.count + count, min(known.since, first))

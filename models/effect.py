@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Row, and_, exists, func, or_, select, text, true, update
+from sqlalchemy import Column, Connection, Index, Row, and_, bindparam, exists, func, or_, select, text, true, update
 from sqlmodel import Field, SQLModel
 
 import engine
@@ -119,34 +120,48 @@ def rows_of(
 
 def claim(tx: Connection, effect_id: str, machine_now: datetime, lease: timedelta) -> Row[Any] | None:
     """Take an effect for one try: pending and ready, or its lease run out, and nothing older of its lane unfinished."""
-    guarded = (
-        update(EFFECTS)
-        .where(EFFECTS.c.id == effect_id, is_ready(machine_now), ~is_blocked())
-        .values(
-            status="running",
-            attempt=EFFECTS.c.attempt + 1,
-            fence=EFFECTS.c.fence + 1,
-            leased_until=machine_now + lease,
-            retry_at=None,
-            admitted=True,
-            stuck_since=None,
-        )
-    )
-    return tx.execute(guarded.returning(*EFFECTS.c)).one_or_none()
+    values = {**at(machine_now), "effect_id": effect_id, "lease_ends": machine_now + lease}
+    return tx.execute(_claim(), values).one_or_none()
 
 
-def is_ready(machine_now: datetime) -> Any:
-    """Waiting for nobody: pending with its retry come, or held by somebody whose lease ran out."""
-    may_be_tried = or_(EFFECTS.c.retry_at.is_(None), ~to_come(EFFECTS.c.retry_at, machine_now))
-    stranded = and_(EFFECTS.c.status == "running", ~to_come(EFFECTS.c.leased_until, machine_now))
+@cache
+def _claim() -> Any:
+    which = and_(EFFECTS.c.id == bindparam("effect_id"), is_ready(), ~is_blocked())
+    values = {
+        "status": "running",
+        "attempt": EFFECTS.c.attempt + 1,
+        "fence": EFFECTS.c.fence + 1,
+        "leased_until": bindparam("lease_ends"),
+        "retry_at": None,
+        "admitted": True,
+        "stuck_since": None,
+    }
+    return update(EFFECTS).where(which).values(values).returning(*EFFECTS.c)
+
+
+def at(machine_now: datetime) -> dict[str, datetime]:
+    """The values of `is_ready`: the moment of machine time, and the latest moment that a clock can have meant."""
+    return {"machine_now": machine_now, "believable_until": machine_now + BELIEVABLE}
+
+
+@cache
+def is_ready() -> Any:
+    """Waiting for nobody: pending with its retry come, or held by somebody whose lease ran out; run it with `at`."""
+    may_be_tried = or_(EFFECTS.c.retry_at.is_(None), ~_to_come(EFFECTS.c.retry_at))
+    stranded = and_(EFFECTS.c.status == "running", ~_to_come(EFFECTS.c.leased_until))
     return or_(and_(EFFECTS.c.status == "pending", may_be_tried), stranded)
 
 
-def to_come(moment: Any, machine_now: datetime) -> Any:
+def _to_come(moment: Any) -> Any:
+    return to_come(moment, bindparam("machine_now"), bindparam("believable_until"))
+
+
+def to_come(moment: Any, machine_now: Any, believable_until: Any) -> Any:
     """Whether a moment of machine time lies ahead, and not so far that no clock can have meant it."""
-    return and_(moment > machine_now, moment <= machine_now + BELIEVABLE)
+    return and_(moment > machine_now, moment <= believable_until)
 
 
+@cache
 def is_blocked() -> Any:
     """An older unfinished effect of the same site stands before it in its lane, or in the lane of access for data."""
     behind_access = and_(EFFECTS.c.lane == DATA, _has_older("older_access", ACCESS))
