@@ -312,7 +312,7 @@ def test_memory_stays_flat_for_a_large_site(stores):
             file.write(chunk)
     script = (
         "import sys; from pathlib import Path; from workers.adapters.host import open_host;"
-        "from workers.adapters.backup_store import open_vault; d = Path(sys.argv[1]); v = open_vault('file:', d)\n"
+        "from workers.adapters.backup_store import open_backup_store as o; d = Path(sys.argv[1]); v = o('file:', d)\n"
         f"with open_host('file:', d).snapshot('{SITE}') as s: v.save('{SITE}', '{BACKUP}', s)\n"
         f"v.verify('{SITE}', '{BACKUP}'); print(Path('/proc/self/status').read_text())"
     )

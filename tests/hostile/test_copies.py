@@ -203,14 +203,13 @@ def test_the_time_limit_ends_the_reading_of_one_large_file(tmp_path):
     script = f"""
 import sys
 from pathlib import Path
-from workers.download import Downloads
-from workers.host import open_host
-from workers.site_limits import SiteLimits
-from workers.vault import open_vault
+from workers.adapters.backup_store import open_backup_store
+from workers.adapters.host import open_host
+from workers.storage.site_limits import SiteLimits
 folder, limits = Path(sys.argv[1]), SiteLimits(seconds=2)
 with open_host("file:", folder, limits).snapshot("{SITE}") as snapshot:
-    print(open_vault("file:", folder).save("{SITE}", "{BACKUP}", snapshot).lacks.out)
-open_vault("file:", folder).verify("{SITE}", "{BACKUP}")
+    print(open_backup_store("file:", folder).save("{SITE}", "{BACKUP}", snapshot).lacks.out)
+open_backup_store("file:", folder).verify("{SITE}", "{BACKUP}")
 print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
 """
     ran = subprocess.run([sys.executable, "-c", script, stores.folder], capture_output=True, text=True, check=True)
@@ -247,11 +246,11 @@ class Hurried:
 MEASURED = f"""
 import sys
 from pathlib import Path
-from workers.download import Downloads
-from workers.host import open_host
-from workers.vault import open_vault
+from workers.adapters.backup_store import open_backup_store
+from workers.adapters.export_store import ExportStore
+from workers.adapters.host import open_host
 folder = Path(sys.argv[1])
-host, vault, downloads = open_host("file:", folder), open_vault("file:", folder), Downloads(folder)
+host, vault, downloads = open_host("file:", folder), open_backup_store("file:", folder), ExportStore(folder)
 with host.snapshot("{SITE}") as snapshot:
     files = vault.save("{SITE}", "{BACKUP}", snapshot).files
 vault.verify("{SITE}", "{BACKUP}")

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import nullcontext
 from datetime import datetime
 from types import SimpleNamespace
@@ -118,7 +119,7 @@ class Post(Walk):
         args = json.loads(to_json(dict(effect.args)))
         own = {"id": effect.id, "args": args, "asked_at": self.asked[effect.id], "fence": 1, "kind": "mail"}
         row = SimpleNamespace(**own, generation=int(effect.id.split(":")[1]))
-        place = SimpleNamespace(policy=self.settings, mailer=self, database=self, host=self)
+        place = SimpleNamespace(policy=self.settings, mailer=self, database=self, agents=self)
         before = sum(self.sent.values())
         try:
             report = correspondence.mail(place, Claim(row, self.site, self.now))  # type: ignore[arg-type]
@@ -142,9 +143,9 @@ class Post(Walk):
         if not self.lost:
             must(self.receipts == Counter(paid), "one receipt for each payment", f"{self.receipts}, paid {paid}")
 
-    def used_agents(self, _site_id: str) -> int:
+    def ask(self, site_ids: Iterable[str]) -> dict[str, int]:
         """How many agents are in use, as the host says."""
-        return self.used
+        return dict.fromkeys(site_ids, self.used)
 
     def send(self, mail: Mail) -> None:
         """The letter leaves: its facts are those of this moment."""

@@ -105,12 +105,14 @@ def test_the_table_of_schemes_has_exactly_what_can_be_opened(setting, opener, tm
             opener(f"{scheme}:{rest}", tmp_path)
 
 
-@pytest.mark.parametrize("command", [["-m", "workers.cli_up"], ["-m", "workers"], ["-m", "schedules"]])
+UP = "from workers.cli.main import main; main(['up'])"
+
+
+@pytest.mark.parametrize("command", [["-c", UP], ["-m", "workers"], ["-m", "schedules"]])
 @pytest.mark.parametrize(("setting", "value"), [("TENURE_PAYMENTS_URL", "stripe:"), ("TENURE_HOST_URL", "nope:/x")])
 def test_an_adapter_that_does_not_exist_starts_nothing(world, command, setting, value):
-    words = ["-c", "from workers.cli.main import main; main(['up'])"] if command[-1] == "workers.cli_up" else command
     done = subprocess.run(
-        [sys.executable, *words],
+        [sys.executable, *command],
         env={
             "PATH": "/usr/bin:/bin",
             "TENURE_DATA_DIR": str(world.data_dir),
