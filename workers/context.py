@@ -68,6 +68,11 @@ class Context:
         return ClockMemory()
 
     @cached_property
+    def alarmed(self) -> dict[str, float]:
+        """When this process last raised the alarm of an outage, by its code, on the monotonic clock."""
+        return {}
+
+    @cached_property
     def host(self) -> Host:
         """The live sites."""
         return open_host(self.settings.host_url, self.settings.data_dir, self.limits)

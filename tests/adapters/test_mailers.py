@@ -1,137 +1,35 @@
 import os
+import re
 import signal
 import socketserver
 import ssl
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import default
 from errno import ENOSPC
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.adapters.mailer import Mail, Mailer, message, open_mailer
+from tests.adapters.mail_server import Conversation, Server, parsed, running, tls
+from workers.adapters.mailer import Mail, Mailer, MailOutage, message, open_mailer
 from workers.adapters.mailers import smtp as smtps
+from workers.adapters.mailers.smtp_delivery import Patience
 from workers.base.errors import Permanent, Temporary, Unknown
+from workers.effects.registry import definition_of
 from workers.storage import atomic_files
 
 AT = datetime(2026, 1, 25, 9, 30, tzinfo=UTC)
 MAIL = Mail("site_1:0:mail:1", "owner@acme.example", "Welcome", "Hello,\n\nhttps://acme.example\n", AT)
 STEPS = frozenset({"open", "flock", "write", "fsync", "mkdir", "close", "rename", "symlink", "sendall", "connect"})
 HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "X-Tenure-Key"]
-ANYBODY = "AECDH-AES256-SHA:ADH-AES256-SHA:@SECLEVEL=0"
-"""TLS without certificates, so that none has to be kept in the tests."""
-
-
-class Server(socketserver.ThreadingTCPServer):
-    """A mail server on a free port. `says` replaces replies by step, `drops_at` names the step where it hangs up."""
-
-    def __init__(self, *, implicit_tls: bool = False) -> None:
-        self.mails: list[EmailMessage] = []
-        self.heard: list[str] = []
-        self.offers: list[str] = []
-        self.says: dict[str, str] = {}
-        self.drops_at = ""
-        self.implicit_tls = implicit_tls
-        super().__init__(("127.0.0.1", 0), Conversation)
-
-    def reply(self, step: str, usual: str) -> bytes:
-        if self.drops_at == step:
-            raise ConnectionAbortedError
-        return f"{self.says.get(step, usual)}\r\n".encode()
-
-
-class Conversation(socketserver.StreamRequestHandler):
-    """One connection, as far as a client of ours goes."""
-
-    server: Server
-    usual: ClassVar = {
-        "MAIL": "250 ok",
-        "RCPT": "250 ok",
-        "DATA": "354 go on",
-        "NOOP": "250 ok",
-        "AUTH": "235 in",
-        "RSET": "250",
-    }
-
-    def handle(self) -> None:
-        try:
-            if self.server.implicit_tls:
-                self.secure()
-            self.wfile.write(self.server.reply("HELLO", "220 here"))
-            while (line := self.rfile.readline()) and self.answer(line.decode().strip()):
-                pass
-        except OSError:
-            return
-
-    def secure(self) -> None:
-        self.request = tls(ssl.PROTOCOL_TLS_SERVER).wrap_socket(self.request, server_side=True)
-        self.setup()
-
-    def finish(self) -> None:
-        super().finish()
-        self.request.close()
-
-    def answer(self, line: str) -> bool:
-        step = line.split(" ", 1)[0].upper()
-        self.server.heard.append(line)
-        if step == "EHLO":
-            offers = ["here", *self.server.offers]
-            self.wfile.write("".join(f"250-{offer}\r\n" for offer in offers).encode() + b"250 SIZE 1000\r\n")
-        elif step == "QUIT":
-            self.wfile.write(self.server.reply("QUIT", "221 bye"))
-        elif step == "STARTTLS":
-            self.wfile.write(self.server.reply(step, "220 go on"))
-            self.secure()
-        else:
-            self.wfile.write(self.server.reply(step, self.usual.get(step, "500 what")))
-            if step == "DATA" and "DATA" not in self.server.says:
-                self.take()
-        return step != "QUIT"
-
-    def take(self) -> None:
-        raw = b"".join(line.removeprefix(b".") for line in iter(self.line_of_mail, b".\r\n"))
-        reply = self.server.reply("BODY", "250 taken")
-        if reply.startswith(b"250"):
-            self.server.mails.append(parsed(raw))
-        self.wfile.write(self.server.reply("AFTER", reply.decode().strip()))
-
-    def line_of_mail(self) -> bytes:
-        line = self.rfile.readline()
-        if not line:
-            raise ConnectionAbortedError
-        return line
-
-
-def tls(side: int) -> ssl.SSLContext:
-    context = ssl.SSLContext(side)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(ANYBODY)
-    return context
-
-
-def parsed(raw: bytes) -> EmailMessage:
-    return message_from_bytes(raw, policy=default)  # type: ignore[return-value]
-
-
-def running(server: Server) -> Iterator[Server]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.fixture
@@ -337,14 +235,72 @@ def fails(*_: object) -> None:
     raise OSError(ENOSPC, "no more room")
 
 
+REPLIES = [
+    ("MAIL", "421 closing", MailOutage),
+    ("MAIL", "451 no disk", MailOutage),
+    ("MAIL", "550 sender unknown", MailOutage),
+    ("MAIL", "530 5.7.0 log in first", MailOutage),
+    ("MAIL", "553 5.7.1 sender not owned by user", MailOutage),
+    ("RCPT", "421 closing", MailOutage),
+    ("RCPT", "450 mailbox busy", Temporary),
+    ("RCPT", "450 4.2.0 greylisted here", Temporary),
+    ("RCPT", "451 4.7.1 greylisted there", MailOutage),
+    ("RCPT", "452 4.2.2 mailbox full", Temporary),
+    ("RCPT", "452 4.3.1 no disk", MailOutage),
+    ("RCPT", "550 no such user", Permanent),
+    ("RCPT", "550 5.1.1 no such user", Permanent),
+    ("RCPT", "550 5.1.7 bad sender", MailOutage),
+    ("RCPT", "550 5.1.8 bad domain of the sender", MailOutage),
+    ("RCPT", "550 5.5.0 mailbox unavailable", Permanent),
+    ("RCPT", "550 5.4.4 no such domain", Permanent),
+    ("RCPT", "550 5.7.1 relaying denied", MailOutage),
+    ("RCPT", "550 relay not permitted", MailOutage),
+    ("RCPT", "550 Authentication required", MailOutage),
+    ("RCPT", "530 log in first", MailOutage),
+    ("RCPT", "552 mailbox full", Permanent),
+    ("RCPT", "554 you are on a list", MailOutage),
+    ("RCPT", "554 5.7.1 relay access denied", MailOutage),
+    ("RCPT", "556 takes no mail", Permanent),
+    ("RCPT", "503 what", MailOutage),
+    ("DATA", "451 later", MailOutage),
+    ("DATA", "554 no valid recipients", MailOutage),
+    ("BODY", "421 closing", MailOutage),
+    ("BODY", "451 later", MailOutage),
+    ("BODY", "550 the content", Permanent),
+    ("BODY", "550 5.7.1 looks like spam", MailOutage),
+    ("BODY", "550 looks like spam", MailOutage),
+    ("BODY", "552 too big", Permanent),
+    ("BODY", "552 5.3.4 too big", Permanent),
+    ("BODY", "554 5.6.0 no such charset", Permanent),
+    ("BODY", "554 daily sending quota exceeded", MailOutage),
+    ("BODY", "554 transaction failed", MailOutage),
+]
+
+
 class TestTheServer:
-    @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA", "BODY"])
-    @pytest.mark.parametrize(("code", "outcome"), [(421, Temporary), (451, Temporary), (550, Permanent)])
-    def test_what_it_says_about_a_mail_decides(self, server, tmp_path, step, code, outcome):
-        server.says[step] = f"{code} the reason"
-        with pytest.raises(outcome, match=rf"{code} 'the reason'"):
+    @pytest.mark.parametrize(("step", "reply", "outcome"), REPLIES)
+    def test_a_refusal_is_final_only_if_it_is_about_the_mailbox_or_the_content(
+        self, server, tmp_path, step, reply, outcome
+    ):
+        server.says[step] = reply
+        with pytest.raises(outcome, match=rf"{reply[:3]} '{re.escape(reply[4:])}'") as refused:
             open_mailer(url_of(server), tmp_path).send(MAIL)
+        assert type(refused.value) is outcome
         assert server.mails == []
+
+    @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA", "BODY"])
+    @pytest.mark.parametrize("code", [400, 499, 500, 599])
+    def test_no_code_is_taken_for_a_success(self, server, tmp_path, step, code):
+        server.says[step] = f"{code} the reason"
+        with pytest.raises((Permanent, Temporary)):
+            open_mailer(url_of(server), tmp_path).send(MAIL)
+
+    @pytest.mark.parametrize("reply", ["what?", "354 again", "199 hm"])
+    def test_what_is_no_answer_to_the_mail_leaves_open_whether_it_arrived(self, server, tmp_path, reply):
+        server.says["AFTER"] = reply
+        server.says["BODY"] = "250 taken"
+        with pytest.raises(Unknown, match="may have arrived"):
+            open_mailer(url_of(server), tmp_path).send(MAIL)
 
     @pytest.mark.parametrize("code", [421, 554])
     def test_a_bad_greeting_says_nothing_about_the_mail(self, server: Server, tmp_path: Path, code: int):
@@ -353,13 +309,13 @@ class TestTheServer:
             with pytest.raises(Temporary, match=r"check TENURE_MAIL_URL"):
                 call(open_mailer(url_of(server), tmp_path))
 
-    @pytest.mark.parametrize("step", ["HELLO", "MAIL", "RCPT"])
+    @pytest.mark.parametrize("step", ["HELLO", "MAIL", "RCPT", "DATA"])
     def test_a_connection_lost_before_the_mail_is_temporary(self, server: Server, tmp_path: Path, step: str):
         server.drops_at = step
-        with pytest.raises(Temporary):
+        with pytest.raises(MailOutage):
             open_mailer(url_of(server), tmp_path).send(MAIL)
 
-    @pytest.mark.parametrize(("step", "arrived"), [("DATA", 0), ("BODY", 0), ("AFTER", 1)])
+    @pytest.mark.parametrize(("step", "arrived"), [("BODY", 0), ("AFTER", 1)])
     def test_a_connection_lost_after_data_is_unknown_and_sent_again_with_the_same_id(
         self, server, tmp_path, step, arrived
     ):
@@ -372,13 +328,52 @@ class TestTheServer:
         mailer.send(MAIL)
         assert (len(server.mails), len(keys(server.mails))) == (arrived + 1, 1)
 
-    def test_a_silent_server_is_temporary(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(smtps, "TIMEOUT_SECONDS", 0.05)
-        with (
-            socketserver.TCPServer(("127.0.0.1", 0), Conversation) as silent,
-            pytest.raises(Temporary, match="timed out"),
-        ):
-            open_mailer(f"smtp://127.0.0.1:{silent.server_address[1]}", tmp_path).send(MAIL)
+    def test_a_server_that_is_slow_after_data_is_waited_for_and_gets_one_mail(self, server: Server, tmp_path: Path):
+        server.waits = {"AFTER": 0.5}
+        mailer = replace(open_mailer(url_of(server), tmp_path), patience=Patience(command=0.2, data=0.2, body=20.0))
+        mailer.send(MAIL)
+        assert len(server.mails) == 1
+
+    @pytest.mark.parametrize(("step", "outcome"), [("MAIL", MailOutage), ("RCPT", MailOutage), ("DATA", MailOutage)])
+    def test_silence_before_the_mail_is_on_its_way_is_an_outage(self, server, tmp_path, step, outcome):
+        server.waits = {step: 60.0}
+        with pytest.raises(outcome, match="before the mail was handed over"):
+            replace(open_mailer(url_of(server), tmp_path), patience=Patience(0.05, 0.05, 0.05)).send(MAIL)
+        assert server.mails == []
+
+    def test_silence_after_the_mail_is_unknown(self, server: Server, tmp_path: Path):
+        server.waits = {"AFTER": 60.0}
+        with pytest.raises(Unknown, match="may have arrived"):
+            replace(open_mailer(url_of(server), tmp_path), patience=Patience(5.0, 5.0, 0.05)).send(MAIL)
+
+    def test_it_waits_as_long_as_the_standard_asks_and_never_longer_than_the_worker(self):
+        assert (smtps.BY_THE_STANDARD.command, smtps.BY_THE_STANDARD.data) == (300, 120)
+        assert smtps.BY_THE_STANDARD.body == 600
+        assert definition_of("mail").patience_seconds > 600
+
+    def test_a_silent_server_is_temporary(self, tmp_path):
+        with socketserver.TCPServer(("127.0.0.1", 0), Conversation) as silent:
+            mailer = open_mailer(f"smtp://127.0.0.1:{silent.server_address[1]}", tmp_path)
+            with pytest.raises(MailOutage, match="timed out"):
+                replace(mailer, patience=Patience(0.05, 0.05, 0.05)).send(MAIL)
+
+    def test_while_it_is_away_one_letter_asks_for_it_and_the_others_do_not_wait(self, server: Server, tmp_path: Path):
+        server.says["HELLO"] = "554 not now"
+        mailer = open_mailer(url_of(server), tmp_path)
+        with pytest.raises(MailOutage):
+            mailer.send(MAIL)
+        server.says.clear()
+        server.waits = {"HELLO": 60.0}
+        asking = threading.Thread(target=lambda: mailer.send(MAIL))
+        asking.start()
+        while not mailer.outage._asking.locked():
+            time.sleep(0.001)
+        with pytest.raises(MailOutage, match="not now"):
+            mailer.send(replace(MAIL, key="another"))
+        server.leaving.set()
+        asking.join()
+        mailer.send(replace(MAIL, key="another"))
+        assert len(server.mails) == 2
 
     def test_a_server_that_is_not_there_is_temporary(self, tmp_path: Path):
         with socketserver.TCPServer(("127.0.0.1", 0), Conversation) as gone:
@@ -428,6 +423,29 @@ class TestTheServer:
         assert len(server.mails) == 1
         assert [line.split(" ")[0] for line in server.heard[:3]] == ["ehlo", "STARTTLS", "ehlo"]
 
+    @pytest.mark.parametrize("user", ["", "me:secret@"])
+    def test_required_tls_that_is_not_offered_sends_nothing(self, server: Server, tmp_path: Path, user: str):
+        server.offers = ["AUTH PLAIN"]
+        with pytest.raises(MailOutage, match="TLS is required and it offers none"):
+            open_mailer(f"{url_of(server, user=user)}&tls=required", tmp_path).send(MAIL)
+        assert [line.split(" ")[0] for line in server.heard] == ["ehlo"]
+
+    def test_required_tls_is_used(self, server: Server, tmp_path: Path):
+        server.offers = ["STARTTLS"]
+        mailer = open_mailer(f"{url_of(server)}&tls=required", tmp_path)
+        replace(mailer, tls=tls(ssl.PROTOCOL_TLS_CLIENT)).send(MAIL)
+        assert (len(server.mails), server.mails[0]["From"]) == (1, "Billing <billing@tenure.example>")
+
+    def test_a_notice_of_a_failed_delivery_is_asked_for_where_it_is_offered(self, server: Server, tmp_path: Path):
+        mailer = open_mailer(url_of(server), tmp_path)
+        mailer.send(MAIL)
+        assert not [line for line in server.heard if "NOTIFY" in line or "ENVID" in line]
+        server.offers = ["DSN"]
+        mailer.send(MAIL)
+        name = server.mails[1]["Message-ID"].strip("<").partition("@")[0]
+        assert f"mail FROM:<billing@tenure.example> RET=HDRS ENVID={name}" in server.heard
+        assert "rcpt TO:<owner@acme.example> NOTIFY=FAILURE,DELAY" in server.heard
+
     def test_smtps_speaks_tls_from_the_first_byte(self, secure_server: Server, tmp_path: Path):
         mailer = open_mailer(url_of(secure_server, "smtps"), tmp_path)
         replace(mailer, tls=tls(ssl.PROTOCOL_TLS_CLIENT)).send(MAIL)
@@ -464,6 +482,7 @@ def test_a_url_names_host_port_and_sender(url: str, port: int, sender: str, tmp_
         *("smtp:", "smtp://", "smtp://h:port"),
         *("smtp://h:0", "smtp://h:99999", "smtp://h/path"),
         *("smtp://[::", "smtp://h?from=nobody", "smtp://h?form=a@b.example"),
+        *("smtp://h?tls=maybe", "smtp://h?tls="),
         *("smtp://h?from=a@b%0ABcc:c@d", "gopher://me:secret@h"),
     ],
 )

@@ -138,6 +138,10 @@ ELSEWHERE = {
         "hostile/test_agents_in_use.py",
         "test_a_host_that_never_answers_keeps_a_batch_two_seconds_and_the_next_one_not_at_all",
     ),
+    "mail.outage": (
+        "journeys/test_mail_outage.py",
+        "test_a_wrong_relay_setting_gives_up_no_letter_and_they_go_out_when_it_is_right",
+    ),
     "safe_mode": ("operators/situations.py", ""),
     "silence": ("journeys/test_clock_jumps.py", ""),
     "deletions.tripped": ("operators/situations.py", ""),

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from engine.printable import escaped
 from workers.adapters.mail_address import ENCODED_WORD, needs_smtputf8, normal
-from workers.base.errors import Permanent
+from workers.base.errors import Outage, Permanent
 from workers.base.masking import mask
 
 IMPLEMENTATIONS = {
@@ -26,6 +26,12 @@ IMPLEMENTATIONS = {
 
 LONGEST_LINE = 998
 """RFC 5322; a longer line is encoded."""
+
+
+class MailOutage(Outage):
+    """No letter can be sent now: the mail server is away, refuses the login, or will not relay."""
+
+    alarm_code = "mail.outage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,9 @@ class Mailer(Protocol):
     def send(self, mail: Mail) -> None:
         """Send it; again with the same key it is the same mail, and the first one stands.
 
-        Raises `Permanent` for a mail that can't be sent, `Temporary` if it was not sent now, and `Unknown` if nobody
-        can tell: to send it again is the only way to know, and the reader may then see the same Message-ID twice.
+        Raises `Permanent` only if the mailbox or the content is refused, `Temporary` if this mail was not sent now,
+        `MailOutage` if no mail can be sent, and `Unknown` if nobody can tell: to send it again is the only way to know,
+        and the reader may then see the same Message-ID twice.
         """
         ...
 

@@ -28,6 +28,13 @@ class Temporary(Exception):  # noqa: N818 - see above
     """The outside could not do it now; the same call with the same key may be made again."""
 
 
+class Outage(Temporary):
+    """A part of the outside works for nobody: it is no fault of this work, which is never given up for it."""
+
+    alarm_code = ""
+    """What operators are told at once."""
+
+
 HELD = "held: "
 """So begins the error of an effect that only a guard has stopped."""
 

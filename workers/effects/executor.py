@@ -10,18 +10,19 @@ from sqlalchemy import Connection
 import engine
 from engine.printable import escaped
 from engine.words import masked
-from models import admission
+from models import admission, failing
 from models import effect as effects
 from models.clock import engine_now, machine_now
 from models.database import reading
 from workers.base.backoff import pause_seconds
-from workers.base.errors import Held, Permanent, Temporary, Unknown
+from workers.base.errors import Held, Outage, Permanent, Temporary, Unknown
 from workers.base.fault_points import fault_point
 from workers.base.logs import log
 from workers.base.masking import hidden
 from workers.commands import log_lines
 from workers.commands.apply import AfterCommit, log_moves
 from workers.context import Context
+from workers.effects import outage_alarm
 from workers.effects.claim import Claim, EffectResult
 from workers.effects.compensation import compensate, tell_late
 from workers.effects.lease import keeping
@@ -31,6 +32,9 @@ from workers.effects.site_lock import with_site_lock
 from workers.outbox import relay, wake_ups
 
 MOST_ATTEMPTS = 12
+KEPT_ATTEMPTS = 3
+"""So many are left when an outage is over: from there on it uses up none."""
+
 BACKOFF = timedelta(seconds=1)
 LONGEST_BACKOFF = timedelta(minutes=10)
 TAKEN_OVER = "another worker has taken it over"
@@ -108,6 +112,8 @@ def _fail(context: Context, claim: Claim, error: Exception, started: float) -> N
         _log(failure.word, claim, started, error=failure.error, again=failure.again_at)
     else:  # whose try it is now has cleared away what this one had made
         _log("rescued", claim, started, error=TAKEN_OVER)
+    if isinstance(error, Outage) and claim.row.attempt >= failing.SECOND:
+        outage_alarm.raise_once(context, error.alarm_code, failure.error)
     if not isinstance(error, KNOWN):
         reason = failure.error if ours else TAKEN_OVER
         log.error("alarm", effect=claim.row.kind, effect_id=claim.row.id, error=reason, exc_info=error)
@@ -115,11 +121,12 @@ def _fail(context: Context, claim: Claim, error: Exception, started: float) -> N
 
 
 def _failure(claim: Claim, error: Exception) -> Failure:
-    """When it is tried again: never after a permanent error or too many tries, but always what only a guard holds."""
-    is_held = isinstance(error, Held)
-    gives_up = isinstance(error, Permanent) or (claim.row.attempt >= MOST_ATTEMPTS and not is_held)
+    """When it is tried again: never after a permanent error or too many tries, always what is no fault of its own."""
+    is_held, is_outage = isinstance(error, Held), isinstance(error, Outage)
+    gives_up = isinstance(error, Permanent) or (claim.row.attempt >= MOST_ATTEMPTS and not (is_held or is_outage))
     again_at = None if gives_up else machine_now() + _pause(claim, error)
-    return Failure(_sentence(error), again_at, is_held)
+    is_free = is_held or (is_outage and claim.row.attempt > MOST_ATTEMPTS - KEPT_ATTEMPTS)
+    return Failure(_sentence(error), again_at, is_held, is_counted=not is_free)
 
 
 def _sentence(error: Exception) -> str:

@@ -26,6 +26,8 @@ class Failure(NamedTuple):
     error: str
     again_at: datetime | None
     is_held: bool
+    is_counted: bool = True
+    """Whether the try uses up one of those that the effect has."""
 
     @property
     def word(self) -> str:
@@ -64,8 +66,8 @@ class Settling:
         if failure.again_at is None:
             is_ours = effects.settle(tx, row.id, row.fence, "gave_up", now, failure.error)
         else:
-            counted = not failure.is_held
-            is_ours = effects.put_off(tx, row.id, row.fence, failure.again_at, failure.error, counted=counted)
+            again_at, counted = failure.again_at, failure.is_counted
+            is_ours = effects.put_off(tx, row.id, row.fence, again_at, failure.error, counted=counted)
         self.after = NOTHING_TO_TELL
         if is_ours:
             decisions = self._give_on(tx, now)
