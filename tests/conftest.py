@@ -9,9 +9,9 @@ import pytest
 import redis
 from hypothesis import settings
 
-from models.database import connect
 from tests.cluster import Cluster, Databases
 from tests.live_engine import Live
+from tests.warm import collect_seldom, connect_warm
 from tests.world import World
 from workers import context
 from workers.base import logs, masking
@@ -44,6 +44,7 @@ def pytest_generate_tests(metafunc):
 def pytest_configure(config):
     """The normal run tries the same examples each time; the long one searches for new ones."""
     settings.load_profile("searching" if config.option.markexpr == "long" else "steady")
+    collect_seldom()
 
 
 class Nowhere:
@@ -75,6 +76,7 @@ def _a_clean_environment():
     for name in [name for name in os.environ if name.startswith("TENURE_") or name in {"DATABASE_URL", "REDIS_URL"}]:
         del os.environ[name]
     logs.configure("json", Nowhere())
+    context.connect = connect_warm
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +121,7 @@ def the_cluster():
 def databases(request, the_cluster, monkeypatch):
     """Makes databases of one kind: `{}`, or their address as settings. They go with the test, and all connections."""
     made, engines = Databases(the_cluster() if request.param == "postgresql" else None), []
-    monkeypatch.setattr(context, "connect", lambda url: engines.append(connect(url)) or engines[-1])
+    monkeypatch.setattr(context, "connect", lambda url: engines.append(connect_warm(url)) or engines[-1])
     yield made
     for engine in engines:
         engine.dispose()

@@ -12,6 +12,7 @@ from pysqlite3 import dbapi2 as sqlite
 from models import clock, effect, event, ready_effects, schema, timer
 from models.database import reading, writing
 from models.timestamps import unstamp
+from tests.warm import place_schema
 from workers.base.settings import load
 from workers.cli import reports
 from workers.commands import handler
@@ -51,6 +52,9 @@ class World:
         self.data_dir = data_dir
         self.done: list[str] = []
         self.ids = (f"test-{number}" for number in count(1))
+        address = self.context.database.url
+        if address.get_backend_name() == "sqlite":
+            place_schema(Path(address.database))
         schema.migrate(self.context.database)
         with reading(self.context.database) as tx:
             is_new = tx.execute(clock.CLOCK.select()).one_or_none() is None
