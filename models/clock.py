@@ -33,6 +33,8 @@ class HeartbeatRow(SQLModel, table=True):
 
 CLOCK = ClockRow.__table__  # type: ignore[attr-defined]
 HEARTBEATS = HeartbeatRow.__table__  # type: ignore[attr-defined]
+_TEST_NOW = select(CLOCK.c.now).where(CLOCK.c.mode == "test")
+_TEST_NOW_HELD = _TEST_NOW.with_for_update(read=True)
 
 
 def machine_now() -> datetime:
@@ -46,10 +48,7 @@ def engine_now(tx: Connection) -> datetime:
     The test clock stands still until a transaction that writes and has read it is over. The machine's counts from the
     latest moment that was seen: a clock that was set back would date what is promised now into the past.
     """
-    query = select(CLOCK.c.now).where(CLOCK.c.mode == "test")
-    held: datetime | None = tx.execute(
-        query if is_reading(tx) else query.with_for_update(read=True)
-    ).scalar_one_or_none()
+    held: datetime | None = tx.execute(_TEST_NOW if is_reading(tx) else _TEST_NOW_HELD).scalar_one_or_none()
     if held is not None:
         return held
     seen = safety.mark(tx)

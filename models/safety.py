@@ -21,11 +21,13 @@ class SafetyRow(SQLModel, table=True):
 
 
 SAFETY = SafetyRow.__table__  # type: ignore[attr-defined]
+_STATE = select(SAFETY)
+_MARK = select(SAFETY.c.wall_at)
 
 
 def state(tx: Connection) -> Row[Any] | None:
     """What is known; None in a new database."""
-    return tx.execute(select(SAFETY)).one_or_none()
+    return tx.execute(_STATE).one_or_none()
 
 
 def holds(tx: Connection) -> bool:
@@ -42,7 +44,7 @@ def why(tx: Connection) -> str | None:
 
 def mark(tx: Connection) -> datetime | None:
     """The latest machine time that was seen; None in a new database."""
-    moment: datetime | None = tx.execute(select(SAFETY.c.wall_at)).scalar_one_or_none()
+    moment: datetime | None = tx.execute(_MARK).scalar_one_or_none()
     return moment
 
 
@@ -50,7 +52,7 @@ def note(tx: Connection, wall_at: datetime) -> datetime:
     """Raise the high-water mark, and return where it stands; it never falls by itself."""
     insert_once(tx, SAFETY, ("id",), [{"id": 1, "wall_at": wall_at, "why": None, "since": None}])
     tx.execute(SAFETY.update().where(SAFETY.c.wall_at < wall_at, SAFETY.c.why.is_(None)).values(wall_at=wall_at))
-    seen: datetime = tx.execute(select(SAFETY.c.wall_at)).scalar_one()
+    seen: datetime = tx.execute(_MARK).scalar_one()
     return seen
 
 

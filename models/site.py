@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -97,12 +97,15 @@ _read = attrgetter(*FACTS)
 
 def find(tx: Connection, subject: str) -> engine.Site | None:
     """The site by its id or hostname, locked if this transaction writes: the living one, else its latest tombstone."""
-    column = SITES.c.id if subject.startswith("site_") else SITES.c.host
-    query = (
-        select(*_COLUMNS).where(column == subject).order_by(SITES.c.deleted_at.is_not(None), SITES.c.deleted_at.desc())
-    )
-    row = tx.execute(_held(tx, query.limit(1))).one_or_none()
+    name = "id" if subject.startswith("site_") else "host"
+    row = tx.execute(_held(tx, _find(name)), {"subject": subject}).one_or_none()
     return None if row is None else engine.site_of(row)
+
+
+@cache
+def _find(name: str) -> Any:
+    found = select(*_COLUMNS).where(SITES.c[name] == bindparam("subject"))
+    return found.order_by(SITES.c.deleted_at.is_not(None), SITES.c.deleted_at.desc()).limit(1)
 
 
 def facts(row: RowMapping) -> engine.Site:

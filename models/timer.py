@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Index, bindparam, delete, exists, func, select, text, update
@@ -73,28 +74,44 @@ def claim_due(tx: Connection, now: datetime, limit: int) -> list[Due]:
 
     The site's row is the one lock there is: a command that holds it may rewrite the timers.
     """
-    query = _due(now, limit, TIMERS.c.kind, TIMERS.c.generation, TIMERS.c.due_at, *_SITE)
-    rows = tx.execute(query.with_for_update(of=SITES, skip_locked=True)).all()
+    rows = tx.execute(_claim_due(), {"now": now, "most": limit}).all()
     return [Due(engine.site_of(facts), kind, generation, due_at) for kind, generation, due_at, *facts in rows]
+
+
+@cache
+def _claim_due() -> Any:
+    query = _due(TIMERS.c.kind, TIMERS.c.generation, TIMERS.c.due_at, *_SITE)
+    return query.with_for_update(of=SITES, skip_locked=True)
 
 
 def put_off_orphans(tx: Connection, now: datetime, wakes_at: datetime) -> list[str]:
     """Ask due timers whose site is not there again later, and return their site ids: nothing else would stop them."""
+    return list(tx.execute(_put_off_orphans(), {"now": now, "later": wakes_at}).scalars())
+
+
+@cache
+def _put_off_orphans() -> Any:
     has_site = exists(select(SITES.c.id).where(SITES.c.id == TIMERS.c.site_id))
-    orphans = update(TIMERS).where(TIMERS.c.wakes_at <= now, ~has_site).values(wakes_at=wakes_at)
-    return list(tx.execute(orphans.returning(TIMERS.c.site_id)).scalars())
+    orphans = update(TIMERS).where(TIMERS.c.wakes_at <= bindparam("now"), ~has_site)
+    return orphans.values(wakes_at=bindparam("later")).returning(TIMERS.c.site_id)
 
 
 def sites_due(tx: Connection, kind: str, now: datetime, limit: int) -> list[str]:
     """The sites of the timers of one kind among those that would be claimed next."""
-    due = _due(now, limit, TIMERS.c.site_id, TIMERS.c.kind).subquery()
-    return list(tx.execute(select(due.c.site_id).where(due.c.kind == kind)).scalars())
+    return list(tx.execute(_sites_due(), {"kind": kind, "now": now, "most": limit}).scalars())
 
 
-def _due(now: datetime, limit: int, *columns: Any) -> Any:
+@cache
+def _sites_due() -> Any:
+    due = _due(TIMERS.c.site_id, TIMERS.c.kind).subquery()
+    return select(due.c.site_id).where(due.c.kind == bindparam("kind"))
+
+
+def _due(*columns: Any) -> Any:
     """In the order of the index: else all that are due at one moment would be sorted for each batch."""
-    query = select(*columns).join_from(TIMERS, SITES, SITES.c.id == TIMERS.c.site_id).where(TIMERS.c.wakes_at <= now)
-    return query.order_by(TIMERS.c.wakes_at, TIMERS.c.site_id).limit(limit)
+    query = select(*columns).join_from(TIMERS, SITES, SITES.c.id == TIMERS.c.site_id)
+    due = query.where(TIMERS.c.wakes_at <= bindparam("now"))
+    return due.order_by(TIMERS.c.wakes_at, TIMERS.c.site_id).limit(bindparam("most"))
 
 
 @dataclass(frozen=True, slots=True)
