@@ -10,7 +10,7 @@ TEST := $(VENV)/.test
 PINS := pyproject.toml constraints.txt
 PIP := $(BIN)/pip install --no-compile --disable-pip-version-check -c constraints.txt
 NAMES := awk '/^Collecting/ { sub(/[^A-Za-z0-9_.-].*/, "", $$2); printf " %s", $$2; fflush() } END { print "" }'
-QUICK := $(wildcard tests/law tests/engine) tests/test_books.py tests/test_readme.py tests/runtime/test_wire.py \
+QUICK := tests/engine tests/test_books.py tests/test_readme.py tests/runtime/test_wire.py \
 	tests/runtime/test_settings.py tests/runtime/test_logs.py tests/adapters/test_payments.py tests/adapters/test_archive_formats.py
 
 .DEFAULT_GOAL := help

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import engine
-from tests.law.lab import DAY, HOUR, POLICY, TICK, Lab, at
+from tests.engine.lab import DAY, HOUR, POLICY, TICK, Lab, at
 
 
 def subscribed(agents=3, card="pm_ok"):

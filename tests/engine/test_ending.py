@@ -3,7 +3,7 @@
 import pytest
 
 import engine
-from tests.law.lab import DAY, TICK, at
+from tests.engine.lab import DAY, TICK, at
 
 
 def ending_while_the_renewal_is_pending(card="pm_silent"):

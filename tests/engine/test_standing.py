@@ -6,7 +6,7 @@ import pytest
 
 import engine
 from engine.forecast import outlook
-from tests.law.lab import DAY, HOUR, POLICY, TICK, at
+from tests.engine.lab import DAY, HOUR, POLICY, TICK, at
 
 
 def letter(name, lab, **args):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import engine
-from tests.law.lab import DAY, POLICY, TICK, Lab, at
+from tests.engine.lab import DAY, POLICY, TICK, Lab, at
 
 EUROS = replace(POLICY, currency="EUR", price_cents=3000)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import engine
 from engine.nights import next_night, offset
 from engine.site import DERIVED
-from tests.law.lab import DAY, HOUR, POLICY, STANDINGS, TICK, Lab, at
+from tests.engine.lab import DAY, HOUR, POLICY, STANDINGS, TICK, Lab, at
 
 CARDS = st.sampled_from(["pm_ok", "pm_other", "pm_declined", "pm_silent"])
 AGENTS = st.integers(1, 12)

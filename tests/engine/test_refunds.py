@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import engine
-from tests.law.lab import DAY, HOUR, POLICY, T0, TICK, at
+from tests.engine.lab import DAY, HOUR, POLICY, T0, TICK, at
 
 ASKED = {"reference": "re_1", "reason": "asked for it"}
 OWNER, NEW = "owner@acme.example", "new@acme.example"

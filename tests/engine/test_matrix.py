@@ -3,7 +3,7 @@
 import pytest
 
 import engine
-from tests.law.lab import DAY, STANDINGS, T0, at
+from tests.engine.lab import DAY, STANDINGS, T0, at
 
 ANSWERS = {
     "ok": ("applied", None),

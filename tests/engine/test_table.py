@@ -15,7 +15,7 @@ from engine.machine import MACHINE
 from engine.menu import is_open, label
 from engine.rules import RULES
 from engine.site import ABSENT, STATES
-from tests.law.lab import DAY, POLICY, STANDINGS, T0, at
+from tests.engine.lab import DAY, POLICY, STANDINGS, T0, at
 
 
 def edges():

@@ -9,7 +9,7 @@ import pytest
 import engine
 from engine.letter import FACTS, STANDS
 from engine.words import plain_decline
-from tests.law.lab import DAY, POLICY, TICK, at
+from tests.engine.lab import DAY, POLICY, TICK, at
 
 
 def latest(lab, name):

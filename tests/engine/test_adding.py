@@ -11,7 +11,7 @@ from engine.letter import says, stands_while
 from engine.menu import LABELS, OPERATORS, menu_of
 from engine.rules import RULES, rule
 from engine.vocabulary import VOCABULARY
-from tests.law.lab import DAY, at
+from tests.engine.lab import DAY, at
 from workers.effects import letters
 
 

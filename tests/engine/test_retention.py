@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.retention import MOST, OTHERS, POINTS, Kept, nightly, restore_points, to_keep
-from tests.law.lab import DAY, HOUR, T0, TICK
+from tests.engine.lab import DAY, HOUR, T0, TICK
 
 NIGHTS = st.one_of(
     st.just(0.0),

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.law.lab import DAY, HOUR, TICK, at
+from tests.engine.lab import DAY, HOUR, TICK, at
 
 
 def pay_day(lab, card, **more):

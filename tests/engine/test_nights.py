@@ -10,7 +10,7 @@ from engine.faults import attention
 from engine.nights import next_try
 from engine.retention import Kept, missed
 from engine.words import addresses_in, masked
-from tests.law.lab import DAY, HOUR, TICK, at
+from tests.engine.lab import DAY, HOUR, TICK, at
 
 BAD_NIGHT = {"kind": "back_up", "purpose": "nightly", "error": "no room"}
 

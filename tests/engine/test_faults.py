@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import engine
-from tests.law.lab import DAY, POLICY, TICK, at
+from tests.engine.lab import DAY, POLICY, TICK, at
 
 
 def gives_up(lab, kind, about="", **more):

@@ -8,7 +8,7 @@ import engine
 from engine.case import Case
 from engine.dunning import last_try_is_over, needs_notice, next_try_at, suspends_at
 from engine.periods import add_months, next_boundary, prorate, seconds_left
-from tests.law.lab import DAY, HOUR, POLICY, T0, TICK, Lab, at
+from tests.engine.lab import DAY, HOUR, POLICY, T0, TICK, Lab, at
 
 
 def day(text):

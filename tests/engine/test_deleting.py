@@ -7,7 +7,7 @@ import pytest
 import engine
 from engine import authority, cancellation
 from engine.case import Case
-from tests.law.lab import DAY, HOUR, POLICY, TICK, at
+from tests.engine.lab import DAY, HOUR, POLICY, TICK, at
 
 
 def ripe(where="expired"):

@@ -7,7 +7,7 @@ import pytest
 import engine
 from engine.forecast import outlook
 from engine.why import why
-from tests.law.lab import DAY, STANDINGS, TICK, at
+from tests.engine.lab import DAY, STANDINGS, TICK, at
 
 
 def verdicts(lab):
