@@ -6,8 +6,7 @@ A few are asked for one by one: making such a statement takes longer than it sav
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, any_, bindparam, func, select, tuple_
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Text, any_, bindparam, func, select, tuple_
 
 from models.bulk import FEW
 from models.columns import to_json

@@ -1,10 +1,10 @@
 """Insert or replace by key, in the words of both databases."""
 
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Table
-from sqlalchemy.dialects import postgresql, sqlite
 
 from models.bulk import KEPT, execute_many
 
@@ -34,4 +34,5 @@ def _insert_once(database: str, table: Table, key: tuple[str, ...]) -> Executabl
 
 
 def _insert(database: str, table: Table) -> Any:
-    return (postgresql if database == "postgresql" else sqlite).insert(table)
+    """The dialects load slowly, and a process needs one of them."""
+    return import_module(f"sqlalchemy.dialects.{database}").insert(table)

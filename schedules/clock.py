@@ -15,7 +15,7 @@ from models import safety, timer
 from models.clock import beat, engine_now, machine_now
 from models.database import checkpoint, reading, writing
 from workers.base import logs, private_files, process_memory
-from workers.base.errors import AWAY
+from workers.base.away import AWAY
 from workers.base.logs import log
 from workers.base.settings import SettingsError, load, redis_url
 from workers.base.terminal import take_over, warn

@@ -11,6 +11,7 @@ from typing import Any
 
 from workers.base.settings import load
 from workers.cli import reports, sending, test_clock
+from workers.cli.duration import duration
 from workers.context import Context
 
 HOST = "acme.example.com"
@@ -105,7 +106,7 @@ class Live:
         return self.send("start_trial", "account=acme", f"email=owner@{host}", host=host)
 
     def advance(self, length: str) -> None:
-        test_clock.advance(self.context, test_clock.duration(length), 300)
+        test_clock.advance(self.context, duration(length), 300)
 
     def log(self) -> list[Any]:
         """Every line that all processes of this run wrote, as documents."""

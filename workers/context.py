@@ -1,27 +1,31 @@
 """What a process works with: settings, database, Redis and adapters, opened once and after the fork."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from redis import Redis
 from sqlalchemy import Engine
 
 import engine
 from models.database import connect
-from workers.adapters.agents_in_use import AgentsInUse
-from workers.adapters.backup_store import BackupStore, open_backup_store
-from workers.adapters.export_store import ExportStore
-from workers.adapters.host import Host, open_host
-from workers.adapters.mailer import Mailer, open_mailer
-from workers.adapters.payment import Payments, open_payments
 from workers.base import settings as setting
 from workers.base.clock_memory import ClockMemory
 from workers.base.settings import Settings
-from workers.queue import clients
-from workers.queue.broker import TenureBroker, make_broker
 from workers.storage.site_limits import SiteLimits
+
+if TYPE_CHECKING:  # each is imported when it is opened: a verb of the command line needs few, and some load slowly
+    from redis import Redis
+
+    from workers.adapters.agents_in_use import AgentsInUse
+    from workers.adapters.backup_store import BackupStore
+    from workers.adapters.export_store import ExportStore
+    from workers.adapters.host import Host
+    from workers.adapters.mailer import Mailer
+    from workers.adapters.payment import Payments
+    from workers.queue.broker import TenureBroker
 
 ADAPTERS = ("host", "vault", "downloads", "payments", "mailer")
 """The ways to the outside world, by their names in a workplace."""
@@ -50,16 +54,22 @@ class Context:
     @cached_property
     def broker(self) -> TenureBroker:
         """Where effects are announced."""
+        from workers.queue.broker import make_broker  # noqa: PLC0415
+
         return make_broker(setting.redis_url(self.settings), threads=self.threads)
 
     @cached_property
     def redis(self) -> Redis:
         """The stream of events, replies, locks and wake-ups."""
+        from workers.queue import clients  # noqa: PLC0415
+
         return clients.for_events(setting.redis_url(self.settings))
 
     @cached_property
     def rates(self) -> Redis:
         """Where commands are counted."""
+        from workers.queue import clients  # noqa: PLC0415
+
         return clients.for_quotas(setting.redis_url(self.settings))
 
     @cached_property
@@ -75,21 +85,29 @@ class Context:
     @cached_property
     def host(self) -> Host:
         """The live sites."""
+        from workers.adapters.host import open_host  # noqa: PLC0415
+
         return open_host(self.settings.host_url, self.settings.data_dir, self.limits)
 
     @cached_property
     def agents(self) -> AgentsInUse:
         """How many agents the host counts in its sites."""
+        from workers.adapters.agents_in_use import AgentsInUse  # noqa: PLC0415
+
         return AgentsInUse(self)
 
     @cached_property
     def vault(self) -> BackupStore:
         """The backups."""
+        from workers.adapters.backup_store import open_backup_store  # noqa: PLC0415
+
         return open_backup_store(self.settings.backups_url, self.settings.data_dir, self.limits)
 
     @cached_property
     def downloads(self) -> ExportStore:
         """The customers' downloads."""
+        from workers.adapters.export_store import ExportStore  # noqa: PLC0415
+
         return ExportStore(self.settings.data_dir, self.limits)
 
     @cached_property
@@ -101,11 +119,15 @@ class Context:
     @cached_property
     def payments(self) -> Payments:
         """The card network."""
+        from workers.adapters.payment import open_payments  # noqa: PLC0415
+
         return open_payments(self.settings.payments_url, self.settings.data_dir)
 
     @cached_property
     def mailer(self) -> Mailer:
         """The way to customers."""
+        from workers.adapters.mailer import open_mailer  # noqa: PLC0415
+
         return open_mailer(self.settings.mail_url, self.settings.data_dir)
 
     def open_adapters(self) -> None:

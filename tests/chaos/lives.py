@@ -14,7 +14,8 @@ from models.clock import engine_now
 from models.database import reading
 from tests.chaos.stage import Stage
 from workers.cli import sending, test_clock
-from workers.cli.sending import WaitOverError
+from workers.cli.duration import duration
+from workers.cli.exit_codes import WaitOverError
 
 PRODUCERS = 8
 AWAY = (RedisError, SQLAlchemyError, OSError, WaitOverError)
@@ -70,7 +71,7 @@ class Lives:
 
     def live_on(self, length: str) -> None:
         """Let engine time go on until so much later, however often the machine fails meanwhile."""
-        target = self.now() + test_clock.duration(length)
+        target = self.now() + duration(length)
         while True:
             try:
                 test_clock.advance(self.stage.context, target - self.now(), 30)

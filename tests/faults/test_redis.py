@@ -11,7 +11,7 @@ import redis
 from tests.chaos.proxy import Proxy
 from tests.live_engine import until
 from workers.cli import sending
-from workers.cli.sending import WaitOverError
+from workers.cli.exit_codes import WaitOverError
 from workers.queue.broker import make_broker
 
 HOSTS = [f"site{number}.example.com" for number in range(8)]

@@ -12,7 +12,7 @@ from pysqlite3 import dbapi2 as sqlite
 from models.timestamps import unstamp
 from tests.live_engine import until
 from workers.cli import sending
-from workers.cli.sending import WaitOverError
+from workers.cli.exit_codes import WaitOverError
 from workers.queue.redis_keys import HIGH_WATER_MARK
 
 PAYS, CHANGES, GONE, LEAVES, NEW = (f"{name}.example.com" for name in ("pays", "changes", "gone", "leaves", "new"))

@@ -7,7 +7,8 @@ import pytest
 from models.database import reading
 from models.effect import unfinished
 from tests.live_engine import until
-from workers.cli import reports, sending
+from workers.cli import sending
+from workers.cli.exit_codes import NotFoundError
 
 HOT = "hot.example.com"
 
@@ -31,7 +32,7 @@ def seconds_of_a_trial(live, host):
 def is_ready(live, host):
     try:
         return live.show(host)["state"] == "trial"
-    except reports.NotFoundError:
+    except NotFoundError:
         return False
 
 

@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from workers.cli import backup_reports
+from workers.cli.exit_codes import NotFoundError
 from workers.cli.main import main
-from workers.cli.reports import NotFoundError
 
 
 @pytest.fixture

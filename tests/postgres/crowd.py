@@ -11,6 +11,7 @@ from models import deletion, effect, event, receipt
 from models.database import reading
 from models.site import SITES
 from workers.cli import deletion_reports, sending, test_clock
+from workers.cli.duration import duration
 from workers.context import Context
 
 ASK_AGAIN_SECONDS = 20.0
@@ -55,7 +56,7 @@ class Crowd:
 
     def live_on(self, length: str) -> None:
         """On two cores a thousand nights take a while."""
-        test_clock.advance(self.context, test_clock.duration(length), 1800)
+        test_clock.advance(self.context, duration(length), 1800)
 
     def harm(self) -> list[str]:
         """One sentence for each thing that was lost or done twice."""

@@ -15,7 +15,7 @@ from models.timestamps import unstamp
 from tests.postgres.proxy import Proxy
 from tests.world import World
 from workers.base import fault_points, logs
-from workers.base.errors import AWAY, OWN
+from workers.base.away import AWAY, OWN
 from workers.effects import executor as effects
 from workers.effects import site_lock
 from workers.health import preflight

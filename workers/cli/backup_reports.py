@@ -9,7 +9,8 @@ from models.database import reading
 from models.timestamps import stamp
 from workers.base.documents import Document
 from workers.base.errors import Permanent, Temporary
-from workers.cli.reports import NotFoundError, find_site
+from workers.cli.exit_codes import NotFoundError
+from workers.cli.reports import find_site
 from workers.commands.shortfall import shortfall
 from workers.context import Context
 

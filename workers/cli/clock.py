@@ -2,9 +2,11 @@
 
 import click
 
+import workers.effects.registry  # noqa: F401 - it registers the kinds of effects
 from workers.base.documents import Document
 from workers.base.terminal import out, warn
 from workers.cli import test_clock
+from workers.cli.duration import duration
 from workers.cli.verb import as_json, with_context
 from workers.context import Context
 from workers.safety import safe_mode as safety
@@ -34,7 +36,7 @@ def advance(context: Context, length: str, *, timeout: float, as_json: bool) -> 
     Every due moment comes in order, and at each the engine is waited for. LENGTH is made of d, h, m and s.
     """
     try:
-        step = test_clock.duration(length)
+        step = duration(length)
     except ValueError as wrong:
         raise click.UsageError(str(wrong)) from None
     test_clock.advance(context, step, timeout)

@@ -2,8 +2,10 @@
 
 import click
 
+import workers.effects.registry  # noqa: F401 - what is tried again needs the kinds of effects
 from workers.base.terminal import out
 from workers.cli import text as shown
+from workers.cli.exit_codes import NotFoundError
 from workers.cli.verb import as_json, with_context
 from workers.commands import dead_letters as graveyard
 from workers.context import Context
@@ -27,7 +29,10 @@ def list_dead(context: Context, *, as_json: bool) -> None:
 @with_context
 def retry_dead(context: Context, dead_id: str) -> None:
     """Try one again. Remove the cause first."""
-    graveyard.retry(context, dead_id)
+    try:
+        graveyard.retry(context, dead_id)
+    except graveyard.NoSuchDeadError as missing:
+        raise NotFoundError(str(missing)) from None
 
 
 @dead.command("drop")
@@ -38,4 +43,7 @@ def drop_dead(context: Context, dead_id: str) -> None:
 
     What a deletion waits for can't be dropped.
     """
-    graveyard.drop(context, dead_id)
+    try:
+        graveyard.drop(context, dead_id)
+    except graveyard.NoSuchDeadError as missing:
+        raise NotFoundError(str(missing)) from None

@@ -2,6 +2,7 @@
 
 import click
 
+import workers.effects.registry  # noqa: F401 - it registers the kinds of effects
 from workers.base.terminal import out
 from workers.cli import deletion_reports
 from workers.cli import text as shown

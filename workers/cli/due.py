@@ -5,11 +5,11 @@ from datetime import timedelta
 import click
 
 from workers.base.terminal import out, warn
-from workers.cli import reports, test_clock
+from workers.cli import reports
 from workers.cli import text as shown
+from workers.cli.duration import duration
 from workers.cli.verb import as_json, with_context
 from workers.context import Context
-from workers.safety import safe_mode
 
 
 @click.command(epilog="Example: tenure due --within 7d")
@@ -24,6 +24,8 @@ def due(context: Context, *, within: str | None, subject: str | None, limit: int
     found = reports.due(context, within=length, subject=subject, limit=limit)
     out(found, shown.due, as_json=as_json)
     if found["safe_mode"]:
+        from workers.safety import safe_mode  # noqa: PLC0415 - it is rarely needed, and loads the client of Redis
+
         warn(safe_mode.warning(found["safe_mode"]))
     if found["more"]:
         warn(f"these are the first {limit}: --limit shows more, --within and --site less")
@@ -31,6 +33,6 @@ def due(context: Context, *, within: str | None, subject: str | None, limit: int
 
 def _duration(text: str) -> timedelta:
     try:
-        return test_clock.duration(text)
+        return duration(text)
     except ValueError as wrong:
         raise click.BadParameter(str(wrong), param_hint="--within") from None

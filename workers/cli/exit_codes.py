@@ -3,14 +3,16 @@
 from typing import IO, Any
 
 import click
-from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
 
-from workers.base.settings import SettingsError
 from workers.base.terminal import warn
 
-FAILURES = (SettingsError, ValueError, RedisError, SQLAlchemyError, OSError)
-"""What is expected to go wrong; anything else is a fault of ours and keeps its traceback."""
+
+class NotFoundError(Exception):
+    """There is no such site, backup or dead letter; exits 4."""
+
+
+class WaitOverError(Exception):
+    """The answer or the effects did not come in time; what was sent stays in the queue all the same. Exits 5."""
 
 
 class Failure(click.ClickException):
@@ -33,3 +35,14 @@ class Late(Failure):
     """The wait ran out."""
 
     exit_code = 5
+
+
+def expected() -> tuple[type[Exception], ...]:
+    """What is expected to go wrong; anything else is a fault of ours and keeps its traceback.
+
+    Asked when something has failed: most verbs run without Redis, and its client takes long to import.
+    """
+    from redis.exceptions import RedisError  # noqa: PLC0415
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    return (ValueError, RedisError, SQLAlchemyError, OSError)

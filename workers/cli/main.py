@@ -1,51 +1,62 @@
 """`tenure`: the command line of contract.md section 3, each verb loaded only when it is used."""
 
-import sys
 from importlib import import_module
-from typing import NoReturn
+from typing import NamedTuple
 
 import click
 
 from workers.base import private_files
-from workers.base.settings import Settings, SettingsError, load
-from workers.base.terminal import take_over, warn
-from workers.supervisor.up import run
 
-take_over()
+
+class Verb(NamedTuple):
+    """Where a verb's click command stands in `workers/cli/`, and its sentence in the list of verbs."""
+
+    module: str
+    attribute: str
+    sentence: str
+
 
 VERBS = {
-    "backup": "backup.backup_group",
-    "clock": "clock.clock",
-    "contract": "contract.contract",
-    "dead": "dead.dead",
-    "deletion": "deletion.deletion_group",
-    "diagram": "diagram.diagram",
-    "doctor": "doctor.doctor",
-    "due": "due.due",
-    "safe-mode": "safe_mode.safe_mode",
-    "send": "send.send",
-    "simulate": "simulate.simulate",
-    "site": "site.site_group",
-    "stats": "stats.stats",
-    "tail": "tail.tail",
+    "backup": Verb("backup", "backup_group", "List a site's backups, or read one back to check it."),
+    "clock": Verb("clock", "clock", "Show engine time, or move the test clock."),
+    "contract": Verb("contract", "contract", "Print the commands, states, events and codes of this version."),
+    "dead": Verb("dead", "dead", "List, retry or drop messages and effects that gave up."),
+    "deletion": Verb("deletion", "deletion_group", "Show, stop, release and prove deletions."),
+    "diagram": Verb("diagram", "diagram", "Print the states and moves as a Mermaid diagram."),
+    "doctor": Verb("doctor", "doctor", "Check everything, and name the remedy for what is wrong."),
+    "due": Verb("due", "due", "Show what will happen next, and what it will cost."),
+    "migrate": Verb("migrate", "migrate", "Bring the database to the newest schema."),
+    "safe-mode": Verb("safe_mode", "safe_mode", "Show whether safe mode is on and why, or `leave` it."),
+    "send": Verb("send", "send", "Send a command to a site."),
+    "simulate": Verb("simulate", "simulate", "Run the same rules on made-up sites, years in seconds."),
+    "site": Verb("site", "site_group", "List sites, or look at one of them."),
+    "stats": Verb("stats", "stats", "Show the fleet in numbers; `prom` is for Prometheus."),
+    "tail": Verb("tail", "tail", "Follow the events as they are published, until Ctrl-C."),
+    "up": Verb("up", "up", "Run everything on this machine: Valkey, workers and clock."),
 }
-"""The verbs besides `up` and `migrate`: each a click command in a module of `workers/cli/`."""
+"""Every verb. The sentences stand here too, so that `--help` loads none of the modules."""
 
 
 class Verbs(click.Group):
-    """Finds a verb when it is asked for: the supervisor must not wait for the imports of all the others."""
+    """Loads a verb when it is asked for: `--help` and the supervisor must not wait for the imports of the others."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Every verb, for `--help`."""
-        return sorted([*super().list_commands(ctx), *VERBS])
+        return sorted(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """One verb by its name."""
-        if cmd_name not in VERBS:
-            return super().get_command(ctx, cmd_name)
-        module, _, attribute = VERBS[cmd_name].partition(".")
-        found: click.Command = getattr(import_module(f"workers.cli.{module}"), attribute)
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        import_module("workers.base.terminal").take_over()
+        found: click.Command = getattr(import_module(f"workers.cli.{verb.module}"), verb.attribute)
         return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """List the verbs without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, VERBS[name].sentence) for name in sorted(VERBS)])
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,46 +69,3 @@ def main() -> None:
     4 not found, 5 the wait ran out.
     """
     private_files.begin()
-
-
-@main.command()
-def up() -> None:
-    """Run everything on this machine: Valkey, workers and clock.
-
-    Ctrl-C (or TERM) drains: what runs is finished, then everything stops. A second one kills what still runs.
-    """
-    sys.exit(run(_settings()))
-
-
-@main.command()
-def migrate() -> None:
-    """Bring the database to the newest schema. Run it once for each version."""
-    # The supervisor starts without these, and the release without the rest of the verbs.
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
-
-    from models.database import connect  # noqa: PLC0415
-    from workers.base import logs  # noqa: PLC0415
-    from workers.health import open_modes, preflight  # noqa: PLC0415
-    from workers.safety import adoption  # noqa: PLC0415
-
-    settings = _settings()
-    logs.configure(settings.log_format)
-    try:
-        open_modes.close_where_alone(settings)
-        database = connect(settings.database_url)
-        preflight.migrate(database, test_clock=settings.test_clock)
-        adoption.take_over(settings, database)
-    except (ValueError, OSError, SQLAlchemyError) as wrong:
-        _end(wrong)
-
-
-def _settings() -> Settings:
-    try:
-        return load()
-    except SettingsError as wrong:
-        _end(wrong)
-
-
-def _end(wrong: Exception) -> NoReturn:
-    warn(f"tenure: {wrong}")
-    sys.exit(1)

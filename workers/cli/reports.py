@@ -16,16 +16,13 @@ from models.database import reading
 from models.timestamps import stamp
 from workers.base import hostname
 from workers.base.documents import Document
+from workers.cli.exit_codes import NotFoundError
 from workers.commands.failing_work import deletion_waits_for
 from workers.commands.site_document import document
 from workers.context import Context
 
 DUE = 1_000
 """Steps that `due` shows unless it is asked for more: a fleet has millions, and nobody reads them."""
-
-
-class NotFoundError(Exception):
-    """There is no such site."""
 
 
 def show(context: Context, subject: str) -> Document:

@@ -2,6 +2,7 @@
 
 import click
 
+import workers.effects.registry  # noqa: F401 - it registers the kinds of effects
 from workers.base.terminal import out
 from workers.cli import text as shown
 from workers.cli.verb import as_json, with_context

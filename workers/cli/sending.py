@@ -9,14 +9,11 @@ from models import effect
 from models.clock import machine_now
 from models.database import reading
 from workers.base.documents import Document
+from workers.cli.exit_codes import WaitOverError
 from workers.commands.payloads import FORMS
 from workers.context import Context
 from workers.queue import new_message, redis_keys
 from workers.queue.queue_names import COMMAND_ACTOR, COMMANDS
-
-
-class WaitOverError(Exception):
-    """The answer or the effects did not come in time; the command stays in the queue all the same."""
 
 
 def envelope(

@@ -6,6 +6,7 @@ import engine
 from workers.base.terminal import out, warn
 from workers.cli import reports
 from workers.cli import text as shown
+from workers.cli.exit_codes import NotFoundError
 from workers.cli.verb import as_json, with_context
 from workers.context import Context
 
@@ -36,7 +37,7 @@ def list_(
     """List sites, oldest first."""
     try:
         found = reports.site_list(context, state=state, account=account, after=after, limit=limit, only=only)
-    except reports.NotFoundError as wrong:
+    except NotFoundError as wrong:
         raise click.BadParameter(str(wrong), param_hint="--after") from None
     out(found, shown.sites, as_json=as_json)
     if found["next"]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import click
 
+import workers.effects.registry  # noqa: F401 - it registers the kinds of effects
 from workers.base.documents import Document
 from workers.base.terminal import json_line, say
 from workers.cli import figures as numbers

@@ -1,6 +1,5 @@
 """The test clock: `tenure clock advance` lives through every due moment, and rests at each."""
 
-import re
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from models.timestamps import stamp
 from workers.base.errors import HELD
 from workers.base.fault_points import fault_point
 from workers.base.terminal import warn
-from workers.cli.sending import WaitOverError
+from workers.cli.exit_codes import WaitOverError
 from workers.context import Context
 from workers.outbox import clock_wake_up
 from workers.queue.queue_names import COMMANDS
@@ -22,21 +21,10 @@ from workers.queue.redis_keys import ADVANCE_LOCK, HEARTBEATS, bodies, messages
 from workers.queue.scripts import KEEP_LOCK, RELEASE_LOCK
 from workers.queue.upkeep_scripts import COMMANDS_UNDER_WAY
 
-UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.004
 LOCK_SECONDS = 15
 """An advance that was killed makes room for another after so long; a living one extends its lock."""
-
-
-def duration(text: str) -> timedelta:
-    """`29d23h59m59s`, in any size of unit.
-
-    Raises ValueError for anything else.
-    """
-    if not re.fullmatch(r"(\d{1,10}[dhms])+", text):
-        raise ValueError(f"{text!r} is not a duration; write it like 29d23h59m59s or 1814400s")
-    return timedelta(seconds=sum(int(count) * UNITS[unit] for count, unit in re.findall(r"(\d+)([dhms])", text)))
 
 
 def advance(context: Context, length: timedelta, seconds: float) -> datetime:

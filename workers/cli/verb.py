@@ -6,13 +6,9 @@ from typing import Any, TypeVar
 
 import click
 
-import workers.effects.registry  # noqa: F401 - it registers the kinds of effects
 from workers.base import logs
-from workers.base.settings import load
-from workers.cli.exit_codes import FAILURES, Failure, Late, Missing
-from workers.cli.reports import NotFoundError
-from workers.cli.sending import WaitOverError
-from workers.commands.dead_letters import NoSuchDeadError
+from workers.base.settings import SettingsError, load
+from workers.cli.exit_codes import Failure, Late, Missing, NotFoundError, WaitOverError, expected
 from workers.context import Context
 
 FAILED, REFUSED = 1, 3
@@ -32,11 +28,13 @@ def with_context(verb: Callable[..., Answer]) -> Callable[..., Answer]:
             return verb(Context(settings), **options)
         except BrokenPipeError:
             raise  # nobody reads any more: click ends without a word
-        except (NotFoundError, NoSuchDeadError) as missing:
+        except NotFoundError as missing:
             raise Missing(str(missing)) from None
         except WaitOverError as over:
             raise Late(str(over)) from None
-        except FAILURES as wrong:
+        except SettingsError as wrong:
+            raise Failure(str(wrong).splitlines()[0]) from None
+        except expected() as wrong:
             raise Failure(str(wrong).splitlines()[0]) from None
 
     return run

@@ -7,8 +7,8 @@ from typing import Any
 import engine
 from models import site as sites
 from models.database import reading, writing
+from workers.base.away import is_away
 from workers.base.documents import Document
-from workers.base.errors import is_away
 from workers.base.fault_points import fault_point
 from workers.base.logs import batched
 from workers.commands import dead_letters, log_lines

@@ -6,7 +6,7 @@ from engine.alarms import ALARMS, alarm
 from models.clock import engine_now
 from models.database import writing
 from models.event import tell
-from workers.base.errors import AWAY
+from workers.base.away import AWAY
 from workers.base.logs import log
 from workers.context import Context
 

@@ -8,7 +8,8 @@ from models import failing, process
 from models.clock import machine_now
 from models.database import reading
 from models.timestamps import stamp
-from workers.base.errors import AWAY, HELD
+from workers.base.away import AWAY
+from workers.base.errors import HELD
 from workers.base.settings import Settings
 from workers.context import ADAPTERS, Context
 from workers.effects.registry import definition_of

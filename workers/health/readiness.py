@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from models import clock, schema
 from models.database import connect, reading
-from workers.base.errors import AWAY
+from workers.base.away import AWAY
 from workers.base.settings import Settings, SettingsError, redis_url
 from workers.health import database_checks, heartbeats, liveness, redis_checks
 from workers.health.check import Finding, failure, well

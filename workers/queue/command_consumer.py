@@ -10,8 +10,8 @@ from typing import Any
 
 from dramatiq.broker import MessageProxy
 
+from workers.base.away import AWAY
 from workers.base.backoff import pause_seconds
-from workers.base.errors import AWAY
 from workers.base.fault_points import fault_point
 from workers.base.logs import log
 from workers.queue import message as messages

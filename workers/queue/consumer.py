@@ -12,7 +12,7 @@ from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.common import dq_name
 from dramatiq.errors import ConnectionClosed
 
-from workers.base.errors import REDIS_AWAY
+from workers.base.away import REDIS_AWAY
 from workers.base.fault_points import fault_point
 from workers.base.logs import log
 from workers.queue import message as messages

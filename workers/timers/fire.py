@@ -12,7 +12,7 @@ from models.clock import engine_now
 from models.database import reading, writing
 from models.effect import claimed_of
 from models.timer import Due
-from workers.base.errors import is_away
+from workers.base.away import is_away
 from workers.base.fault_points import fault_point
 from workers.base.logs import batched, log
 from workers.commands import log_lines
