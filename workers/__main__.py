@@ -40,6 +40,7 @@ def check(settings: Settings) -> None:
     The connections end here: none is carried over a fork.
     """
     importlib.import_module("workers.context").Context(settings).open_adapters()
+    importlib.import_module("workers.effects.letter_overrides").wording_of(settings.letters_dir)
     importlib.import_module("workers.health.open_modes").close_where_alone(settings)
     importlib.import_module("workers.health.redis_checks").check(redis_url(settings))
     database = importlib.import_module("models.database").connect(settings.database_url)

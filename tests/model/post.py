@@ -119,7 +119,8 @@ class Post(Walk):
         args = json.loads(to_json(dict(effect.args)))
         own = {"id": effect.id, "args": args, "asked_at": self.asked[effect.id], "fence": 1, "kind": "mail"}
         row = SimpleNamespace(**own, generation=int(effect.id.split(":")[1]))
-        place = SimpleNamespace(policy=self.settings, mailer=self, database=self, agents=self)
+        shipped = SimpleNamespace(letters_dir=None)
+        place = SimpleNamespace(policy=self.settings, mailer=self, database=self, agents=self, settings=shipped)
         before = sum(self.sent.values())
         try:
             report = correspondence.mail(place, Claim(row, self.site, self.now))  # type: ignore[arg-type]

@@ -43,6 +43,8 @@ class Mail:
     subject: str
     body: str
     at: datetime
+    html: str | None = None
+    """The same words as a page, for readers that show one."""
 
 
 class Mailer(Protocol):
@@ -89,6 +91,8 @@ def message(mail: Mail, sender: str) -> EmailMessage:
     built["Auto-Submitted"] = "auto-generated"
     built["X-Tenure-Key"] = mail.key
     built.set_content(mail.body, cte=_encoding(mail.body))
+    if mail.html is not None:
+        built.add_alternative(mail.html, subtype="html", cte="quoted-printable")
     _must_reach_one(bytes(built), to)
     return built
 

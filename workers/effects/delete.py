@@ -10,7 +10,6 @@ from models import site as sites
 from models.clock import engine_now
 from models.database import reading, writing
 from models.journal import Journal
-from workers.adapters.mailer import Mail
 from workers.base.errors import Awaited, Held, Mounted, Permanent, Temporary
 from workers.base.fault_points import fault_point
 from workers.base.logs import log
@@ -18,8 +17,7 @@ from workers.commands.apply import Decisions, log_moves
 from workers.commands.effect_report import tell_law
 from workers.context import Context
 from workers.effects.claim import Claim, EffectResult, Facts
-from workers.effects.letters import letter
-from workers.effects.mail import about
+from workers.effects.mail import about, written
 from workers.outbox import wake_ups
 from workers.safety import evidence
 from workers.safety.erasure import forget_address, forget_others
@@ -127,9 +125,10 @@ def _say_deleted(context: Context, work: Claim) -> None:
     """The last letter: the address is forgotten as soon as it is sent, or refused for good."""
     if not work.site.email:
         return
-    written = letter("deleted", {**about(work.site), "deleted_at": work.now})
+    facts = {**about(work.site), "deleted_at": work.now}
+    last = written(context, "deleted", facts, key=f"{work.row.id}:deleted", to=work.site.email, at=work.now)
     try:
-        context.mailer.send(Mail(f"{work.row.id}:deleted", work.site.email, written.subject, written.body, work.now))
+        context.mailer.send(last)
     except Permanent as refused:
         error = f"the customer could not be told that the site is deleted: {masked(str(refused))}"
         log.warning("alarm", site=work.site.host, site_id=work.site.id, effect_id=work.row.id, error=error)

@@ -27,6 +27,7 @@ CONDITION = re.compile(r"\[([!?]?)(\w+)\]")
 PLACEHOLDER = re.compile(r"{(\w+)}")
 
 STEP = 1024
+NO_OTHERS: Mapping[str, tuple[str, ...]] = {}
 
 
 class Unwritable(Permanent, ValueError):  # noqa: N818 - an outcome, as in workers.base.errors
@@ -41,17 +42,20 @@ class Letter:
     body: str
 
 
-def letter(kind: str, facts: Mapping[str, Any]) -> Letter:
-    """Write a letter from facts: moments aware UTC, money in minor units. `Unwritable` names the kind and the fact."""
-    subject, *lines = _template(kind)
-    kept = [text for conditions, text in map(_parted, lines) if _hold(kind, conditions, facts)]
+def letter(kind: str, facts: Mapping[str, Any], own: Mapping[str, tuple[str, ...]] = NO_OTHERS) -> Letter:
+    """Write a letter from facts: moments aware UTC, money in minor units. `Unwritable` names the kind and the fact.
+
+    `own` has the operator's templates, by the letter's name.
+    """
+    subject, *lines = own.get(kind) or template(kind)
+    kept = [text for conditions, text in map(parted, lines) if _hold(kind, conditions, facts)]
     body = "\n".join(_wrapped(_filled(kind, text, facts)) for text in kept)
     return Letter(_filled(kind, subject, facts).replace(GLUE, " "), re.sub(r"\n{3,}", "\n\n", body).strip("\n") + "\n")
 
 
 def needed(kind: str) -> frozenset[str]:
     """The facts without which a letter can't be written; the others that it names must be given, but may be None."""
-    always = [text for conditions, text in map(_parted, _template(kind)) if not conditions]
+    always = [text for conditions, text in map(parted, template(kind)) if not conditions]
     facts = frozenset(fact for text in always for fact in PLACEHOLDER.findall(text))
     return facts | {"currency"} if any(fact.endswith("_cents") for fact in facts) else facts
 
@@ -71,14 +75,14 @@ def size(count: int) -> str:
 
 
 @cache
-def _template(kind: str) -> tuple[str, ...]:
-    """The subject and the paragraphs."""
+def template(kind: str) -> tuple[str, ...]:
+    """The shipped subject and paragraphs of a letter."""
     if kind not in KINDS:
         raise Unwritable(f"{kind!r} is no kind of letter: there are {', '.join(KINDS)}")
     return tuple((TEXTS / f"{kind}.txt").read_text("utf-8").splitlines())
 
 
-def _parted(line: str) -> tuple[list[tuple[str, str]], str]:
+def parted(line: str) -> tuple[list[tuple[str, str]], str]:
     """The conditions at the start of a line, and its text."""
     conditions = []
     while match := CONDITION.match(line):

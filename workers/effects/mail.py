@@ -1,5 +1,6 @@
 """Letters to customers: written from the facts of the moment at which they are sent."""
 
+from datetime import datetime
 from typing import Any
 
 import engine
@@ -12,6 +13,7 @@ from workers.base.errors import Held
 from workers.base.fault_points import fault_point
 from workers.context import Context
 from workers.effects.claim import NOTHING, Claim, EffectResult, Facts
+from workers.effects.letter_overrides import wording_of
 from workers.effects.letters import letter
 
 FAREWELLS = ("deletion_in_7_days", "deletion_in_48_hours")
@@ -36,16 +38,23 @@ def mail(context: Context, work: Claim) -> EffectResult:
         raise Held("a hold is on the site, so the customer is told of no deletion")
     told_now = engine.letter_facts(asked, site, work.now, context.policy)
     facts = {**about(site), **_left_out(args), **args, **_receipt(context, args), **told_now}
-    written = letter(asked.name, facts)
     to = args.get("to") or site.email
     if not to:
         return NOTHING
     fault_point("mail.sending")
-    context.mailer.send(Mail(work.row.id, to, written.subject, written.body, work.now))
+    context.mailer.send(written(context, asked.name, facts, key=work.row.id, to=to, at=work.now))
     command = _command(asked.name, args)
     if command is None:
         return NOTHING
     return EffectResult(command, work.args, drops_older=asked.name == SUSPENSION_NOTICE)
+
+
+def written(context: Context, name: str, facts: Facts, *, key: str, to: str, at: datetime) -> Mail:
+    """A letter in the operator's words where there are some, with an HTML part if there is a layout."""
+    wording = wording_of(context.settings.letters_dir)
+    found = letter(name, facts, wording.texts)
+    html = None if wording.layout is None else wording.layout.html(found.subject, found.body)
+    return Mail(key, to, found.subject, found.body, at, html)
 
 
 def is_deletion_notice(args: Args) -> bool:

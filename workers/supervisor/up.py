@@ -14,8 +14,9 @@ from pathlib import Path
 from workers.adapters import adapter_urls
 from workers.base import private_files, up_file
 from workers.base.logs import configure, log
-from workers.base.settings import Settings
+from workers.base.settings import Settings, SettingsError
 from workers.base.terminal import warn
+from workers.effects.letter_overrides import wording_of
 from workers.health import heartbeats, open_modes
 from workers.health.check import must_be_safe
 from workers.supervisor import embedded_valkey, procfile
@@ -54,11 +55,12 @@ def run(settings: Settings, *, procfile: Path | None = None, ready_line: Callabl
     configure(log_format, role="up")
     try:
         adapter_urls.check_schemes(settings)
+        wording_of(settings.letters_dir)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         open_modes.close_and_tell(settings)
         with only_one(settings.data_dir), Signals() as signals:
             return Supervisor(settings, signals, log_format).run(procfile, ready_line)
-    except (UpError, OSError, ValueError) as failure:
+    except (UpError, SettingsError, OSError, ValueError) as failure:
         warn(f"tenure up: {failure}")
         return 1
 
