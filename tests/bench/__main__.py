@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.bench import backup, commands, latency, servers, shapes, timers
+from tests.bench import backup, commands, effects, latency, servers, shapes, timers
 from workers.base import private_files
 
 FIGURES = Path("bench.json")
@@ -59,9 +59,10 @@ class Sizes:
     storm: int = 1_000_000
     fleets: tuple[int, ...] = (1_000, 100_000, 1_000_000)
     claims: int = 10_000_000
+    trials: int = 2_000
 
 
-QUICK = Sizes(2_000, 200, 2_000, 5_000, (1_000, 5_000), 100_000)
+QUICK = Sizes(2_000, 200, 2_000, 5_000, (1_000, 5_000), 100_000, 100)
 
 
 def of_commands(runs: int, sizes: Sizes) -> list[Figure]:
@@ -87,6 +88,25 @@ def add(found: dict[str, list[float]], who: str, value: float) -> None:
 def durable(library: str, url: str, size: int) -> float:
     words = [sys.executable, "-m", "tests.bench.durable", library, url, str(size)]
     return float(subprocess.run(words, capture_output=True, text=True, check=True, timeout=600).stdout.split()[-1])
+
+
+def of_effects(runs: int, sizes: Sizes) -> list[Figure]:
+    """A trial's three effects on both databases, beside a bare actor that does the same acts."""
+    found: dict[str, list[effects.Speed]] = {}
+    for _ in range(runs):
+        found.setdefault("bare", []).append(effects.bare(sizes.trials))
+        found.setdefault("SQLite", []).append(effects.ours(sizes.trials))
+        with servers.postgresql() as url:
+            found.setdefault("PostgreSQL", []).append(effects.ours(sizes.trials, url))
+    bare = found.pop("bare")
+    name = f"effects of {sizes.trials:,} trials, against a bare actor"
+    figures: list[Figure] = []
+    for who, speeds in found.items():
+        ours = [speed.per_second for speed in speeds]
+        figures.append(Figure(f"{name}: {who}", "/s", ours, [speed.per_second for speed in bare]))
+        cpu = [speed.cpu_ms for speed in speeds]
+        figures.append(Figure(f"{name}: {who}, CPU each", "ms", cpu, [speed.cpu_ms for speed in bare]))
+    return figures
 
 
 def of_timers(runs: int, sizes: Sizes) -> list[Figure]:
@@ -145,6 +165,7 @@ def of_backups(runs: int, _sizes: Sizes) -> list[Figure]:
 
 ROOMS: dict[str, Callable[[int, Sizes], list[Figure]]] = {
     "commands": of_commands,
+    "effects": of_effects,
     "timers": of_timers,
     "storm": of_a_storm,
     "rest": of_rest,
