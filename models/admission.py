@@ -5,7 +5,7 @@ settles an effect gives its place to the next. So there is about one wake-up for
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -76,6 +76,14 @@ def give_on(tx: Connection, site_id: str, lane: str, machine_now: datetime) -> l
     return admit(tx, site_id, FREED.get(lane, (lane,)), machine_now)
 
 
+def give_on_all(tx: Connection, freed: set[tuple[str, str]], machine_now: datetime) -> list[Woken]:
+    """The same of many, as (site, lane); mostly nobody waits, which one look tells."""
+    among_them = among(tx, EFFECTS.c.site_id, {site_id for site_id, _ in freed})
+    crowded = set(tx.execute(select(EFFECTS.c.site_id).where(among_them, IS_WAITING).distinct()).scalars())
+    lanes = sorted(one for one in freed if one[0] in crowded)
+    return [woken for site_id, lane in lanes for woken in give_on(tx, site_id, lane, machine_now)]
+
+
 def admit(tx: Connection, site_id: str, lanes: Iterable[str], machine_now: datetime) -> list[Woken]:
     """Give the free places of a site's lanes to those that wait and could be claimed now, oldest first."""
     waiting = [row for lane in lanes for row in _waiting(tx, site_id, lane, machine_now)]
@@ -129,10 +137,11 @@ def mark(tx: Connection, seqs: list[int], machine_now: datetime) -> None:
     tx.execute(update(EFFECTS).where(EFFECTS.c.seq.in_(seqs)).values(values))
 
 
-def step_back(tx: Connection, effect_id: str) -> None:
-    """A wake-up came before its effect's turn: it has no place, and gets one when its turn comes."""
-    early = and_(EFFECTS.c.status == "pending", EFFECTS.c.admitted, is_blocked())
-    tx.execute(update(EFFECTS).where(EFFECTS.c.id == effect_id, early).values(admitted=False))
+def step_back(tx: Connection, effect_ids: Collection[str]) -> None:
+    """Wake-ups came before their effects' turns: these have no place, and get one when their turn comes."""
+    if effect_ids:
+        early = and_(EFFECTS.c.status == "pending", EFFECTS.c.admitted, is_blocked())
+        tx.execute(update(EFFECTS).where(EFFECTS.c.id.in_(list(effect_ids)), early).values(admitted=False))
 
 
 def surplus(tx: Connection, seqs: list[int]) -> None:

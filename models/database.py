@@ -8,7 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pysqlite3.dbapi2
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -32,6 +34,9 @@ STATEMENTS = 32
 
 READS = {"tenure_reads": True}
 LIGHT = {"tenure_light": True}
+
+_writers: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
+"""Of each SQLite database of this process, whose turn it is to write."""
 
 
 def connect(url: str) -> Engine:
@@ -59,20 +64,36 @@ def _connect_sqlite(address: URL) -> Engine:
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    _writers[engine] = Lock()
     return engine
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that may write; it commits at the end, or leaves nothing behind."""
-    with engine.connect() as connection, connection.begin():
+    with _turn(engine), engine.connect() as connection, connection.begin():
         yield connection
+
+
+@contextmanager
+def _turn(engine: Engine) -> Iterator[None]:
+    """SQLite has one writer: the threads of a process queue here, asleep, and one of them looks for its lock.
+
+    Whoever has waited too long goes on without a turn: SQLite says what is wrong.
+    """
+    writer = _writers.get(engine)
+    is_ours = writer is not None and writer.acquire(timeout=LOOKING_SECONDS)
+    try:
+        yield
+    finally:
+        if writer is not None and is_ours:
+            writer.release()
 
 
 @contextmanager
 def writing_lightly(engine: Engine) -> Iterator[Connection]:
     """As `writing`, but a power cut may take it back until the next commit: for what may be done twice."""
-    with engine.connect().execution_options(**LIGHT) as connection, connection.begin():
+    with _turn(engine), engine.connect().execution_options(**LIGHT) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             postgresql.commit_lightly(connection)
         yield connection

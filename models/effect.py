@@ -118,27 +118,6 @@ def rows_of(
     ]
 
 
-def claim(tx: Connection, effect_id: str, machine_now: datetime, lease: timedelta) -> Row[Any] | None:
-    """Take an effect for one try: pending and ready, or its lease run out, and nothing older of its lane unfinished."""
-    values = {**at(machine_now), "effect_id": effect_id, "lease_ends": machine_now + lease}
-    return tx.execute(_claim(), values).one_or_none()
-
-
-@cache
-def _claim() -> Any:
-    which = and_(EFFECTS.c.id == bindparam("effect_id"), is_ready(), ~is_blocked())
-    values = {
-        "status": "running",
-        "attempt": EFFECTS.c.attempt + 1,
-        "fence": EFFECTS.c.fence + 1,
-        "leased_until": bindparam("lease_ends"),
-        "retry_at": None,
-        "admitted": True,
-        "stuck_since": None,
-    }
-    return update(EFFECTS).where(which).values(values).returning(*EFFECTS.c)
-
-
 def at(machine_now: datetime) -> dict[str, datetime]:
     """The values of `is_ready`: the moment of machine time, and the latest moment that a clock can have meant."""
     return {"machine_now": machine_now, "believable_until": machine_now + BELIEVABLE}

@@ -13,6 +13,7 @@ from workers.base.settings import load
 from workers.commands import dead_letters, handler
 from workers.context import Context
 from workers.effects import executor
+from workers.effects.crew import Crew
 from workers.health import fleet, heartbeats, liveness
 from workers.outbox import relay
 from workers.outbox.relay_thread import RelayThread
@@ -47,17 +48,18 @@ def boot() -> None:
     process_memory.be_frugal()
     publisher = RelayThread()
     context = Context(settings, threads=settings.worker_threads, publisher=publisher)
-    declare(context)
+    crew = declare(context)
+    crew.start()
     publisher.start(partial(relay.publish, context))
-    context.broker.before_close = publisher.end
+    context.broker.before_close = partial(_finish, crew, publisher)
     Thread(target=_beat, args=(context, Event()), daemon=True, name="heartbeat").start()
     heartbeats.keep(settings.data_dir, "worker")
     fleet.keep(context, "worker")
     customer_database.QUICK.start(1)
 
 
-def declare(context: Context) -> None:
-    """Put the actors on this process's broker: commands, and effects by character."""
+def declare(context: Context) -> Crew:
+    """Put the actors on this process's broker: commands, and effects by character; who does the quick ones."""
     hands = Actors(context)
     dramatiq.set_broker(context.broker)
     context.broker.on_dead_letters = partial(dead_letters.keep_all, context)
@@ -65,6 +67,15 @@ def declare(context: Context) -> None:
     dramatiq.actor(actor_name=COMMAND_ACTOR, queue_name=COMMANDS, broker=context.broker, **PATIENCE)(hands.lifecycle)
     for queue in EFFECT_QUEUES:
         dramatiq.actor(actor_name=queue, queue_name=queue, broker=context.broker, **PATIENCE)(hands.effect)
+    crew = Crew(context, context.threads)
+    context.broker.crew = crew
+    return crew
+
+
+def _finish(crew: Crew, publisher: RelayThread) -> None:
+    """What was begun is settled, and then what was settled is published."""
+    crew.end()
+    publisher.end()
 
 
 def _beat(context: Context, stop: Event) -> None:

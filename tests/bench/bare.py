@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
@@ -12,7 +13,7 @@ from workers.base.settings import load
 from workers.context import Context
 from workers.effects.letters import letter
 
-logs.configure("json", open(os.devnull, "w"))  # noqa: SIM115 - for the life of the process
+logs.configure("json", Path(os.devnull).open("w"))  # noqa: SIM115 - for the life of the process
 dramatiq.set_broker(RedisBroker(url=os.environ["BENCH_REDIS_URL"]))
 CONTEXT = Context(load())
 DONE = "bench:done"

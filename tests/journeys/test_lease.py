@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 from threading import Event
 
-from models import effect
+from models import claims, effect
 from models.clock import machine_now
 from models.database import reading, writing
 from tests.conftest import Nowhere
@@ -35,7 +35,7 @@ def test_a_long_effect_keeps_its_claim_and_says_that_it_goes_on(tmp_path, redis_
     world = World(tmp_path / "data", redis_url, LEASE_SECONDS="0.3", **databases())
     world.say("start_trial", account="acme", email="owner@acme.example")
     with writing(world.context.database) as tx:
-        row = effect.claim(tx, world.wakeups.waiting[0], machine_now(), timedelta(seconds=0.3))
+        (row,) = claims.take(tx, world.wakeups.waiting[:1], machine_now(), timedelta(seconds=0.3)).values()
     heard = Heard()
     logs.configure("json", heard)
 

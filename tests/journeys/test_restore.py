@@ -16,7 +16,6 @@ from models import backup
 from models.database import reading
 from models.timestamps import stamp, unstamp
 from workers.base.errors import Permanent
-from workers.effects import executor as effects
 
 DAY = timedelta(days=1)
 STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
@@ -270,7 +269,7 @@ def test_another_worker_that_took_it_over_is_not_disturbed(world, monkeypatch):
     live_through(world, 2)
     note(world, "live")
     world.say("restore", **{"from": "previous_day"})
-    monkeypatch.setattr(effects.effects, "extend_lease", _lost)
+    monkeypatch.setattr("models.effect.extend_lease", _lost)
     world.rest()
     assert noted(world) == "live"
 

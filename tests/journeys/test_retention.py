@@ -10,6 +10,7 @@ from models.database import reading
 from models.timestamps import unstamp
 from workers.effects import backup as saving
 from workers.effects import executor as effects
+from workers.effects.settle import Done
 
 DAY = timedelta(days=1)
 
@@ -86,9 +87,9 @@ def test_a_crash_between_the_store_and_the_table_is_mended_by_the_next_try(aged,
     aged.context.__dict__["lease"] = timedelta(0)
     run, aged.rest = aged.rest, lambda: None
     aged.advance_to(night)
-    monkeypatch.setattr(effects.effects, "settle", _crash)
+    monkeypatch.setattr(effects.claims, "close", _crash)
     with pytest.raises(sqlite.OperationalError):
-        effects._settle(aged.context, *_one_try(aged))
+        effects.settle_together(aged.context, [_one_try(aged)])
     monkeypatch.undo()
     left = {row.id for row in rows(aged)} - archives(aged)
     assert left
@@ -104,8 +105,8 @@ def _crash(*_call):
 
 
 def _one_try(world):
-    work = effects._claim(world.context, world.open_effects()[0])
-    return work, saving.back_up(world.context, work)
+    (work,) = effects.claim_all(world.context, world.open_effects()[:1])
+    return Done(work, saving.back_up(world.context, work), began=0.0)
 
 
 def test_a_store_that_can_not_remove_loses_no_good_night(aged, monkeypatch):

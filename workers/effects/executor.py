@@ -1,4 +1,4 @@
-"""One try of one effect: claim it, act outside of any transaction, settle it with what the handler reports."""
+"""One try of effects: claim them, act outside of any transaction, settle them with what their handlers report."""
 
 import time
 from datetime import datetime, timedelta
@@ -7,17 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-import engine
 from engine.printable import escaped
 from engine.words import masked
-from models import admission, failing
-from models import effect as effects
+from models import admission, claims, failing
 from models.clock import engine_now, machine_now
 from models.database import reading
 from workers.base.backoff import pause_seconds
 from workers.base.errors import Held, Outage, Permanent, Temporary, Unknown
 from workers.base.fault_points import fault_point
-from workers.base.logs import log
+from workers.base.logs import batched, log
 from workers.base.masking import hidden
 from workers.commands import log_lines
 from workers.commands.apply import AfterCommit, log_moves
@@ -27,8 +25,8 @@ from workers.effects.claim import Claim, EffectResult
 from workers.effects.compensation import compensate, tell_late
 from workers.effects.lease import keeping
 from workers.effects.registry import definition_of
-from workers.effects.settle import Failure, Settling
-from workers.effects.site_lock import with_site_lock
+from workers.effects.settle import Done, Failure, LostError, Settling
+from workers.effects.site_lock import Sites, with_site_lock, with_site_locks
 from workers.outbox import relay, wake_ups
 
 MOST_ATTEMPTS = 12
@@ -44,44 +42,49 @@ KNOWN = (Permanent, Temporary, Unknown, OSError)
 
 def run(context: Context, effect_id: str) -> None:
     """Do one try of an effect, if it may be done now and nobody else does it."""
-    claim = _claim(context, effect_id)
-    if claim is None:
-        return
+    for claim in claim_all(context, [effect_id]):
+        done = act(context, claim)
+        if done is not None:
+            settle_alone(context, done)
+
+
+def claim_all(context: Context, effect_ids: list[str]) -> list[Claim]:
+    """Claim those of these effects that may be done now, in their order, in one transaction.
+
+    The sites come first: whoever decides about one then knows what is claimed, and no other claim is under way.
+    """
+    with reading(context.database) as tx:
+        known = {row.id: row for row in claims.known(tx, effect_ids)}
+    if not known:
+        return []
+    wanted = [known[effect_id] for effect_id in effect_ids if effect_id in known]
+    return with_site_locks(context, {row.site_id for row in wanted}, partial(_claim_all, context, wanted))
+
+
+def _claim_all(context: Context, wanted: list[Any], tx: Connection, found: Sites) -> list[Claim]:
+    for row in wanted:
+        if row.site_id not in found:
+            raise LookupError(f"effect {row.id} belongs to site {row.site_id}, which is not there")
+    now = engine_now(tx)
+    taken = claims.take(tx, [row.id for row in wanted], machine_now(), context.lease)
+    admission.step_back(tx, [row.id for row in wanted if row.id not in taken])
+    for row in wanted:
+        fault_point("effect.claiming", row.kind)
+    return [Claim(taken[row.id], found[row.site_id], now) for row in wanted if row.id in taken]
+
+
+def act(context: Context, claim: Claim) -> Done | None:
+    """Do what was claimed; None when it failed, which is written down. Raises what keeps that from being written."""
     fault_point("effect.claimed", claim.row.kind)
-    started = time.monotonic()
+    began = time.monotonic()
     try:
         with keeping(context, claim.row):
             result = _act(context, claim)
         fault_point("effect.acted", claim.row.kind)
-        ours, after = _settle(context, claim, result)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is tried so often and then shown to operators
-        _fail(context, claim, error, started)
-        return
-    word, reason = ("done", None) if ours else ("rescued", TAKEN_OVER)
-    log_moves(after.moves)
-    _log(word, claim, started, error=reason)
-    if not ours:
-        after = tell_late(context, claim, result)
-        log_moves(after.moves)
-    _announce(context, claim, after, ours=ours)
-
-
-def _claim(context: Context, effect_id: str) -> Claim | None:
-    """The site comes first: whoever decides about it then knows what is claimed, and no other claim is under way."""
-    with reading(context.database) as tx:
-        known = effects.find(tx, effect_id)
-    return None if known is None else with_site_lock(context, known.site_id, partial(_claim_of_site, context, known))
-
-
-def _claim_of_site(context: Context, known: Any, tx: Connection, site: engine.Site | None) -> Claim | None:
-    if site is None:
-        raise LookupError(f"effect {known.id} belongs to site {known.site_id}, which is not there")
-    now = engine_now(tx)
-    row = effects.claim(tx, known.id, machine_now(), context.lease)
-    if row is None:
-        admission.step_back(tx, known.id)
-    fault_point("effect.claiming", known.kind)
-    return None if row is None else Claim(row, site, now)
+        _fail(context, claim, error, began)
+        return None
+    return Done(claim, result, began)
 
 
 def _act(context: Context, claim: Claim) -> EffectResult:
@@ -94,30 +97,77 @@ def _act(context: Context, claim: Claim) -> EffectResult:
     return definition.handler(context, claim)
 
 
-def _settle(context: Context, claim: Claim, result: EffectResult) -> tuple[bool, AfterCommit]:
-    """Settle what was done; a claim that was taken over meanwhile is the other one's to settle."""
-    settling = Settling(context, claim)
-    ours = with_site_lock(context, claim.site.id, partial(settling.done, result))
-    return ours, settling.after
+def settle_together(context: Context, all_done: list[Done]) -> None:
+    """Settle what was done in one transaction, and tell of it. Raises what keeps one of them from it: then none is.
+
+    Claims that were taken over meanwhile are the others' to settle: that too is raised, as LostError.
+    """
+    settling = Settling(context)
+    with_site_locks(context, {done.claim.site.id for done in all_done}, partial(settling.done, all_done))
+    with batched():
+        log_moves(settling.after.moves)
+        for done in all_done:
+            _log("done", done.claim, done.began)
+    for done in all_done:
+        fault_point("effect.settled", done.claim.row.kind)
+    _announce(context, settling.after)
+    for done in all_done:
+        fault_point("effect.announced", done.claim.row.kind)
 
 
-def _fail(context: Context, claim: Claim, error: Exception, started: float) -> None:
+def settle_alone(context: Context, done: Done) -> None:
+    """Settle one, whatever comes: what can't be written down has failed, and what came late may still matter."""
+    try:
+        settle_together(context, [done])
+    except LostError:
+        _make_good(context, done)
+    except Exception as error:  # noqa: BLE001 - as in `act`
+        _fail(context, done.claim, error, done.began)
+
+
+def _make_good(context: Context, done: Done) -> None:
+    """It came late: the law hears of it if it matters, and the host is told again what holds."""
+    _log("rescued", done.claim, done.began, error=TAKEN_OVER)
+    after = tell_late(context, done.claim, done.result)
+    log_moves(after.moves)
+    _end_lost(context, done.claim, after)
+
+
+def _end_lost(context: Context, claim: Claim, after: AfterCommit) -> None:
+    fault_point("effect.settled", claim.row.kind)
+    compensate(context, claim)
+    _announce(context, after)
+    fault_point("effect.announced", claim.row.kind)
+
+
+def _announce(context: Context, after: AfterCommit) -> None:
+    """Wake whoever has work now: new effects, those that waited behind this one, the stream."""
+    wake_ups.offer(context, after.wake_ups)
+    relay.publish_soon(context)
+
+
+def _fail(context: Context, claim: Claim, error: Exception, began: float) -> None:
     """Try again later with backoff and jitter, or give up where everybody can see it."""
     failure = _failure(claim, error)
-    settling = Settling(context, claim)
-    ours = with_site_lock(context, claim.site.id, partial(settling.failed, failure))
+    settling = Settling(context)
+    ours = with_site_lock(context, claim.site.id, partial(settling.failed, claim, failure))
     fault_point("effect.gave_up" if failure.again_at is None else "effect.put_off")
     log_moves(settling.after.moves)
     if ours:
-        _log(failure.word, claim, started, error=failure.error, again=failure.again_at)
+        _log(failure.word, claim, began, error=failure.error, again=failure.again_at)
     else:  # whose try it is now has cleared away what this one had made
-        _log("rescued", claim, started, error=TAKEN_OVER)
+        _log("rescued", claim, began, error=TAKEN_OVER)
     if isinstance(error, Outage) and claim.row.attempt >= failing.SECOND:
         outage_alarm.raise_once(context, error.alarm_code, failure.error)
     if not isinstance(error, KNOWN):
         reason = failure.error if ours else TAKEN_OVER
         log.error("alarm", effect=claim.row.kind, effect_id=claim.row.id, error=reason, exc_info=error)
-    _announce(context, claim, settling.after, ours=ours)
+    if not ours:
+        _end_lost(context, claim, settling.after)
+        return
+    fault_point("effect.settled", claim.row.kind)
+    _announce(context, settling.after)
+    fault_point("effect.announced", claim.row.kind)
 
 
 def _failure(claim: Claim, error: Exception) -> Failure:
@@ -150,13 +200,3 @@ def _log(word: str, claim: Claim, started: float, *, error: str | None = None, a
     name = definition_of(claim.row.kind).name_in_log(claim.row)
     duration_ms = round((time.monotonic() - started) * 1000)
     log_lines.effect(word, name, claim.row, claim.site, duration_ms, error=error, again=again)
-
-
-def _announce(context: Context, claim: Claim, after: AfterCommit, *, ours: bool) -> None:
-    """Wake whoever has work now: new effects, those that waited behind this one, the stream."""
-    fault_point("effect.settled", claim.row.kind)
-    if not ours:
-        compensate(context, claim)
-    wake_ups.offer(context, after.wake_ups)
-    fault_point("effect.announced", claim.row.kind)
-    relay.publish_soon(context)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 import engine
-from models import admission
+from models import admission, claims
 from models import effect as effects
 from models.clock import engine_now, machine_now
 from workers.base.fault_points import fault_point
@@ -16,6 +16,7 @@ from workers.commands.effect_report import command_about, judge, write_down
 from workers.context import Context
 from workers.effects.claim import Claim, EffectResult
 from workers.effects.registry import definition_of
+from workers.effects.site_lock import Sites
 
 NOTHING_TO_TELL = AfterCommit([], [])
 
@@ -35,34 +36,56 @@ class Failure(NamedTuple):
         return "gave_up" if self.again_at is None else "held" if self.is_held else "failed"
 
 
+class LostError(Exception):
+    """Of these claims at least one is another worker's by now."""
+
+
+class Done(NamedTuple):
+    """A claim whose act is done, what its handler reports, and when the act began (monotonic)."""
+
+    claim: Claim
+    result: EffectResult
+    began: float
+
+    @property
+    def fence(self) -> claims.Fence:
+        """What tells this try from all others."""
+        return self.claim.row.id, self.claim.row.fence
+
+
 class Settling:
-    """One claim being settled. Its transaction may run twice, when the reply to its commit was lost.
+    """Claims being settled together. The transaction may run twice, when the reply to its commit was lost.
 
     `after` is what is to be told once it is committed; a second run that finds the first committed keeps that.
     """
 
-    def __init__(self, context: Context, claim: Claim) -> None:
+    def __init__(self, context: Context) -> None:
         self.context = context
-        self.claim = claim
         self.after = NOTHING_TO_TELL
 
-    def done(self, result: EffectResult, tx: Connection, site: engine.Site | None) -> bool:
-        """Settle what was done; False when the claim was lost."""
-        row, now = self.claim.row, engine_now(tx)
-        if effects.settle(tx, row.id, row.fence, "done", now):
-            decisions = self._give_on(tx, now)
-            write_result(decisions, self.context, self.claim, site, result)
-            self.after = decisions.write()
-            is_ours = True
-        else:
-            is_ours = self._was_settled(tx)
-            self.after = self.after if is_ours else NOTHING_TO_TELL
-        fault_point("effect.settling", row.kind)
-        return is_ours
+    def done(self, all_done: list[Done], tx: Connection, sites: Sites) -> None:
+        """Settle what was done, all of it or nothing. Raises LostError when a claim was lost."""
+        now = engine_now(tx)
+        if claims.close(tx, [done.fence for done in all_done], now):
+            self.after = self._written(all_done, tx, now, sites)
+        elif not claims.are_closed(tx, [done.fence for done in all_done]):
+            raise LostError
+        for done in all_done:
+            fault_point("effect.settling", done.claim.row.kind)
 
-    def failed(self, failure: Failure, tx: Connection, site: engine.Site | None) -> bool:
+    def _written(self, all_done: list[Done], tx: Connection, now: datetime, sites: Sites) -> AfterCommit:
+        """Each report is judged on what those before it have made of its site."""
+        decisions = self._give_on({(done.claim.row.site_id, done.claim.row.lane) for done in all_done}, tx, now)
+        for done in all_done:
+            site_id = done.claim.row.site_id
+            after = write_result(decisions, self.context, done.claim, sites.get(site_id), done.result)
+            if after is not None:
+                sites[site_id] = after
+        return decisions.write()
+
+    def failed(self, claim: Claim, failure: Failure, tx: Connection, site: engine.Site | None) -> bool:
         """Write down that a try failed, for a later one or for good; False when the claim was lost."""
-        row, now = self.claim.row, engine_now(tx)
+        row, now = claim.row, engine_now(tx)
         if failure.again_at is None:
             is_ours = effects.settle(tx, row.id, row.fence, "gave_up", now, failure.error)
         else:
@@ -70,29 +93,23 @@ class Settling:
             is_ours = effects.put_off(tx, row.id, row.fence, again_at, failure.error, counted=counted)
         self.after = NOTHING_TO_TELL
         if is_ours:
-            decisions = self._give_on(tx, now)
-            write_failure(decisions, self.context, self.claim, site, failure)
+            decisions = self._give_on({(row.site_id, row.lane)}, tx, now)
+            write_failure(decisions, self.context, claim, site, failure)
             self.after = decisions.write()
         fault_point("effect.giving_up" if failure.again_at is None else "effect.putting_off")
         return is_ours
 
-    def _give_on(self, tx: Connection, now: datetime) -> Decisions:
-        """The place goes to those that waited for it before the report's own effects are written: they are older."""
+    def _give_on(self, freed: set[tuple[str, str]], tx: Connection, now: datetime) -> Decisions:
+        """The places go to those that waited for them before the reports' own effects are written: they are older."""
         decisions = Decisions(tx, now, self.context.policy)
-        row = self.claim.row
-        decisions.journal.woken += admission.give_on(tx, row.site_id, row.lane, machine_now())
+        decisions.journal.woken += admission.give_on_all(tx, freed, machine_now())
         return decisions
-
-    def _was_settled(self, tx: Connection) -> bool:
-        """Whether an earlier run of this transaction was committed after all."""
-        row = effects.find(tx, self.claim.row.id)
-        return row is not None and row.status == "done" and row.fence == self.claim.row.fence
 
 
 def write_result(
     decisions: Decisions, context: Context, claim: Claim, site: engine.Site | None, result: EffectResult
-) -> None:
-    """What follows from a done effect: events, its own rows, what the law makes of it."""
+) -> engine.Site | None:
+    """What follows from a done effect: events, its own rows, what the law makes of it; the site after that."""
     journal, row = decisions.journal, claim.row
     if result.drops_older:
         effects.drop_older(journal.tx, row.site_id, row.id, journal.now)
@@ -100,20 +117,21 @@ def write_result(
     if result.event is not None:
         _tell(decisions, claim, *result.event)
     if result.command is None:
-        _clear_faults(decisions, context, claim, site)
-        return
+        return _clear_faults(decisions, context, claim, site)
     command = command_about(row, claim.site.host, result.command, result.data, EFFECT)
     decision = engine.decide(site, command, journal.now, context.policy)
     result.write(journal, decision)
     write_down(decisions, command, decision)
+    return decision.site or site
 
 
-def _clear_faults(decisions: Decisions, context: Context, claim: Claim, site: engine.Site | None) -> None:
+def _clear_faults(decisions: Decisions, context: Context, claim: Claim, site: engine.Site | None) -> engine.Site | None:
     """One of the same kind that gave up before is a fault no more."""
     kind = claim.row.kind
     if site is None or not definition_of(kind).clears_faults or kind not in {fault.kind for fault in site.faults}:
-        return
-    judge(decisions, context, site, command_about(claim.row, site.host, "site.effect_done", {"kind": kind}, EFFECT))
+        return site
+    command = command_about(claim.row, site.host, "site.effect_done", {"kind": kind}, EFFECT)
+    return judge(decisions, context, site, command).site or site
 
 
 def write_failure(

@@ -17,7 +17,8 @@ from workers.queue import clients, new_message, redis_keys
 from workers.queue.broker_protocol import DeadLetters
 from workers.queue.command_consumer import CommandConsumer, JudgeEach
 from workers.queue.consumer import BlockingConsumer
-from workers.queue.queue_names import COMMANDS
+from workers.queue.effect_consumer import EffectConsumer, EffectCrew
+from workers.queue.queue_names import COMMANDS, EFFECTS
 from workers.queue.scripts import ACK, ENQUEUE, FETCH, NACK, EvenIfFull, mended_dispatch
 
 HEARTBEAT_TIMEOUT_MS = 10_000
@@ -60,7 +61,8 @@ class TenureBroker(RedisBroker):
     in a commit; an age limit drops commands; callbacks and pipelines would let a message start any actor.
 
     `on_dead_letters(queue, letters)` is called with dead letters before they are in the dead-letter queue.
-    `take`, when it is set, is given the commands in batches: then no thread of the worker runs them one by one.
+    `take`, when it is set, is given the commands in batches: then no thread of the worker runs them one by one. So is
+    `crew` the effects that are quick; those of the slow queues are run by Dramatiq's threads.
     `before_close` is called before the connections are closed.
     """
 
@@ -81,6 +83,7 @@ class TenureBroker(RedisBroker):
         self.limits = limits
         self.on_dead_letters: OnDeadLetters = log_dead_letters
         self.take: JudgeEach | None = None
+        self.crew: EffectCrew | None = None
         self.before_close: Callable[[], None] = lambda: None
         self.held: dict[str, set[bytes]] = {}
         self.put_back: set[str] = set()
@@ -101,6 +104,8 @@ class TenureBroker(RedisBroker):
         prefetch = min(prefetch, self.limits.get(queue_name, prefetch))
         if self.take is not None and queue_name == COMMANDS:
             return CommandConsumer(self, queue_name, timeout, self.take)
+        if self.crew is not None and queue_name == EFFECTS:
+            return EffectConsumer(self, queue_name, timeout, self.crew)
         return BlockingConsumer(self, queue_name, prefetch, timeout)
 
     def fetch(self, queue_name: str, count: int, *, longest: int) -> list[tuple[bytes, bytes | int]]:

@@ -6,7 +6,10 @@ COMMANDS = "lifecycle"
 COMMAND_ACTOR = "command"
 """The actor of that queue; on every other queue the actor is named like its queue."""
 
-EFFECT_QUEUES = ("effects", "data", "deletions")
+EFFECTS = "effects"
+"""The queue of quick effects."""
+
+EFFECT_QUEUES = (EFFECTS, "data", "deletions")
 """Quick effects; backups and exports; deletions."""
 
 QUEUES = (COMMANDS, *EFFECT_QUEUES)
