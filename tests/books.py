@@ -121,6 +121,7 @@ def retries() -> list[tuple[str, str, str]]:
         ),
         ("a message that fails in itself", "Dramatiq: `workers/boot.py`", f"{boot.PATIENCE['max_retries']} tries"),
         ("commands while the database is away", "`workers/queue/command_consumer.py`", "until it is back"),
+        ("quick effects while it is away", "`workers/queue/effect_consumer.py`", "until it is back"),
         (
             "a wake-up that was lost",
             "the clock: `workers/timers/sweep.py`",
