@@ -11,6 +11,7 @@ from threading import Condition, Thread
 from typing import NamedTuple
 
 from workers.base.fault_points import fault_point
+from workers.base.logs import log
 from workers.context import Context
 from workers.effects import executor
 from workers.effects.claim import Claim
@@ -163,13 +164,14 @@ class Crew:
         told: dict[Over, dict[str, Exception | None]] = {}
         for job in jobs:
             told.setdefault(job.over, {})[job.claim.row.id] = wrong
-        try:
-            for over, ended in told.items():
+        for over, ended in told.items():
+            try:
                 over(ended)
-        finally:
-            with self.turn:
-                self.in_hand -= len(jobs)
-                self.turn.notify_all()
+            except Exception:  # noqa: BLE001 - a thread that ended would be missed; what nobody was told comes again
+                log.exception("alarm", error="that effects are over could not be told to their queue")
+        with self.turn:
+            self.in_hand -= len(jobs)
+            self.turn.notify_all()
 
     def _do_at_once(self, jobs: list[Job]) -> None:
         for job in jobs:
