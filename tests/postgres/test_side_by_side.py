@@ -119,19 +119,19 @@ def test_of_two_trials_for_one_hostname_at_once_one_begins_and_the_other_is_told
 
 def test_a_charge_that_is_being_claimed_is_awaited_by_a_cancellation_and_not_withdrawn(world, other):
     charge = a_charge_that_waits(world)
-    work, said = race(
+    works, said = race(
         world, "effect.claiming", lambda: effects.claim_all(world.context, [charge]), lambda: other.say("cancel")
     )
-    assert (work.row.id, said["outcome"]) == (charge, "applied")
+    assert ([work.row.id for work in works], said["outcome"]) == ([charge], "applied")
     assert status_of(world, charge) == "running"
 
 
 def test_a_charge_that_is_being_withdrawn_is_not_claimed(world, other):
     charge = a_charge_that_waits(world)
-    said, work = race(
+    said, works = race(
         world, "command.judged", lambda: other.say("cancel"), lambda: effects.claim_all(world.context, [charge])
     )
-    assert (said["outcome"], work) == ("applied", None)
+    assert (said["outcome"], works) == ("applied", [])
     assert status_of(world, charge) == "void"
 
 
