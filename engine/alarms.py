@@ -12,6 +12,7 @@ ALARMS = {
     "deletions.tripped": "look at `tenure deletion preview`, then `tenure deletion resume --confirm N`",
     "redis.memory": "see what fills Redis (`tenure doctor`), let the workers catch up, raise TENURE_REDIS_MAX_MB",
     "mail.outage": "check TENURE_MAIL_URL and the mail server (`tenure doctor` asks it); no letter is lost meanwhile",
+    "payments.outage": "check the key in TENURE_STRIPE_KEY_FILE (`tenure doctor` asks with it); charges wait meanwhile",
     "work.stuck": "look at the site's content and at the disk; another worker tries again when the lease has run out",
     "database.unreadable": "`tenure site show` says what is wrong with the site's database and what helps",
 }

@@ -121,7 +121,7 @@ class Context:
         """The card network."""
         from workers.adapters.payment import open_payments  # noqa: PLC0415
 
-        return open_payments(self.settings.payments_url, self.settings.data_dir)
+        return open_payments(self.settings.payments_url, self.settings.data_dir, self.settings.stripe_key_file)
 
     @cached_property
     def mailer(self) -> Mailer:

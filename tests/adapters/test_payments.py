@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.adapters.stripe_account import StripeDouble, stripe_double  # noqa: F401 - a fixture
 from workers.adapters.payment import Charge, ChargeOutcome, Payments, open_payments
 from workers.adapters.payments import keyed_log
 from workers.base.errors import Permanent, Temporary, Unknown
@@ -27,9 +28,10 @@ class Kind:
 
     url: str
     charged: Callable[[Path], list[str]]
+    key_file: Path | None = None
 
     def open(self, folder: Path) -> Payments:
-        return open_payments(self.url, folder)
+        return open_payments(self.url, folder, self.key_file)
 
 
 def lines(folder: Path, name: str = "payments.jsonl") -> list[dict[str, object]]:
@@ -40,9 +42,9 @@ def booked(folder: Path) -> list[str]:
     return [str(line["key"]) for line in lines(folder)]
 
 
-@pytest.fixture(params=[Kind("ledger:", booked)], ids=lambda kind: kind.url)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    return request.param
+@pytest.fixture(params=["ledger:", "stripe:"])
+def kind(request: pytest.FixtureRequest) -> Kind | StripeDouble:
+    return Kind("ledger:", booked) if request.param == "ledger:" else request.getfixturevalue("stripe_double")
 
 
 class DieBefore:
@@ -90,10 +92,10 @@ class LosesReplies:
 class TestEveryCardNetwork:
     def test_knows_a_key_after_the_charge_and_not_before(self, kind: Kind, tmp_path: Path):
         network = kind.open(tmp_path)
-        assert network.lookup(CHARGE.key) is None
+        assert network.lookup(CHARGE) is None
         outcome = network.charge(CHARGE)
         assert outcome.status == "succeeded"
-        assert network.lookup(CHARGE.key) == kind.open(tmp_path).lookup(CHARGE.key) == outcome
+        assert network.lookup(CHARGE) == kind.open(tmp_path).lookup(CHARGE) == outcome
 
     def test_asked_twice_charges_once_and_answers_the_same(self, kind: Kind, tmp_path: Path):
         network = kind.open(tmp_path)
@@ -117,13 +119,13 @@ class TestEveryCardNetwork:
         first = network.charge(replace(CHARGE, payment_method=card))
         with pytest.raises(Permanent, match=r"another charge needs another key"):
             network.charge(replace(CHARGE, **other))
-        assert network.lookup(CHARGE.key) == first
+        assert network.lookup(CHARGE) == first
 
     def test_never_charges_a_key_that_was_declined_not_even_with_another_card(self, kind: Kind, tmp_path: Path):
         network = kind.open(tmp_path)
         declined = network.charge(replace(CHARGE, payment_method="pm_declined"))
         assert (declined.status, declined.retry) == ("declined", "later")
-        assert network.charge(CHARGE) == network.lookup(CHARGE.key) == declined
+        assert network.charge(CHARGE) == network.lookup(CHARGE) == declined
         assert kind.charged(tmp_path) == []
 
     @pytest.mark.parametrize("amount", [0, -1])
@@ -131,13 +133,13 @@ class TestEveryCardNetwork:
         network = kind.open(tmp_path)
         with pytest.raises(Permanent, match="positive"):
             network.charge(replace(CHARGE, amount_cents=amount))
-        assert network.lookup(CHARGE.key) is None
+        assert network.lookup(CHARGE) is None
 
     def test_tells_after_a_lost_reply_what_was_done(self, kind: Kind, tmp_path: Path):
         network = kind.open(tmp_path)
         with pytest.raises(Unknown):
             LosesReplies(network).charge(CHARGE)
-        outcome = network.lookup(CHARGE.key)
+        outcome = network.lookup(CHARGE)
         assert outcome is not None
         assert network.charge(CHARGE) == outcome
         assert kind.charged(tmp_path) == [CHARGE.key]
@@ -150,7 +152,7 @@ class TestEveryCardNetwork:
             kind.open(folder).charge(replace(charge, key="earlier"))
             end = end_of(start(lambda: kind.open(folder).charge(charge), DieBefore(step)))  # noqa: B023 - ended here
             network = kind.open(folder)
-            known = network.lookup(charge.key)
+            known = network.lookup(charge)
             outcome = network.charge(charge)
             assert known in {None, outcome}
             assert network.charge(replace(charge, payment_method="pm_visa")) == outcome
@@ -174,7 +176,7 @@ class TestEveryCardNetwork:
             answered = [*first, *(line.strip() for line in heard if line.endswith("\n"))]
         assert end_of(child) == -signal.SIGKILL
         network = kind.open(tmp_path)
-        assert all(network.lookup(key) for key in answered)
+        assert all(network.lookup(replace(CHARGE, key=key)) for key in answered)
         charge_all(network, answered)
         charged = kind.charged(tmp_path)
         assert len(charged) == len(set(charged)) <= len(answered) + 1
@@ -245,7 +247,7 @@ class TestTheLedger:
         for cut in range(len(before), len(after)):
             file.write_bytes(after[:cut])
             fresh = open_payments("ledger:", tmp_path)
-            assert fresh.lookup(CHARGE.key) in ({outcome} if cut == len(after) - 1 else {None})
+            assert fresh.lookup(CHARGE) in ({outcome} if cut == len(after) - 1 else {None})
             assert fresh.charge(CHARGE) == outcome
             assert file.read_bytes() == after
 
@@ -276,7 +278,7 @@ class TestTheLedger:
         with no_file_longer_than(len(before) + 30), pytest.raises(Temporary, match="make room"):
             ledger.charge(CHARGE)
         assert file.read_bytes() == before
-        assert ledger.lookup(CHARGE.key) is None
+        assert ledger.lookup(CHARGE) is None
         assert ledger.charge(CHARGE).status == "succeeded"
 
     def test_what_can_not_be_taken_back_is_unknown(self, ledger, tmp_path, monkeypatch):
@@ -294,28 +296,28 @@ class TestTheLedger:
             broken.setattr(keyed_log.os, "fsync", fails)
             for _ in range(2):
                 with pytest.raises(Temporary):
-                    other.lookup(CHARGE.key)
-        assert other.lookup(CHARGE.key) == ledger.lookup(CHARGE.key)
+                    other.lookup(CHARGE)
+        assert other.lookup(CHARGE) == ledger.lookup(CHARGE)
 
     def test_looks_at_what_was_added_and_never_at_all_of_it_again(self, ledger, tmp_path, monkeypatch):
         line = '{{"key":"key_{0}","site":"s","invoice":"i","amount_cents":5,"at":"2026-01-25T09:30:00.000000Z"}}\n'
         (tmp_path / "payments.jsonl").write_text("".join(map(line.format, range(100_000))))
-        assert ledger.lookup("key_99999") == ChargeOutcome("succeeded", "", "card")
+        assert ledger.lookup(replace(CHARGE, key="key_99999")) == ChargeOutcome("succeeded", "", "card")
         parsed: list[bytes] = []
         real = keyed_log._parsed
         monkeypatch.setattr(keyed_log, "_parsed", lambda raw: parsed.append(raw) or real(raw))
         for number in range(0, 100_000, 1_000):
-            assert ledger.lookup(f"key_{number}")
+            assert ledger.lookup(replace(CHARGE, key=f"key_{number}"))
         ledger.charge(CHARGE)
         assert len(parsed) == 100
 
     def test_sees_the_charges_of_another_process_and_a_book_that_was_put_back(self, ledger, tmp_path):
-        assert ledger.lookup(CHARGE.key) is None
+        assert ledger.lookup(CHARGE) is None
         assert end_of(start(lambda: open_payments("ledger:", tmp_path).charge(CHARGE))) == 0
-        assert ledger.lookup(CHARGE.key)
+        assert ledger.lookup(CHARGE)
         (tmp_path / "restored").touch()
         (tmp_path / "restored").rename(tmp_path / "payments.jsonl")
-        assert ledger.lookup(CHARGE.key) is None
+        assert ledger.lookup(CHARGE) is None
 
     def test_says_so_when_a_stopped_process_keeps_the_lock(self, ledger, tmp_path, monkeypatch):
         monkeypatch.setattr(file_lock, "TRIES", 3)
@@ -329,7 +331,7 @@ class TestTheLedger:
     def test_says_what_to_do_when_the_folder_can_not_be_used(self, tmp_path: Path):
         (tmp_path / "file").touch()
         ledger = open_payments("ledger:", tmp_path / "file")
-        for call in (ledger.writable, lambda: ledger.lookup("key"), lambda: ledger.charge(CHARGE)):
+        for call in (ledger.writable, lambda: ledger.lookup(CHARGE), lambda: ledger.charge(CHARGE)):
             with pytest.raises(Temporary, match=r"file: .*exists; something stands where a folder must be"):
                 call()
 
@@ -351,6 +353,6 @@ def fails(*_: object) -> None:
 
 @pytest.mark.parametrize("url", ["paypal:", "ledger", "ledger:/elsewhere", "", "stripe:sk_live_abc"])
 def test_a_url_that_chooses_no_card_network_is_refused_with_the_remedy(url: str, tmp_path: Path):
-    with pytest.raises(ValueError, match=r"TENURE_PAYMENTS_URL='.*set.* ledger:") as refused:
+    with pytest.raises(ValueError, match=r"TENURE_PAYMENTS_URL='.*set.* (ledger|stripe):") as refused:
         open_payments(url, tmp_path)
     assert "sk_live_abc" not in str(refused.value)

@@ -46,8 +46,8 @@ class Remembers:
     def build(self, *_args: Any) -> Download:
         return Download("file:///x", 1, "")
 
-    def lookup(self, key: str) -> ChargeOutcome | None:
-        return self.charge(self.charges[key]) if key in self.charges else None
+    def lookup(self, charge: Charge) -> ChargeOutcome | None:
+        return self.charge(self.charges[charge.key]) if charge.key in self.charges else None
 
     def charge(self, charge: Charge) -> ChargeOutcome:
         status, retry = CARDS.get(charge.payment_method, ("succeeded", None))

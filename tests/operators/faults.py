@@ -138,6 +138,7 @@ ELSEWHERE = {
         "hostile/test_agents_in_use.py",
         "test_a_host_that_never_answers_keeps_a_batch_two_seconds_and_the_next_one_not_at_all",
     ),
+    "payments.outage": ("adapters/test_stripe.py", "test_a_refused_key_is_an_outage_that_shows_no_secret"),
     "mail.outage": (
         "journeys/test_mail_outage.py",
         "test_a_wrong_relay_setting_gives_up_no_letter_and_they_go_out_when_it_is_right",

@@ -9,7 +9,7 @@ from workers.base.settings import Settings
 SCHEMES: dict[str, tuple[str, ...]] = {
     "TENURE_HOST_URL": ("file",),
     "TENURE_BACKUPS_URL": ("file",),
-    "TENURE_PAYMENTS_URL": ("ledger",),
+    "TENURE_PAYMENTS_URL": ("ledger", "stripe"),
     "TENURE_MAIL_URL": ("file", "smtp", "smtps"),
 }
 """The adapters that there are, by their settings: known without loading one, so that `tenure up` starts quickly."""
@@ -22,6 +22,9 @@ def check_schemes(settings: Settings) -> None:
         if urlsplit(url).scheme not in schemes:
             known = " or ".join(f"{scheme}:" for scheme in schemes)
             raise ValueError(f"{setting}={mask(url)!r} names an adapter that does not exist: begin it with {known}")
+    if settings.payments_url.startswith("stripe:") and settings.stripe_key_file is None:
+        needed = "needs TENURE_STRIPE_KEY_FILE: set it to a file with the secret key"
+        raise ValueError(f"TENURE_PAYMENTS_URL='stripe:' {needed}")
 
 
 def folder_of(setting: str, url: str, data_dir: Path) -> Path:

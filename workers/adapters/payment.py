@@ -6,13 +6,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal, Protocol
 
+from workers.base.errors import Outage
 from workers.base.masking import mask
 
 Retry = Literal["later", "new_card", "customer", "never"]
 """What a decline allows: the same card later, another card, a word from the customer first, or no further try."""
 
-IMPLEMENTATIONS = {"ledger": "workers.adapters.payments.ledger"}
+IMPLEMENTATIONS = {"ledger": "workers.adapters.payments.ledger", "stripe": "workers.adapters.payments.stripe"}
 """The module of each scheme, loaded when it is chosen."""
+
+
+class PaymentsOutage(Outage):
+    """No card can be charged now: the card network refuses the key."""
+
+    alarm_code = "payments.outage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +57,11 @@ class Payments(Protocol):
         """
         ...
 
-    def lookup(self, key: str) -> ChargeOutcome | None:
-        """What is known about a key; None when it never arrived. Raises `Temporary`."""
+    def lookup(self, charge: Charge) -> ChargeOutcome | None:
+        """What is known about a charge's key; None when it never arrived. Raises `Temporary` and `Unknown`.
+
+        It is given whole, because a card network may find it by customer and time only.
+        """
         ...
 
     def writable(self) -> None:
@@ -59,11 +69,11 @@ class Payments(Protocol):
         ...
 
 
-def open_payments(url: str, data_dir: Path) -> Payments:
-    """The payments that a URL chooses. `ValueError` names the setting and the remedy."""
+def open_payments(url: str, data_dir: Path, key_file: Path | None = None) -> Payments:
+    """The payments that a URL chooses, with the secret of a file. `ValueError` names the setting and the remedy."""
     module = IMPLEMENTATIONS.get(url.partition(":")[0])
     if module is None:
         known = ", ".join(f"{scheme}:" for scheme in IMPLEMENTATIONS)
         raise ValueError(f"TENURE_PAYMENTS_URL={mask(url)!r} is no known kind of payments: set it to one of {known}")
-    opened: Payments = import_module(module).opened(url, data_dir)
+    opened: Payments = import_module(module).opened(url, data_dir, key_file)
     return opened

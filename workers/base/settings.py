@@ -56,6 +56,7 @@ class Settings:
     site_commands_per_minute: int
     redis_max_mb: int | None
     letters_dir: Path | None
+    stripe_key_file: Path | None
 
     def __repr__(self) -> str:
         """Without secrets, wherever it is shown."""
@@ -247,5 +248,6 @@ READERS: dict[str, tuple[str | None, Callable[[str], Any]]] = {
     "SITE_COMMANDS_PER_MINUTE": ("120", _number(0, 10_000_000)),
     "REDIS_MAX_MB": (None, _number(16, 1 << 20)),
     "LETTERS_DIR": (None, _path),
+    "STRIPE_KEY_FILE": (None, _path),
 }
 """Per setting: its default, and the reader that says what is wrong with a value. A default is read like a value."""

@@ -21,20 +21,19 @@ def charge(context: Context, claim: Claim) -> EffectResult:
     args = {**claim.args, "currency": _currency(context, claim)}
     if args["amount_cents"] == 0:  # version 0.1 asked for those as well
         return EffectResult(SUCCEEDED, args)
-    known = context.payments.lookup(args["payment_id"])
+    asked = Charge(
+        key=args["payment_id"],
+        site_id=claim.site.id,
+        invoice_id=args["invoice_id"],
+        amount_cents=args["amount_cents"],
+        currency=args["currency"],
+        payment_method=args["payment_method"] or "",
+        at=claim.now,
+    )
+    known = context.payments.lookup(asked)
     if known is not None and claim.row.fence == 1:
         _warn_of_an_older_database(claim)
-    outcome = known or context.payments.charge(
-        Charge(
-            key=args["payment_id"],
-            site_id=claim.site.id,
-            invoice_id=args["invoice_id"],
-            amount_cents=args["amount_cents"],
-            currency=args["currency"],
-            payment_method=args["payment_method"] or "",
-            at=claim.now,
-        )
-    )
+    outcome = known or context.payments.charge(asked)
     return _result(outcome, args)
 
 

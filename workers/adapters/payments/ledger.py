@@ -33,7 +33,7 @@ NO_CARD: tuple[str, Retry] = ("no_card", "new_card")
 BRANDS = {"visa": "Visa", "mastercard": "Mastercard", "amex": "American Express", "discover": "Discover"}
 
 
-def opened(url: str, data_dir: Path) -> "Ledger":
+def opened(url: str, data_dir: Path, key_file: Path | None = None) -> "Ledger":  # noqa: ARG001 - all are opened alike
     """The ledger of a data folder; nothing is touched before its first use."""
     if url != "ledger:":
         raise ValueError(
@@ -62,10 +62,10 @@ class Ledger:
         _must_be_the_same(charge, line)
         return _outcome(line)
 
-    def lookup(self, key: str) -> ChargeOutcome | None:
-        """What stands in the books under a key."""
+    def lookup(self, charge: Charge) -> ChargeOutcome | None:
+        """What stands in the books under its key."""
         with self._open() as books:
-            line = _find(books, key)
+            line = _find(books, charge.key)
         return None if line is None else _outcome(line)
 
     def writable(self) -> None:
