@@ -77,8 +77,13 @@ def state(tx: Connection, now: datetime) -> Row[Any]:
 
 def look(tx: Connection) -> tuple[str, str | None, int]:
     """State, reason and budget, without writing; closed when nothing was ever set."""
-    row = tx.execute(select(BREAKERS)).one_or_none()
-    return ("closed", None, 0) if row is None else (row.state, row.why, row.budget)
+    found = row(tx)
+    return ("closed", None, 0) if found is None else (found.state, found.why, found.budget)
+
+
+def row(tx: Connection) -> Row[Any] | None:
+    """The breaker as it is written down; None when nothing was ever set."""
+    return tx.execute(select(BREAKERS)).one_or_none()
 
 
 def turn(tx: Connection, to: str, why: str | None, now: datetime, *, budget: int = 0) -> None:

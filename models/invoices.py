@@ -82,7 +82,7 @@ class PaymentRow(SQLModel, table=True):
     retry: str | None = None
     reference: str | None = None
     asked_at: datetime
-    answered_at: datetime | None = None
+    answered_at: datetime | None = Field(default=None, index=True)
 
 
 INVOICES = InvoiceRow.__table__  # type: ignore[attr-defined]

@@ -16,6 +16,12 @@ from models.columns import Big, Frozen, Several, Words, with_moments
 from models.database import is_reading
 from models.in_list import among
 
+_MISSING = text("missing <> ''")
+_FAULTY = text("faults <> ''")
+_HELD = text("held_for is not null")
+_UNPAID = text("unpaid_since is not null")
+_OVER_PLAN = text("used_agents > plan_agents")
+
 
 class SiteRow(SQLModel, table=True):
     """The engine's `Site`, stored. A hostname belongs to one living site at a time."""
@@ -31,12 +37,17 @@ class SiteRow(SQLModel, table=True):
             postgresql_where=text("state <> 'deleted'"),
         ),
         Index("ix_site_host", "host"),
+        Index("ix_site_missing", "night_at", sqlite_where=_MISSING, postgresql_where=_MISSING),
+        Index("ix_site_faulty", "id", sqlite_where=_FAULTY, postgresql_where=_FAULTY),
+        Index("ix_site_held", "id", sqlite_where=_HELD, postgresql_where=_HELD),
+        Index("ix_site_unpaid", "id", sqlite_where=_UNPAID, postgresql_where=_UNPAID),
+        Index("ix_site_over_plan", "id", sqlite_where=_OVER_PLAN, postgresql_where=_OVER_PLAN),
     )
 
     id: str = Field(primary_key=True)
     host: str
     account: str = Field(index=True)
-    email: str
+    email: str = Field(index=True)
     state: str = Field(index=True)
     created_at: datetime
     version: int = 0
@@ -211,7 +222,13 @@ def deleting_whole(tx: Connection) -> list[str]:
     return list(tx.execute(query).scalars())
 
 
-IS_OVER_PLAN = and_(SITES.c.state.in_(("active", "past_due")), SITES.c.used_agents > SITES.c.plan_agents)
+IS_MISSING: Any = text("site.missing <> ''")
+IS_FAULTY: Any = text("site.faults <> ''")
+IS_HELD: Any = text("site.held_for is not null")
+IS_UNPAID: Any = text("site.unpaid_since is not null")
+"""Must match the predicates of the partial indexes verbatim, or the planner scans the table."""
+
+IS_OVER_PLAN = and_(SITES.c.state.in_(("active", "past_due")), text("site.used_agents > site.plan_agents"))
 FILTERS = {"over_plan": IS_OVER_PLAN}
 """What `site list` may be asked for, by name."""
 

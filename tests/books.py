@@ -14,6 +14,7 @@ from workers import boot
 from workers.base.logs import WORDS
 from workers.cli.contract_document import CODES, EVENTS
 from workers.effects import executor
+from workers.health.problem import PROBLEMS
 from workers.timers import sweep
 
 ROOT = Path(__file__).parent.parent
@@ -27,6 +28,10 @@ def parts() -> dict[str, str]:
         "codes": words(CODES),
         "words": words(sorted(WORDS)),
         "alarms": table(("code", "what to do"), ((f"`{code}`", text) for code, text in ALARMS.items())),
+        "problems": table(
+            ("code", "level", "meaning", "`do`"),
+            ((f"`{code}`", kind.level, kind.means, f"`{kind.do}`") for code, kind in PROBLEMS.items()),
+        ),
         "matrix": f"```text\n{matrix().strip()}\n```\n",
         "rooms": f"```mermaid\n{rooms()}```\n",
         "room_table": table(("room", "what happens in it"), ((f"`{room}/`", text) for room, text in purposes())),

@@ -24,6 +24,9 @@ settings.register_profile("searching", deadline=None)
 BOTH = {"journeys", "crash", "hostile", "model", "upgrade"}
 """The folders whose tests run on both databases in every run."""
 
+BOTH_FILES = {"test_dead", "test_status"}
+"""Files of other folders that do."""
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -35,8 +38,9 @@ def pytest_generate_tests(metafunc):
     """Every test that has a database runs on SQLite; those of some folders, or those asked for, on PostgreSQL too."""
     if "databases" in metafunc.fixturenames:
         asked = metafunc.config.getoption("database")
-        folder = metafunc.definition.path.parent.name
-        given = asked or ("postgresql" if folder == "postgres" else "both" if folder in BOTH else "sqlite")
+        path = metafunc.definition.path
+        folder, both = path.parent.name, {path.parent.name} & BOTH or {path.stem} & BOTH_FILES
+        given = asked or ("postgresql" if folder == "postgres" else "both" if both else "sqlite")
         kinds = ["sqlite", "postgresql"] if given == "both" else [given]
         metafunc.parametrize("databases", kinds, indirect=True)
 

@@ -14,7 +14,7 @@ from models.timestamps import unstamp
 from tests.runtime.judged import by_name, levels
 from tests.world import HOST, World
 from workers.base import settings
-from workers.health import clock_skew, doctor, doctor_queues, preflight
+from workers.health import clock_skew, disk_space, doctor, doctor_queues, preflight
 from workers.queue import clients
 
 ROOT = Path(__file__).parents[2]
@@ -148,7 +148,7 @@ def test_a_store_that_can_not_be_written_is_found(beating):
 
 def test_room_in_a_store_is_scarce_below_a_gibibyte_and_gone_below_64_mebibytes(tmp_path):
     gibibyte, least = 1 << 30, 64 << 20
-    shown = [doctor._room(tmp_path, free).level for free in (gibibyte, gibibyte - 1, least, least - 1)]
+    shown = [disk_space.room(tmp_path, free).level for free in (gibibyte, gibibyte - 1, least, least - 1)]
     assert shown == ["ok", "warn", "warn", "fail"]
 
 
@@ -157,7 +157,7 @@ def test_the_folders_that_can_run_full_are_those_that_the_settings_name(tmp_path
         (tmp_path / name).mkdir()
     given = {"DATA_DIR": "data", "BACKUPS_URL": "file://{}/vault", "DATABASE_URL": "sqlite:///{}/db/tenure.db"}
     environ = {f"TENURE_{name}": value.format(tmp_path) for name, value in given.items()}
-    found = doctor._folders(settings.load(environ | {"TENURE_DATA_DIR": str(tmp_path / "data")}))
+    found = disk_space.folders(settings.load(environ | {"TENURE_DATA_DIR": str(tmp_path / "data")}))
     assert found == {tmp_path / name for name in ("data", "vault", "db")}
 
 

@@ -11,13 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import engine
 from engine.printable import escaped
-from models import admission, dead, effect
+from models import admission, dead, effect, effect_list
 from models import site as sites
 from models.clock import engine_now, machine_now
 from models.database import reading, writing
 from models.timestamps import stamp
 from workers.base.documents import Document
 from workers.base.effect_kinds import KINDS
+from workers.base.errors import HELD
 from workers.base.fault_points import fault_point
 from workers.base.logs import batched, log
 from workers.commands.apply import AfterCommit, Decisions, log_moves
@@ -110,7 +111,8 @@ def listing(context: Context) -> Document:
     """`tenure/dead/1`: everything that gave up, oldest first of each kind."""
     with reading(context.database) as tx:
         found = [_message(row) for row in dead.messages(tx)]
-        found += [_effect(tx, row) for row in effect.all_that_gave_up(tx)]
+        gave_up = effect_list.find(tx, state="gave_up", held=HELD)
+        found += [_effect(row) for row in gave_up]
     return {"schema": "tenure/dead/1", "dead": found}
 
 
@@ -118,13 +120,12 @@ def _message(row: Any) -> Document:
     return {"id": row.id, "what": "message", "site": None, "reason": row.reason, "at": stamp(row.at), "body": row.body}
 
 
-def _effect(tx: Connection, row: Any) -> Document:
-    site = sites.find(tx, row.site_id)
+def _effect(row: Any) -> Document:
     at = stamp(row.settled_at) if row.settled_at else None
     return {
         "id": row.id,
         "what": row.kind,
-        "site": site.host if site else None,
+        "site": row.host,
         "reason": row.error,
         "at": at,
         "body": None,

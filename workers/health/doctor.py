@@ -1,7 +1,6 @@
 """`tenure doctor`: what would lose data or stand still, each with its remedy."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from importlib.metadata import version
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import dramatiq.brokers.redis as stock
 from sqlalchemy import Connection
-from sqlalchemy.engine import make_url
 
 from models import backlog, breaker, clock, effect, safety, schema, site_fault
 from models.database import reading
@@ -20,6 +18,7 @@ from workers.context import Context
 from workers.health import (
     clock_skew,
     database_checks,
+    disk_space,
     doctor_fleet,
     doctor_queues,
     heartbeats,
@@ -49,9 +48,6 @@ VERIFIED = {
 
 NAMED = 5
 """Of things that are wrong in the same way so many are named."""
-
-SCARCE, FULL = 1 << 30, 64 << 20
-"""Bytes free in a store from which it is a warning and a failure."""
 
 
 def examine_by(settings: Settings) -> list[Finding]:
@@ -199,24 +195,7 @@ def _owner(pid: int) -> int:
 
 def _stores(context: Context) -> Iterator[Finding]:
     yield from doctor_fleet.judge(context)
-    for folder in sorted(_folders(doctor_fleet.settings(context))):
-        yield _room(folder, shutil.disk_usage(folder).free)
-
-
-def _folders(settings: Settings) -> set[Path]:
-    """The folders of ours that can run full: what the settings name, where it is there already."""
-    urls = (settings.host_url, settings.backups_url, settings.payments_url, settings.mail_url)
-    named = {Path(url.removeprefix("file:").removeprefix("//")) for url in urls if url.startswith("file:/")}
-    if settings.database_url.startswith("sqlite"):
-        named.add(Path(make_url(settings.database_url).database or "").parent)
-    return {folder for folder in {settings.data_dir, *named} if folder.is_dir()}
-
-
-def _room(folder: Path, free: int) -> Finding:
-    what, shown = f"space in {folder}", f"{free >> 20} MiB free"
-    if free >= SCARCE:
-        return well(what, shown)
-    return (failure if free < FULL else warning)(what, shown, "a full disk stops all work: make room")
+    yield from disk_space.judge(doctor_fleet.settings(context))
 
 
 def _processes(context: Context) -> Iterator[Finding]:

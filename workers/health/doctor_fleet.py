@@ -39,7 +39,7 @@ def judge(context: Context) -> Iterator[Finding]:
     rows = running(context)
     if rows:
         yield from _as_seen(rows)
-        yield from _differences(rows)
+        yield from differences(rows)
     else:
         for name, trouble in fleet.look(context).items():
             yield well(name, "writable") if trouble is None else failure(name, "not writable", trouble)
@@ -63,7 +63,7 @@ def _processes(count: int) -> str:
     return f"{count} process{'' if count == 1 else 'es'}"
 
 
-def _differences(rows: list[Any]) -> Iterator[Finding]:
+def differences(rows: list[Any]) -> Iterator[Finding]:
     """Processes of one fleet must agree: one with another mail server or price does other work than the rest."""
     first = rows[0]
     for row in rows[1:]:
