@@ -67,7 +67,7 @@ class QuickWorld(LightWorld):
 
     outside: Obedient
 
-    def __init__(self, data_dir: Path, redis_url: str, **settings: str) -> None:
+    def __init__(self, data_dir: Path, redis_url: str, **settings: Any) -> None:
         super().__init__(data_dir, redis_url, **settings)
         self.outside = Obedient()
         for part in ("host", "vault", "downloads", "payments", "mailer"):

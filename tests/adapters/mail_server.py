@@ -109,7 +109,7 @@ def tls(side: int) -> ssl.SSLContext:
 
 
 def parsed(raw: bytes) -> EmailMessage:
-    return message_from_bytes(raw, policy=default)  # type: ignore[return-value]
+    return message_from_bytes(raw, policy=default)
 
 
 def running(server: Server) -> Iterator[Server]:

@@ -3,6 +3,7 @@ import shutil
 from contextlib import closing
 from errno import EIO
 from pathlib import Path
+from typing import Any
 
 import pysqlite3.dbapi2 as sqlite
 import pytest
@@ -110,7 +111,13 @@ def test_killed_at_each_step_the_site_is_the_old_or_the_new_one_and_the_next_cal
 
 def test_killed_at_each_step_the_move_of_old_markers_is_finished_by_the_next_start(tmp_path, data_tools):
     sites = {SITE, OTHER}
-    facts = {"hostname": "acme.example.com", "online": True, "agents": 5, "was_ready": True, "is_deleted": False}
+    facts: dict[str, Any] = {
+        "hostname": "acme.example.com",
+        "online": True,
+        "agents": 5,
+        "was_ready": True,
+        "is_deleted": False,
+    }
 
     def known(ids):
         return {site_id: Known(**facts) for site_id in ids}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from models import receipt
@@ -27,7 +28,7 @@ def ask(context: Context, key: str, subject: str) -> float:
     """Seconds from enqueue to the committed receipt, seen by looking again and again."""
     body = {"specversion": "1.0", "source": SOURCE, "id": key, "type": "site.start_trial", "subject": subject}
     redis_id = str(uuid4())
-    message = {"queue_name": "lifecycle", "actor_name": "command", "kwargs": {}, "message_id": redis_id}
+    message: dict[str, Any] = {"queue_name": "lifecycle", "actor_name": "command", "kwargs": {}, "message_id": redis_id}
     message |= {"args": [body | {"data": {"account": "a", "email": "o@a.example"}}], "message_timestamp": 0}
     message |= {"options": {"redis_message_id": redis_id}}
     started = time.perf_counter()

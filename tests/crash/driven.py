@@ -3,6 +3,7 @@
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from models.clock import engine_now
 from models.database import reading
@@ -23,6 +24,10 @@ class Driven:
         *(World.charges, World.mails, World.events),
         *(World.unsent, World.open_effects),
     )
+    is_marked: Any
+    mark: Any
+    envelope: Any
+    left_in_queues: Any
     is_marked, mark, envelope, left_in_queues = Mortal.is_marked, Mortal.mark, Mortal.envelope, Mortal.left_in_queues
 
     def __init__(self, live):

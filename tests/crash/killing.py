@@ -39,7 +39,7 @@ def take(folder, point):
 
 def hook(point):
     if point == "queue.fetched":
-        sys.modules["workers.commands.batch"].uuid7 = lambda: SITE
+        vars(sys.modules["workers.commands.batch"])["uuid7"] = lambda: SITE
     take(Path(os.environ[TOKENS]), point)
 
 

@@ -4,6 +4,7 @@ import ast
 import inspect
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jedi
 import pytest
@@ -62,7 +63,7 @@ def test_a_guard_of_the_deletion_leads_to_its_function(name):
 
 
 def test_the_machine_calls_the_functions_of_the_table_and_nothing_else():
-    rows = [
+    rows: list[Any] = [
         row for event in machine.MACHINE.events.values() for its_rows in event.transitions.values() for row in its_rows
     ]
     words = {word.function for word in VOCABULARY.words.values()}

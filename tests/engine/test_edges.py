@@ -1,6 +1,7 @@
 """The rows of "Edges, decided" (design.md), each as a sentence and on both sides of its edge."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -849,7 +850,7 @@ def test_a_new_start_takes_the_reduction_that_waits_if_it_fits():
 
 def test_the_version_counts_state_plan_dates_hold_suspension_and_contact():
     lab = at("active")
-    for kind, data in [
+    steps: list[tuple[str, dict[str, Any]]] = [
         ("change_plan", {"agents": 2}),
         ("cancel", {"when": "period_end"}),
         ("hold", {"reason": "x"}),
@@ -857,7 +858,8 @@ def test_the_version_counts_state_plan_dates_hold_suspension_and_contact():
         ("update_contact", {"email": "new@acme.example"}),
         ("suspend", {"reason": "x"}),
         ("resume", {}),
-    ]:
+    ]
+    for kind, data in steps:
         before = lab.site.version
         lab.say(kind, **data)
         assert lab.site.version == before + 1, kind

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import fields
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ def test_the_library_gives_no_move_that_is_not_in_the_table():
     assert logging.getLogger("transitions").level == logging.WARNING
 
 
-SAMPLES = {
+SAMPLES: dict[str, list[dict[str, Any]]] = {
     "site.start_trial": [{"account": "a", "email": "e@x.example"}],
     "site.subscribe": [{"agents": 9, "payment_method": "pm_new"}],
     "site.change_plan": [{"agents": 9}, {"agents": 2}, {"agents": 1}],

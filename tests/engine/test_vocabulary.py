@@ -113,7 +113,7 @@ def bare(_case): ...
 
 def test_a_word_that_needs_unknown_data_is_refused_with_the_known():
     with pytest.raises(ValueError, match=r"needs \['agent'\]: no such data; known are .*agents"):
-        Vocabulary().predicate("with agents", needs=("agent",))
+        Vocabulary().predicate("with agents", needs=("agent",))  # type: ignore[arg-type]
 
 
 def test_a_row_with_a_word_that_is_not_declared_is_refused():
@@ -123,7 +123,7 @@ def test_a_row_with_a_word_that_is_not_declared_is_refused():
 
 def test_a_row_with_a_name_in_place_of_a_function_is_refused():
     with pytest.raises(LookupError, match=r"'plan_chosen' .*is not a declared word"):
-        rule("pay", "active", None, ["plan_chosen"])
+        rule("pay", "active", None, ["plan_chosen"])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize(("when", "then"), [(["nothing"], []), ([], ["by_operator"]), ([], ["must_be_due"])])

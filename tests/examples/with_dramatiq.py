@@ -6,6 +6,7 @@ python with_dramatiq.py <redis url> <hostname> <type> [field=value ...]   prints
 import json
 import sys
 import uuid
+from typing import Any
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
@@ -24,7 +25,7 @@ envelope = {
 }
 broker.enqueue(dramatiq.Message("lifecycle", "command", args=(envelope,), kwargs={}, options={}))
 
-answers = broker.client.xread({envelope["replyto"]: "0"}, block=30_000)
+answers: Any = broker.client.xread({envelope["replyto"]: "0"}, block=30_000)
 if not answers:
     sys.exit("no answer in 30 s: send the same envelope again")
 _, entries = answers[0]

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 import uuid
+from typing import Any
 
 import redis
 
@@ -37,7 +38,7 @@ with bus.pipeline(transaction=True) as together:
     together.rpush("dramatiq:lifecycle", key)
     together.execute()
 
-answers = bus.xread({envelope["replyto"]: "0"}, block=30_000)
+answers: Any = bus.xread({envelope["replyto"]: "0"}, block=30_000)
 if not answers:
     sys.exit("no answer in 30 s: send the same envelope again")
 _, entries = answers[0]

@@ -145,8 +145,8 @@ class Race:
 
     def make_site(self) -> None:
         """A site with files, databases and many folders, and one backup of it."""
-        facts = {"hostname": "hostile.example.com", "email": "owner@hostile.example.com", "agents": 5, "key": "key"}
-        self.adapters.host.provision(SITE, **facts)
+        names = {"hostname": "hostile.example.com", "email": "owner@hostile.example.com"}
+        self.adapters.host.provision(SITE, **names, agents=5, key="key")
         fill(self.adapters.site(SITE))
         said = self.actor.do("back_up", SAVED)
         assert said == "done", said

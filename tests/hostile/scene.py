@@ -34,9 +34,9 @@ def make_engine(folder: Path) -> None:
 
 
 def make_neighbour(adapters: Adapters) -> None:
-    facts = {"hostname": "victim.example.com", "email": "owner@victim.example.com", "agents": 5, "key": "key"}
+    names = {"hostname": "victim.example.com", "email": "owner@victim.example.com"}
     shutil.rmtree(adapters.site(writer.NEIGHBOUR), ignore_errors=True)
-    adapters.host.provision(writer.NEIGHBOUR, **facts)
+    adapters.host.provision(writer.NEIGHBOUR, **names, agents=5, key="key")
     site = adapters.site(writer.NEIGHBOUR)
     for number in range(20):
         (site / "attachments" / f"{CANARY.decode()}-{number}.txt").write_bytes(CANARY)

@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import closing
 from itertools import count
+from typing import Any
 
 import pysqlite3.dbapi2 as sqlite
 import pytest
@@ -56,7 +57,8 @@ def test_a_batch_with_a_hostile_site_is_answered_in_time_and_the_neighbour_by_it
         asked("show", HOST, "s"),
     ]
     began = time.monotonic()
-    hostile, healthy, shown = handler.take_each(neighbours.context, batch)
+    answers: list[Any] = handler.take_each(neighbours.context, batch)
+    hostile, healthy, shown = answers
     assert time.monotonic() - began < PATIENCE_SECONDS + SLACK
     assert hostile["outcome"] == "applied"  # by the number that was known last
     assert healthy["code"] == "agents.below_used"
@@ -131,7 +133,9 @@ def test_a_host_that_never_answers_keeps_a_batch_two_seconds_and_the_next_one_no
         took = []
         for key in ("first", "second"):
             began = time.monotonic()
-            answers = handler.take_each(world.context, [asked("show", HOST, key), asked("show", HEALTHY, f"{key}.n")])
+            answers: list[Any] = handler.take_each(
+                world.context, [asked("show", HOST, key), asked("show", HEALTHY, f"{key}.n")]
+            )
             took.append(time.monotonic() - began)
             assert answers[1]["document"]["used_agents"] == 2
         assert took[0] < PATIENCE_SECONDS + SLACK

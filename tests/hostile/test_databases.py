@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pysqlite3.dbapi2 as sqlite
 import pytest
@@ -59,7 +60,7 @@ HOSTILE = {
 @pytest.fixture
 def host(tmp_path):
     """Two sites, each with its owner."""
-    made = FolderHost(tmp_path / "sites")
+    made: Any = FolderHost(tmp_path / "sites")
     for site_id in (SITE, OTHER):
         made.provision(site_id, hostname=f"{site_id}.example.com", email="o@acme.example", agents=5, key="p")
     made.root = tmp_path / "sites"

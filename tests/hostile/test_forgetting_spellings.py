@@ -3,6 +3,7 @@
 import json
 import quopri
 from base64 import b64encode
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -143,7 +144,7 @@ def left(world):
     redis = world.context.redis
     for key in redis.scan_iter("*"):
         kind = redis.type(key)
-        values = redis.hgetall(key) if kind == b"hash" else redis.xrange(key) if kind == b"stream" else ()
+        values: Any = redis.hgetall(key) if kind == b"hash" else redis.xrange(key) if kind == b"stream" else ()
         found += [key for value in (values.items() if kind == b"hash" else values) if names(str(value), known)]
     return found
 

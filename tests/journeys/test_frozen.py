@@ -2,6 +2,7 @@
 
 import importlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -207,7 +208,7 @@ def test_the_timers_of_a_site_are_of_its_generation_when_one_batch_raised_it(wor
     asked[0] |= {"type": "site.cancel", "data": {}}
     asked[1] |= {"type": "site.keep", "data": {}}
 
-    said = handler.take_each(world.context, [(one,) for one in asked])
+    said: list[Any] = handler.take_each(world.context, [(one,) for one in asked])
 
     assert [one["outcome"] for one in said] == ["applied", "applied"]
     with reading(world.context.database) as tx:

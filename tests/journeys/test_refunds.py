@@ -2,6 +2,7 @@
 
 import importlib
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -104,7 +105,7 @@ def test_more_agents_than_are_paid_for_are_an_event_a_flag_and_a_list(world):
 
     assert [(event["agents"], event["used"]) for event in world.events_of("agents.over_plan")] == [(3, 5)]
     assert world.show()["over_plan"]
-    asked = {"state": None, "account": None, "after": None, "limit": 10}
+    asked: dict[str, Any] = {"state": None, "account": None, "after": None, "limit": 10}
     assert len(reports.site_list(world.context, only="over_plan", **asked)["sites"]) == 1
     world.outside.agents = 2
     world.advance_to(world.show()["period_ends_at"])

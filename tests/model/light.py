@@ -3,17 +3,20 @@
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from models.clock import machine_now
 from tests.world import Wakeups, World
 from workers.adapters.backup_store import Stored
 from workers.adapters.export_store import Download
 from workers.adapters.host import Removed
-from workers.adapters.payment import Charge, ChargeOutcome
+from workers.adapters.payment import Charge, ChargeOutcome, Retry
 from workers.queue.upkeep_scripts import QUEUE_HEADS
 
-CARDS = {"pm_declined": ("declined", "later"), "pm_stolen": ("declined", "never")}
+CARDS: dict[str, tuple[Literal["succeeded", "declined"], Retry | None]] = {
+    "pm_declined": ("declined", "later"),
+    "pm_stolen": ("declined", "never"),
+}
 
 
 class Remembers:

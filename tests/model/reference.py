@@ -20,8 +20,15 @@ class Reference:
 
     def __init__(self, now: datetime) -> None:
         self.now, self.state, self.free_until = now, "trial", now + 30 * DAY
-        self.plan = self.later = self.anchor = self.paid_until = self.declined = self.tried = None
-        self.unpaid = self.ended = self.ends_with_period = None
+        self.plan: int | None = None
+        self.later: int | None = None
+        self.anchor: datetime | None = None
+        self.paid_until: datetime | None = None
+        self.declined: datetime | None = None
+        self.tried: datetime | None = None
+        self.unpaid: datetime | None = None
+        self.ended: datetime | None = None
+        self.ends_with_period: bool | None = None
         self.allowed, self.card, self.charged = 5, "", []
 
     def subscribe(self, agents: int, card: str) -> bool | None:

@@ -3,6 +3,7 @@
 import importlib
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -112,9 +113,9 @@ def a_return_is_charged_0(monkeypatch):
 def a_period_is_billed_with_0(monkeypatch):
     def charge_period(case, reason, period, key):
         site = case.site
-        named = {"agents": site.plan_agents, "price_cents": site.price_cents, "numbered": True}
+        named: Any = {"agents": site.plan_agents, "price_cents": site.price_cents, "numbered": True}
         invoice = billing.bill(case, "period", reason, period, **named)
-        owed = engine.Owed(invoice.id, invoice.amount_cents, site.plan_agents, *period, attempts=1)
+        owed = engine.Owed(invoice.id, invoice.amount_cents, site.plan_agents, period[0], period[1], attempts=1)
         case.change(period_start=period[0], period_ends_at=period[1], owed=owed)
         billing.ask(case, invoice, reason, site.plan_agents, f"{site.id}:{reason}:{key}")
 

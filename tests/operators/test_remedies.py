@@ -141,8 +141,9 @@ def fails_in_the_sources():
     found = set()
     for path in ROOT.glob("workers/**/*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            is_fail = isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"failure", "refusal"}
-            if is_fail and isinstance(node.args[0], ast.Constant):
+            if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in {"failure", "refusal"}:
+                continue
+            if isinstance(node.args[0], ast.Constant):
                 found.add(node.args[0].value)
     return found
 

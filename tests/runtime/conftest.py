@@ -204,7 +204,7 @@ def brokers(shared_redis):
     def make():
         broker = make_broker(shared_redis)
         dramatiq.actor(ran.append, actor_name="command", queue_name="lifecycle", broker=broker)
-        broker.ran = ran
+        vars(broker)["ran"] = ran
         made.append(broker)
         return broker
 

@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dramatiq.common import dq_name, xq_name
@@ -31,8 +32,8 @@ def texts(path):
     """Every text of a module and every beginning of an f-string, without the docstrings."""
     tree = ast.parse(path.read_text("utf-8"))
     notes = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    formats = [node.values[0] for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) and node.values]
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in notes]
+    formats: list[Any] = [node.values[0] for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) and node.values]
+    nodes: list[Any] = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in notes]
     return [node.value for node in [*nodes, *formats] if isinstance(getattr(node, "value", None), str)]
 
 
@@ -76,7 +77,8 @@ def test_a_key_of_ours_is_found_by_its_name_and_another_is_not():
 
 def test_whatever_an_installation_writes_is_in_the_table_with_its_type(tmp_path, redis_url):
     world = World(tmp_path / "data", redis_url, SITE_COMMANDS_PER_MINUTE="5")
-    client, broker = world.context.redis, make_broker(redis_url)
+    client: Any = world.context.redis
+    broker = make_broker(redis_url)
     live_a_little(world, broker)
     keys = {key.decode(): client.type(key).decode() for key in client.scan_iter()}
     known = {name: getattr(redis_keys.find(name), "type", "unknown") for name in keys}

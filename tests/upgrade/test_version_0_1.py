@@ -4,6 +4,7 @@ import json
 import sys
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 from models import backup, effect
 from models.database import reading
@@ -17,7 +18,7 @@ from workers.safety import breaker
 SECONDS = 60.0
 REPLIES = "tenure:reply:upgrade"
 FOURTEEN_DAYS = timedelta(days=14)
-ALL = {"state": None, "account": None, "after": None, "limit": 1000}
+ALL: dict[str, Any] = {"state": None, "account": None, "after": None, "limit": 1000}
 WORDS = ("begun", "done", "busy", "refused")
 KINDS = (
     *("provision", "bring-online", "take-offline", "set-agent-limit", "back-up"),
