@@ -55,16 +55,16 @@ def letter_facts(letter: Letter, site: Site, now: datetime, policy: Policy) -> F
 
 def stands_while(*names: str) -> Callable[[Check], Check]:
     """Declare when these letters are still true. Raises ValueError for a letter that has such a declaration."""
-    return _Declaration(STANDS, names)
+    return _LetterDeclaration(STANDS, names)
 
 
 def says(*names: str) -> Callable[[Contents], Contents]:
     """Declare what these letters say when they leave. Raises ValueError for a letter that has such a declaration."""
-    return _Declaration(FACTS, names)
+    return _LetterDeclaration(FACTS, names)
 
 
 @dataclass(frozen=True, slots=True)
-class _Declaration:
+class _LetterDeclaration:
     """The decorator itself: records the function by the letters' names and returns it as it is."""
 
     table: dict[str, Any]

@@ -25,7 +25,7 @@ from workers.effects.claim import Claim, EffectResult
 from workers.effects.compensation import compensate, tell_late
 from workers.effects.lease import keeping
 from workers.effects.registry import definition_of
-from workers.effects.settle import Done, Failure, LostError, Settling
+from workers.effects.settle import Done, FailedTry, LostError, Settling
 from workers.effects.site_lock import Sites, with_site_lock, with_site_locks
 from workers.outbox import relay, wake_ups
 
@@ -170,13 +170,13 @@ def _fail(context: Context, claim: Claim, error: Exception, began: float) -> Non
     fault_point("effect.announced", claim.row.kind)
 
 
-def _failure(claim: Claim, error: Exception) -> Failure:
+def _failure(claim: Claim, error: Exception) -> FailedTry:
     """When it is tried again: never after a permanent error or too many tries, always what is no fault of its own."""
     is_held, is_outage = isinstance(error, Held), isinstance(error, Outage)
     gives_up = isinstance(error, Permanent) or (claim.row.attempt >= MOST_ATTEMPTS and not (is_held or is_outage))
     again_at = None if gives_up else machine_now() + _pause(claim, error)
     is_free = is_held or (is_outage and claim.row.attempt > MOST_ATTEMPTS - KEPT_ATTEMPTS)
-    return Failure(_sentence(error), again_at, is_held, is_counted=not is_free)
+    return FailedTry(_sentence(error), again_at, is_held, is_counted=not is_free)
 
 
 def _sentence(error: Exception) -> str:

@@ -21,7 +21,7 @@ from workers.effects.site_lock import Sites
 NOTHING_TO_TELL = AfterCommit([], [])
 
 
-class Failure(NamedTuple):
+class FailedTry(NamedTuple):
     """Why a try failed, in one line, and when the next one may begin (machine time); None: it gives up."""
 
     error: str
@@ -83,7 +83,7 @@ class Settling:
                 sites[site_id] = after
         return decisions.write()
 
-    def failed(self, claim: Claim, failure: Failure, tx: Connection, site: engine.Site | None) -> bool:
+    def failed(self, claim: Claim, failure: FailedTry, tx: Connection, site: engine.Site | None) -> bool:
         """Write down that a try failed, for a later one or for good; False when the claim was lost."""
         row, now = claim.row, engine_now(tx)
         if failure.again_at is None:
@@ -135,7 +135,7 @@ def _clear_faults(decisions: Decisions, context: Context, claim: Claim, site: en
 
 
 def write_failure(
-    decisions: Decisions, context: Context, claim: Claim, site: engine.Site | None, failure: Failure
+    decisions: Decisions, context: Context, claim: Claim, site: engine.Site | None, failure: FailedTry
 ) -> None:
     """What follows from a failed try: an event, and for one that gave up what the law makes of it."""
     if failure.again_at is not None:

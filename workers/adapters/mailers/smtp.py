@@ -28,7 +28,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from workers.adapters.mail_address import needs_smtputf8
 from workers.adapters.mailer import Mail, MailOutage, digest, message, recipient
-from workers.adapters.mailers.smtp_delivery import Envelope, Patience, address, asked, hand_over, wait
+from workers.adapters.mailers.smtp_delivery import Patience, SmtpEnvelope, address, asked, hand_over, wait
 from workers.adapters.mailers.smtp_outage import MemoryOfOutage
 from workers.adapters.mailers.smtp_replies import must_be_taken
 from workers.base.masking import hidden, learn, mask
@@ -118,7 +118,7 @@ class Smtp:
         raw = built.as_bytes(policy=WIRE.clone(utf8=needs_smtputf8(to)))
         with self.outage.one_at_a_time(), self._conversation() as server:
             self.outage.is_over()
-            address(server, Envelope(parseaddr(self.sender)[1], to, digest(mail.key)))
+            address(server, SmtpEnvelope(parseaddr(self.sender)[1], to, digest(mail.key)))
             hand_over(server, raw, self.patience)
 
     def takes_unicode(self) -> bool:

@@ -25,7 +25,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class SmtpEnvelope:
     """Who sends to whom, and the name under which the server speaks of it in a delivery notice."""
 
     sender: str
@@ -42,7 +42,7 @@ class Envelope:
         return ["NOTIFY=FAILURE,DELAY"] if server.has_extn("dsn") else []
 
 
-def address(server: smtplib.SMTP, envelope: Envelope) -> None:
+def address(server: smtplib.SMTP, envelope: SmtpEnvelope) -> None:
     """Say who sends to whom. Raises what the server's refusal means."""
     to = envelope.to
     if needs_smtputf8(to) and not server.has_extn("smtputf8"):
