@@ -1,5 +1,6 @@
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from workers.effects.letters import KINDS, Unwritable, letter, moment, money, ne
 
 AT = datetime(2026, 1, 25, 9, 30, tzinfo=UTC)
 LATER = AT + timedelta(days=31)
-SITE = {
+SITE: dict[str, Any] = {
     "site": "acme.example.com",
     "account": "acme",
     "email": "owner@acme.example",
