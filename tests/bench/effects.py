@@ -49,7 +49,7 @@ def begin(context: Context, trials: int) -> None:
     ids = count(1)
     asked = [envelope("start_trial", host(number), ids, account="a", email="o@a.example") for number in range(trials)]
     for first in range(0, trials, 500):
-        answers = handler.take_each(context, asked[first : first + 500])
+        answers: list[Any] = handler.take_each(context, asked[first : first + 500])
         assert {answer["outcome"] for answer in answers} == {"applied"}, answers[0]
 
 
