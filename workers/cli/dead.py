@@ -97,7 +97,9 @@ def _act(
         _act_on_one(context, act, dead_id)
         return
     host = None if subject is None else find_site(context, subject).host
-    meant = dead_selection.find(context, dead_selection.Wanted(kind=kind, reason=reason, site=host, dead_id=dead_id))
+    meant = dead_selection.find(
+        context, dead_selection.DeadFilter(kind=kind, reason=reason, site=host, dead_id=dead_id)
+    )
     report = _report(context, verb, [] if dry_run else meant, act) | {"dry_run": dry_run, "count": len(meant)}
     if dry_run:
         report["would"] = meant

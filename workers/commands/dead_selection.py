@@ -13,7 +13,7 @@ MESSAGE = "message"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DeadFilter:
     """Which are meant: each condition that is not None must hold; `site` is a hostname, `dead_id` the one's id."""
 
     kind: str | None = None
@@ -31,7 +31,7 @@ class Wanted:
         )
 
 
-def find(context: Context, wanted: Wanted) -> list[Document]:
+def find(context: Context, wanted: DeadFilter) -> list[Document]:
     """The rows of `tenure/dead/1` that are meant."""
     return [one for one in dead_letters.listing(context)["dead"] if wanted.holds(one)]
 
