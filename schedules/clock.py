@@ -25,6 +25,7 @@ from workers.health.redis_bounds import RedisBounds
 from workers.outbox import clock_wake_up
 from workers.safety.safe_mode import beat as raise_marks
 from workers.storage import customer_database
+from workers.supervisor.producers_keeper import ProducersKeeper
 from workers.timers import audit
 from workers.timers.fire import fire_due
 from workers.timers.sweep import sweep
@@ -67,12 +68,14 @@ class Clock:
         self.stopped = Event()
         self.audited: str | None = None
         self.bounds = RedisBounds(context)
+        self.producers = ProducersKeeper(context)
         self.fire = self._job(self.fire_all, DueTrigger(context))
         self.sweep = self._job(self.sweep_all, IntervalTrigger(seconds=1))
         self._job(self.beat, IntervalTrigger(seconds=5))
         self._job(self.audit, IntervalTrigger(seconds=10))
         self._job(fleet.Reporter(context, HEARTBEAT).report, IntervalTrigger(seconds=fleet.REPORT_SECONDS))
         self._job(self.look_again, IntervalTrigger(seconds=10))
+        self._job(self.keep_producers, IntervalTrigger(seconds=1))
         self._job(self.carry_over, IntervalTrigger(seconds=1))
         self._job(self.keep_bounds, IntervalTrigger(seconds=10))
         self._job(
@@ -131,6 +134,13 @@ class Clock:
             self.context.agents.look_again()
         except AWAY as wrong:
             log.error("alarm", error=f"sites with a fault could not be asked again, it is tried in 10 s: {wrong}")
+
+    def keep_producers(self) -> None:
+        """Load the producers file when it has changed, and let its commands in that came before it."""
+        try:
+            self.producers.look()
+        except AWAY as wrong:
+            log.error("alarm", error=f"the producers could not be looked at, it is tried again in a second: {wrong}")
 
     def carry_over(self) -> None:
         """Carry the database's log over before a command has to wait for it."""

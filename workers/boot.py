@@ -17,6 +17,7 @@ from workers.effects.crew import Crew
 from workers.health import fleet, heartbeats, liveness
 from workers.outbox import relay
 from workers.outbox.relay_thread import RelayThread
+from workers.producers import loading
 from workers.queue.queue_names import COMMAND_ACTOR, COMMANDS, EFFECT_QUEUES
 from workers.storage import customer_database
 
@@ -48,6 +49,7 @@ def boot() -> None:
     process_memory.be_frugal()
     publisher = RelayThread()
     context = Context(settings, threads=settings.worker_threads, publisher=publisher)
+    loading.begin(settings, context.database)
     crew = declare(context)
     crew.start()
     publisher.start(partial(relay.publish, context))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # each is imported when it is opened: a verb of the command l
     from workers.adapters.host import Host
     from workers.adapters.mailer import Mailer
     from workers.adapters.payment import Payments
+    from workers.producers.known import KnownProducers
+    from workers.producers.rejections import Rejections
     from workers.queue.broker import TenureBroker
 
 ADAPTERS = ("host", "vault", "downloads", "payments", "mailer")
@@ -71,6 +73,20 @@ class Context:
         from workers.queue import clients  # noqa: PLC0415
 
         return clients.for_quotas(setting.redis_url(self.settings))
+
+    @cached_property
+    def producers(self) -> KnownProducers:
+        """Who may send commands."""
+        from workers.producers.known import KnownProducers  # noqa: PLC0415
+
+        return KnownProducers(self.database)
+
+    @cached_property
+    def rejections(self) -> Rejections:
+        """Where commands are counted that nobody knows who has sent."""
+        from workers.producers.rejections import Rejections  # noqa: PLC0415
+
+        return Rejections()
 
     @cached_property
     def sanity(self) -> ClockMemory:

@@ -9,6 +9,10 @@ FAILS_ELSEWHERE = {
         "hostile/test_stuck_work.py",
         "test_an_act_that_waits_for_nothing_loses_its_claim_and_is_named_everywhere",
     ),
+    "producers file": (
+        "runtime/test_producer_verbs.py",
+        "test_the_doctor_says_that_commands_come_unsigned_and_what_is_wrong_with_the_file",
+    ),
     "processes": ("runtime/test_probes.py", "test_live_is_whether_our_own_processes_answer_whatever_is_away"),
     "tenure up": ("runtime/test_probes.py", "test_ready_is_over_when_tenure_up_drains"),
     "sqlite": ("runtime/test_refusals.py", "test_a_sqlite_that_corrupts_or_forgets_is_refused"),

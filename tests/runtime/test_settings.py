@@ -64,7 +64,7 @@ def test_retention_of_14_days_is_accepted_and_13_refuses():
         ("TENURE_LOG_FORMAT", "xml"),
         ("TENURE_WORKER_THREADS", "3"),
         ("TENURE_HOST_URL", "/srv/sites"),
-        ("TENURE_PRODUCERS_FILE", "/does/not/exist"),
+        ("TENURE_PRODUCERS_FILE", "a?b"),
         ("TENURE_DATA_DIR", "a?b"),
         ("DATABASE_URL", "mysql://h/db"),
         ("DATABASE_URL", "sqlite://"),

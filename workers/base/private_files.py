@@ -42,10 +42,15 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def read(path: Path) -> bytes | None:
+WRITABLE = stat.S_IWGRP | stat.S_IWOTH
+SECRET = 0o077
+"""What nobody else may do with a file that is believed, and with one that holds a secret."""
+
+
+def read(path: Path, *, forbidden: int = WRITABLE) -> bytes | None:
     """Read a small file that is believed: a regular one of this user that nobody else may write to; None without one.
 
-    Raises `NotOursError` for any other, and OSError.
+    With `forbidden=SECRET` nobody else may read it either. Raises `NotOursError` for any other, and OSError.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -53,23 +58,26 @@ def read(path: Path) -> bytes | None:
         return None
     except OSError as wrong:
         if wrong.errno in {ELOOP, ENXIO} or isinstance(wrong, PermissionError):
-            _must_be_ours(path, path.lstat())
+            _must_be_ours(path, path.lstat(), forbidden)
         raise
     try:
-        _must_be_ours(path, os.fstat(descriptor))
+        _must_be_ours(path, os.fstat(descriptor), forbidden)
         return os.read(descriptor, LARGEST)
     finally:
         os.close(descriptor)
 
 
-def _must_be_ours(path: Path, status: os.stat_result) -> None:
+def _must_be_ours(path: Path, status: os.stat_result, forbidden: int) -> None:
     fault = None
     if status.st_uid != os.geteuid():
         fault = f"belongs to {user(status.st_uid)} and this is {user(os.geteuid())}"
     elif not stat.S_ISREG(status.st_mode):
         fault = "is a link" if stat.S_ISLNK(status.st_mode) else "is no regular file"
-    elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    elif status.st_mode & WRITABLE:
         fault = f"can be written by others (mode {stat.S_IMODE(status.st_mode):04o})"
+    elif status.st_mode & forbidden:
+        mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
+        raise NotOursError(f"{_shown(path)} can be read by others ({mode}): it holds secrets; chmod 600 it")
     if fault is not None:
         remedy = f"remove it if nobody knows it, or {_as_its_owner(status.st_uid)}"
         raise NotOursError(f"{_shown(path)} {fault}: it is not followed; {remedy}")

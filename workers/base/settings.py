@@ -164,14 +164,6 @@ def _path(text: str) -> Path:
     return Path(text).expanduser().resolve()  # a link is followed once, here: adapters follow none
 
 
-def _not_yet(text: str) -> Path:
-    """Refuse what would be ignored: whoever sets this believes that it guards something."""
-    raise ValueError(
-        f"names {Path(text).name!r}, but this version knows no producers: whoever reaches Redis may send every command."
-        " Remove the setting and guard Redis itself"
-    )
-
-
 def _one_of(text: str, *, words: tuple[str, ...]) -> str:
     if text not in words:
         raise ValueError(f"must be one of {', '.join(words)}")
@@ -238,7 +230,7 @@ READERS: dict[str, tuple[str | None, Callable[[str], Any]]] = {
     "DELETIONS_PER_DAY": ("100", _number(1, 1_000_000)),
     "DELETIONS_SHARE": ("0.05", partial(_decimal, least=0.001, most=1)),
     "LEASE_SECONDS": ("20", partial(_decimal, least=0.05, most=3600)),
-    "PRODUCERS_FILE": (None, _not_yet),
+    "PRODUCERS_FILE": (None, _path),
     "SITE_MAX_FILES": ("5000000", _number(1, 1_000_000_000)),
     "SITE_MAX_BYTES": ("1000000000000", _number(1, 10**15)),
     "SITE_SECONDS": ("7200", partial(_decimal, least=0.001, most=604_800)),

@@ -27,6 +27,7 @@ VERBS = {
     "due": Verb("due", "due", "Show what will happen next, and what it will cost."),
     "effect": Verb("effect", "effect_group", "Look at effects: charges, letters, backups and the rest."),
     "migrate": Verb("migrate", "migrate", "Bring the database to the newest schema."),
+    "producer": Verb("producer", "producer", "Say which other systems may send commands, and give them keys."),
     "safe-mode": Verb("safe_mode", "safe_mode", "Show whether safe mode is on and why, or `leave` it."),
     "send": Verb("send", "send", "Send a command to a site."),
     "simulate": Verb("simulate", "simulate", "Run the same rules on made-up sites, years in seconds."),

@@ -8,6 +8,7 @@ from workers.base import logs
 from workers.cli.starting import end
 from workers.cli.starting import settings as read_settings
 from workers.health import open_modes, preflight
+from workers.producers import loading
 from workers.safety import adoption
 
 
@@ -20,6 +21,7 @@ def migrate() -> None:
         open_modes.close_where_alone(settings)
         database = connect(settings.database_url)
         preflight.migrate(database, test_clock=settings.test_clock)
+        loading.begin(settings, database)
         adoption.take_over(settings, database)
     except (ValueError, OSError, SQLAlchemyError) as wrong:
         end(wrong)

@@ -2,16 +2,20 @@
 
 import json
 import time
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from models import effect
 from models.clock import machine_now
 from models.database import reading
+from models.timestamps import stamp
 from workers.base.documents import Document
 from workers.cli.exit_codes import WaitOverError
 from workers.commands.payloads import FORMS
 from workers.context import Context
+from workers.producers.known import OPERATOR
+from workers.producers.signature import sign
 from workers.queue import new_message, redis_keys
 from workers.queue.queue_names import COMMAND_ACTOR, COMMANDS
 
@@ -46,9 +50,26 @@ def _field(kind: str, word: str) -> tuple[str, Any]:
 
 
 def enqueue(context: Context, body: Document) -> None:
-    """Put an envelope on the queue as Dramatiq documents it for other languages."""
-    message = new_message.build(COMMANDS, COMMAND_ACTOR, [body], machine_now())
+    """Put an envelope on the queue as Dramatiq documents it for other languages, signed where it must be.
+
+    Raises ValueError where it must be signed and there is no key for that.
+    """
+    now = machine_now()
+    message = new_message.build(COMMANDS, COMMAND_ACTOR, _signed(context, body, now), now)
     new_message.enqueue(context.redis, COMMANDS, message)
+
+
+def _signed(context: Context, body: Document, now: datetime) -> list[Any]:
+    """The arguments of the message: the envelope; or it as text, with the signature of the command line."""
+    known = context.producers.now()
+    if not known.is_enforced:
+        return [body]
+    key = known.signing_key(OPERATOR, now)
+    if key is None:
+        remedy = f"`tenure producer rotate {OPERATOR}` or `tenure producer add {OPERATOR}` makes one"
+        raise ValueError(f"commands must be signed and the producer {OPERATOR!r} has no valid key: {remedy}")
+    text = json.dumps({"time": stamp(now), **body})
+    return [text, sign(key.secret, key.id, text)]
 
 
 def ask(context: Context, body: Document, seconds: float) -> Document:
@@ -56,7 +77,7 @@ def ask(context: Context, body: Document, seconds: float) -> Document:
 
     Raises WaitOverError after `seconds`.
     """
-    reply_to = redis_keys.reply(str(uuid4()))
+    reply_to = redis_keys.reply(f"{OPERATOR}:{uuid4()}")
     enqueue(context, {**body, "replyto": reply_to})
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:

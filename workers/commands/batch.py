@@ -19,7 +19,9 @@ from workers.commands.answer import answer, refusal
 from workers.commands.apply import Decisions, Receipt
 from workers.commands.envelope import Envelope
 from workers.commands.first_answers import StoredAnswer, answer_again, first_answers, without_names
-from workers.commands.quotas import Asked, OverQuotaError, Quotas
+from workers.commands.limited import within
+from workers.commands.permission import may_be_told, of_its_accounts
+from workers.commands.quotas import OverQuotaError, Quotas
 from workers.commands.review_token import check, quoted_at, sign
 from workers.commands.site_document import document
 from workers.context import Context
@@ -57,7 +59,8 @@ class CommandBatch:
         self.under_way = under_way_of(tx, self._sites_that_need_under_way(envelopes), self.one_at_a_time)
         keys = [envelope.key for envelope in envelopes if envelope.uses_up_its_id]
         self.first = first_answers(tx, keys)
-        self.envelopes = self._within(quotas, envelopes)
+        allowed = [self._of_its_accounts(envelope) for envelope in envelopes]
+        self.envelopes = within(quotas, allowed, self.ids, self.first)
 
     def _sites_that_need_under_way(self, envelopes: list[Envelope]) -> list[str]:
         """The sites of commands that look at what is under way."""
@@ -67,25 +70,8 @@ class CommandBatch:
     def _looks_at_under_way(self, envelope: Envelope) -> bool:
         return envelope.type.removeprefix("site.") in self.one_at_a_time
 
-    def _within(self, quotas: Quotas, envelopes: list[Envelope]) -> list[Envelope]:
-        """The envelopes, those that are too many with that as their fault. What was answered before is not counted."""
-        if quotas.is_off:
-            return envelopes
-        asked: list[Asked] = []
-        numbers: dict[tuple[str, str], int] = {}
-        counted: list[int | None] = []
-        for envelope in envelopes:
-            number = None if envelope.uses_up_its_id and envelope.key in self.first else len(asked)
-            if number is not None and envelope.uses_up_its_id:
-                number = numbers.setdefault(envelope.key, number)
-            if number == len(asked):
-                asked.append(Asked(envelope.source, self.ids.get(envelope.subject, envelope.subject)))
-            counted.append(number)
-        waits = quotas.take(asked)
-        return [
-            envelope if number is None or not waits[number] else _over(envelope, asked[number], waits[number])
-            for envelope, number in zip(envelopes, counted, strict=True)
-        ]
+    def _of_its_accounts(self, envelope: Envelope) -> Envelope:
+        return of_its_accounts(envelope, self.sites.get(self.ids.get(envelope.subject, "")))
 
     def keep_counts(self) -> None:
         """Keep what the host has counted where no decision wrote it: that holds when the host can't tell."""
@@ -101,6 +87,9 @@ class CommandBatch:
             kept = without_names(envelope) if first.is_forgotten else envelope
             return self._tell(Judgement(kept, answer_again(first, kept)))
         site = self._live(envelope.subject)
+        envelope = of_its_accounts(envelope, site)
+        if envelope.fault is not None and not may_be_told(envelope, site):
+            site = None
         command = self._command(envelope, site)
         if envelope.fault is None and envelope.type == "site.show" and site is not None:
             return self._tell(Judgement(envelope, self._show(command, site)))
@@ -229,10 +218,6 @@ class CommandBatch:
         nothing = engine.Decision("no_op", site, site, allowed=engine.allowed(site, self.now, self.context.policy))
         body = answer(command, nothing, subject=site.host)
         return {**body, "document": document(self.tx, site, self.now, self.context.policy)}
-
-
-def _over(envelope: Envelope, asked: Asked, seconds: int) -> Envelope:
-    return envelope._replace(fault=OverQuotaError(asked, seconds))
 
 
 def _text(body: Document) -> SerializedJson:

@@ -15,6 +15,7 @@ from workers.commands import attributes, fingerprint
 from workers.commands.attributes import REPLY_TO, Attributes, is_ours
 from workers.commands.payloads import FORMS, checked, unknown, without_nulls
 from workers.commands.wording import sentence, short
+from workers.producers.entry import Producer
 
 MOST_BYTES = 64 * 1024
 LONGEST_KEY = 200
@@ -32,7 +33,8 @@ class Unreadable(Exception):  # noqa: N818 - nobody can be answered, so it is no
 class Envelope(NamedTuple):
     """A readable envelope. `fault` is why it is refused all the same; `digest` is its content's fingerprint.
 
-    `raw` is what was sent. A key that can't be kept (`is_keyed` is False) is answered without a receipt.
+    `raw` is what was sent; `producer` is who has signed it, None while nobody must. A key that can't be kept
+    (`is_keyed` is False) is answered without a receipt.
     """
 
     source: str
@@ -49,6 +51,7 @@ class Envelope(NamedTuple):
     fault: Refused | None = None
     raw: Mapping[str, Any] = MappingProxyType({})
     is_keyed: bool = True
+    producer: Producer | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -72,16 +75,35 @@ class Envelope(NamedTuple):
 
 
 def read(args: tuple[Any, ...]) -> Envelope:
-    """Read the actor's arguments into an envelope; one with a fault is still answered.
+    """Read the arguments of an unsigned message into an envelope; one with a fault is still answered.
 
     Raises Unreadable when no source and id can be read.
     """
-    raw, signed = _unwrap(args)
+    if len(args) == 1 and isinstance(args[0], dict):
+        return open_object(args[0])
+    raise Unreadable(f"expected one CloudEvents object as the only argument, got {len(args)} of other kinds")
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Read the JSON of a signed envelope. Raises Unreadable for what is no object."""
+    try:
+        raw = json_reader.loads(text.encode())
+    except (ValueError, RecursionError) as wrong:
+        raise Unreadable(f"the signed envelope is not JSON: {wrong}") from None
+    if not isinstance(raw, dict):
+        raise Unreadable("the signed envelope is not a JSON object")
+    return raw
+
+
+def open_object(raw: dict[str, Any]) -> Envelope:
+    """Check an envelope that was read as JSON; one with a fault is still answered.
+
+    Raises Unreadable when no source and id can be read.
+    """
     _check_key(raw)
     try:
         _check_json(raw)
         _check_size(raw)
-        _check_signature(signed)
         return _checked(raw, Attributes.model_validate(_without_nulls(raw)))
     except Refused as refusal:
         fault = refusal.with_traceback(None)  # the frames hold the message, and it would hold them
@@ -90,20 +112,6 @@ def read(args: tuple[Any, ...]) -> Envelope:
     except (UnicodeError, RecursionError, ValueError) as wrong:
         fault = Refused("envelope.malformed", f"the envelope can't be read as JSON text: {escaped(str(wrong))}"[:300])
     return _faulty(raw, fault)
-
-
-def _unwrap(args: tuple[Any, ...]) -> tuple[dict[str, Any], bool]:
-    """The envelope as an object, and whether it came signed."""
-    if len(args) == 1 and isinstance(args[0], dict):
-        return args[0], False
-    if len(args) == 2 and isinstance(args[0], str):  # noqa: PLR2004 - an envelope and its signature
-        try:
-            raw = json_reader.loads(args[0].encode())
-        except (ValueError, RecursionError) as wrong:
-            raise Unreadable(f"the signed envelope is not JSON: {wrong}") from None
-        if isinstance(raw, dict):
-            return raw, True
-    raise Unreadable(f"expected one CloudEvents object as the only argument, got {len(args)} of other kinds")
 
 
 def _check_key(raw: dict[str, Any]) -> None:
@@ -138,12 +146,6 @@ def _size(raw: dict[str, Any]) -> int:
         return len(to_json(raw).encode())
     except TypeError:  # deeper, with larger numbers or with halves of pairs, at which the next line raises
         return len(_COMPACT(raw).encode())
-
-
-def _check_signature(signed: bool) -> None:
-    """No producer has a key here, so none can be known."""
-    if signed:
-        raise Refused("auth.key_unknown", "the signature names a key that is not known here; send it unsigned")
 
 
 def _without_nulls(members: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import engine
 from models import site as sites
+from models.clock import machine_now
 from models.database import reading, writing
 from workers.base.away import is_away
 from workers.base.documents import Document
@@ -13,12 +14,16 @@ from workers.base.fault_points import fault_point
 from workers.base.logs import batched
 from workers.commands import dead_letters, log_lines
 from workers.commands.apply import AfterCommit
+from workers.commands.authentication import read
 from workers.commands.batch import CommandBatch, Judgement
-from workers.commands.envelope import Envelope, Unreadable, read
+from workers.commands.envelope import Envelope, Unreadable
 from workers.commands.quotas import Quotas
 from workers.commands.wording import short
 from workers.context import Context
 from workers.outbox import relay, wake_ups
+from workers.producers import unknown_keys
+from workers.producers.rejections import NotAuthenticError
+from workers.producers.unknown_keys import UnknownKeyError
 from workers.queue import new_message
 from workers.queue.queue_names import COMMAND_ACTOR, COMMANDS
 
@@ -76,19 +81,36 @@ def _take(context: Context, envelopes: list[Envelope | None]) -> list[Document |
 
 
 def _opened(context: Context, batch: list[Args]) -> list[Envelope | None]:
-    """The envelopes; None for what nobody can read, which is put aside, all of it at once."""
+    """The envelopes; None for what nobody can read, which is put aside, and for what is not let in."""
     opened: list[Envelope | None] = []
     dark: list[tuple[bytes, str]] = []
+    strange: list[NotAuthenticError] = []
+    known, now = context.producers.now(), machine_now()
     for args in batch:
         try:
-            opened.append(_with_mail_that_arrives(context, read(args)))
+            opened.append(_with_mail_that_arrives(context, read(args, known, now)))
         except Unreadable as wrong:
             opened.append(None)
             reason = f"refused envelope.malformed: {wrong}; nobody can be answered"
             dark.append((json.dumps(_message(args)).encode(), reason))
+        except NotAuthenticError as wrong:
+            opened.append(None)
+            strange.append(wrong)
     if dark:
         dead_letters.keep_all_unreadable(context, COMMANDS, dark)
+    if strange:
+        _turn_away(context, strange)
     return opened
+
+
+def _turn_away(context: Context, strange: list[NotAuthenticError]) -> None:
+    """Count what is not let in; what is signed with a key that is not known waits for it."""
+    unknown = [one for one in strange if isinstance(one, UnknownKeyError)]
+    may_not_wait = unknown_keys.wait(context.redis, unknown) if unknown else []
+    fault_point("command.waiting")
+    turned_away = [one for one in strange if one not in unknown] + [*may_not_wait]
+    if turned_away:
+        context.rejections.note(context.redis, turned_away)
 
 
 def _with_mail_that_arrives(context: Context, envelope: Envelope) -> Envelope:

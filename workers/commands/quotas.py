@@ -85,13 +85,12 @@ local function add(key)
   end
   known.counts[last], known.sum, known.changed = known.counts[last] + 1, known.sum + 1, true
 end
-local limits = {tonumber(ARGV[1]), tonumber(ARGV[2])}
 local verdicts = {}
-for at = 3, #ARGV, 2 do
+for at = #KEYS + 1, #ARGV, 2 do
   local longest = 0
   for which = 1, 2 do
     local index = tonumber(ARGV[at + which - 1])
-    if index > 0 then longest = math.max(longest, wait(of(KEYS[index]), limits[which])) end
+    if index > 0 then longest = math.max(longest, wait(of(KEYS[index]), tonumber(ARGV[index]))) end
   end
   if longest == 0 then
     for which = 1, 2 do
@@ -105,7 +104,8 @@ keep()
 return verdicts
 """
 )
-"""For each command, which names the key of its source and of its site (0: none), the seconds that it has to wait."""
+"""For each command, which names the key of its source and of its site (0: none), the seconds that it has to wait. The
+limits of the keys come first, in their order."""
 
 GIVE_BACK = (
     READ
@@ -123,10 +123,15 @@ keep()
 
 
 class Asked(NamedTuple):
-    """Who asks about which site: its id, or what was given for one."""
+    """Who asks about which site: its id, or what was given for one.
+
+    A producer that has a rate of its own (`per_minute`) is counted by its name, whatever source it uses.
+    """
 
     source: str
     site: str
+    producer: str = ""
+    per_minute: int = 0
 
 
 class OverQuotaError(engine.Refused):
@@ -152,7 +157,7 @@ class Quotas:
 
     @property
     def is_off(self) -> bool:
-        """Whether nothing is limited."""
+        """Whether nothing is limited but producers that have a rate of their own."""
         return not (self.of_source or self.of_site)
 
     def take(self, asked: list[Asked]) -> list[int]:
@@ -160,14 +165,20 @@ class Quotas:
 
         While Redis can't count, all may pass.
         """
-        if self.is_off or not asked:
-            return [0] * len(asked)
         keys: dict[str, int] = {}
+        limits: list[int] = []
         named = [self._keys(one) for one in asked]
-        words = [keys.setdefault(key, len(keys) + 1) if key else 0 for pair in named for key in pair]
+        words: list[int] = []
+        for one, pair in zip(asked, named, strict=True):
+            for key, limit in zip(pair, (one.per_minute or self.of_source, self.of_site), strict=True):
+                if key and key not in keys:
+                    keys[key] = len(keys) + 1
+                    limits.append(limit)
+                words.append(keys[key] if key else 0)
+        if not keys:
+            return [0] * len(asked)
         try:
-            given = [self.of_source, self.of_site, *words]
-            waits: Any = self._run(TAKE, [*keys], given) if keys else [0] * len(asked)
+            waits: Any = self._run(TAKE, [*keys], [*limits, *words])
         except RedisError as wrong:
             log.warning("failed", error=f"commands were not counted and may all pass: {wrong}")
             return [0] * len(asked)
@@ -194,8 +205,9 @@ class Quotas:
         if is_operators(asked.source):  # whoever mends a flood must not wait for its end
             return "", ""
         source = _digest(asked.source)
+        whole = _digest(f"producer {asked.producer}") if asked.per_minute else source
         return (
-            redis_keys.rate(source) if self.of_source else "",
+            redis_keys.rate(whole) if self.of_source or asked.per_minute else "",
             redis_keys.rate(source, _named(asked.site)) if self.of_site else "",
         )
 

@@ -11,6 +11,7 @@ from workers.base.effect_kinds import queue_of
 from workers.base.errors import HELD
 from workers.context import Context
 from workers.health.check import Finding, failure, warning, well
+from workers.producers import rejections
 from workers.queue import queue_lengths
 from workers.queue.queue_names import COMMANDS, QUEUES
 from workers.safety import strange_keys
@@ -77,6 +78,8 @@ def judge(context: Context) -> Iterator[Finding]:
         age = None if line.since is None else max(now - line.since, timedelta(0))
         shown = f"{line.count} messages" + ("" if age is None else f", the first for {_words(age)}")
         yield _judged(queue, shown, age)
+    counted = rejections.counts(context.redis)
+    yield well("rejected commands", ", ".join(f"{count} {code}" for code, count in sorted(counted.items())) or "none")
     yield keys(context)
 
 

@@ -19,6 +19,8 @@ REFILLED = "tenure:publisher:refilled"
 CLOCK_WAKE_UP = "tenure:bell"
 HIGH_WATER_MARK = "tenure:witness"
 ADVANCE_LOCK = "tenure:clock:advance"
+UNKNOWN_KEYS = "tenure:unknown-keys"
+REJECTED = "tenure:rejected"
 ASIDE = "tenure:aside:"
 REPLY = "tenure:reply:"
 
@@ -26,6 +28,7 @@ DEAD_BODIES = ".XQ.msgs"
 """The end of the key of dead letters' bodies, on every queue."""
 
 ASIDE_SECONDS = 86_400
+UNKNOWN_KEYS_SECONDS = 3_600
 REPLY_SECONDS = 3_600
 REFILLED_SECONDS = 86_400
 NAMED_SECONDS = 91 * 86_400
@@ -120,6 +123,10 @@ KEYS = (
     RedisKey(HIGH_WATER_MARK, "string", "the latest moment the database had reached", "the clock", "for ever"),
     RedisKey(ADVANCE_LOCK, "string", "which `tenure clock advance` runs", "the command line", "15 s"),
     RedisKey(alive("*", "", "").rstrip(":"), "string", "proof that a process answers", "workers and the clock", "15 s"),
+    RedisKey(
+        UNKNOWN_KEYS, "list", "commands signed with unknown keys", "workers and the clock", "60 s, the newest 1,000"
+    ),
+    RedisKey(REJECTED, "hash", "counts of commands that were not let in, by code", "workers", "for ever"),
     RedisKey(rate("*"), "string", "commands of the last minute, by second", "workers", "60 s"),
 )
 """All of them, except for what was put aside under `ASIDE`: it has any type, and lives for a day."""

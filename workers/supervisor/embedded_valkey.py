@@ -9,10 +9,11 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from workers.base import up_file
+from workers.base import private_files, up_file
 from workers.base.up_file import saved_url
 
 HOST = "127.0.0.1"
@@ -27,7 +28,7 @@ CONFIG = """\
 # Written by `tenure up` at every start.
 bind {host}
 port {port}
-requirepass {password}
+aclfile "{folder}/users.acl"
 dir "{folder}"
 logfile "{folder}/valkey.log"
 loglevel warning
@@ -43,6 +44,7 @@ maxmemory-policy noeviction
 maxmemory {max_mb}mb
 """
 
+USERS = "users.acl"
 LEAST_MB, MOST_MB, SHARE = 256, 4_096, 4
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Where a container says how much memory it has."""
@@ -80,17 +82,43 @@ def prepare(data_dir: Path, max_mb: int | None = None) -> tuple[str, list[str]]:
         url = f"redis://:{_password(url)}@{HOST}:{_free_port()}/0"
         up_file.write_whole(folder / "url", url + "\n")
     parts = urlsplit(url)
+    up_file.write_whole(folder / USERS, _users(folder, parts.password or ""))
     up_file.write_whole(
         folder / "valkey.conf",
         CONFIG.format(
             host=HOST,
             port=parts.port,
-            password=parts.password,
             folder=_quotable(folder),
             max_mb=max_mb or a_quarter_mb(),
         ),
     )
     return url, [str(binary()), str(folder / "valkey.conf")]
+
+
+def engines_user(password: str) -> str:
+    """The line of the engine's own user, which nobody else has: it may do everything."""
+    return f"user default reset on #{sha256(password.encode()).hexdigest()} ~* &* +@all\n"
+
+
+def _users(folder: Path, password: str) -> str:
+    """The users that the server begins with: the engine's own, and the producers' as they were last."""
+    with contextlib.suppress(OSError):
+        lines = (private_files.read(folder / USERS) or b"").decode(errors="replace").splitlines(keepends=True)
+        return engines_user(password) + "".join(line for line in lines if not line.startswith("user default "))
+    return engines_user(password)
+
+
+def save_users(data_dir: Path, lines: list[str]) -> None:
+    """Write down the producers' users, so that the server has them again after a restart.
+
+    Raises `NotOursError`, OSError.
+    """
+    folder = data_dir / "valkey"
+    text = _users(folder, urlsplit(saved_url(data_dir) or "").password or "")
+    own = next(line for line in text.splitlines(keepends=True) if line.startswith("user default "))
+    new = own + "".join(f"{line}\n" for line in lines)
+    if new != text:
+        up_file.write_whole(folder / USERS, new)
 
 
 def answers(url: str) -> bool:
