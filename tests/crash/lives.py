@@ -9,6 +9,8 @@ from models.database import reading
 from tests.crash.mishaps import Mishaps
 from workers.cli import deletion_reports
 from workers.commands import dead_letters
+from workers.producers import loading
+from workers.producers.file import read
 from workers.queue.redis_keys import EVENTS
 from workers.safety import breaker
 
@@ -67,6 +69,7 @@ def unlucky(world):
         world.go_to(0)
         world.ask("start_trial", **OWNER)
         bad_messages(world)
+        producers_change(world)
         bad_effects(world)
         lose_the_stream(world)
         breaker.pause(world.context)
@@ -116,6 +119,19 @@ def bad_messages(world):
     world.ask("suspend", reason="fails once")
     world.go_to(0.2)
     world.ask("resume")
+
+
+def producers_change(world):
+    """A command comes with a key that nobody knows; the file of producers names people, and no system yet."""
+    if not world.is_marked("stranger"):
+        world.hand_over('{"specversion": "1.0"}', "v1,stranger,AAAA")
+        world.mark("stranger")
+    world.rest()
+    path = world.data_dir / "producers.toml"
+    if not path.exists():
+        path.write_text('[operators.jane]\nrole = "reader"\n')
+        path.chmod(0o600)
+    loading.load(world.context.database, read(path))
 
 
 def kept(world):

@@ -7,6 +7,7 @@ EFFECT_STEPS = ("claiming", "claimed", "acted", "settling", "settled", "announce
 POINTS = (
     *("queue.fetched", "queue.judged", "queue.acked", "queue.retried", "queue.nacked", "queue.buried"),
     *("message.acking", "message.acked", "group.fetched", "group.claimed", "group.acked"),
+    *("command.waiting", "producers.loading", "producers.loaded"),
     *("command.read", "command.judged", "command.committed", "command.announced", "command.answered"),
     *("effect.putting_off", "effect.put_off", "effect.giving_up", "effect.gave_up"),
     *("lease.extending", "lease.extended", "late.lost", "late.made_good", "late.taken_away"),
