@@ -284,7 +284,7 @@ def test_rotation_under_load_refuses_no_command(world):
 
     def batch(key):
         args = [signed(envelope(str(next(numbers)), "show"), key=key) for _ in range(20)]
-        return {one["code"] for one in handler.take_each(world.context, args)}
+        return {one["code"] for one in handler.take_each(world.context, args)}  # type: ignore[index]
 
     load(world, entry("billing"))
     assert batch("billing") == {"site.unknown"}

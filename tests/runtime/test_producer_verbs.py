@@ -2,6 +2,7 @@
 
 import base64
 import json
+from typing import Any
 from datetime import timedelta
 
 import pytest
@@ -77,7 +78,7 @@ def test_send_signs_as_the_operator_who_is_made_at_the_same_moment(world, tenure
     assert len(args) == 2
 
 
-OPERATOR = {"source": "tenure-cli", "key": None, "extra": {}}
+OPERATOR: dict[str, Any] = {"source": "tenure-cli", "key": None, "extra": {}}
 
 
 def test_send_says_what_to_do_when_it_has_no_key(world):
