@@ -2,8 +2,8 @@
 
 import base64
 import json
-from typing import Any
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
