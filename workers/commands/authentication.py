@@ -16,7 +16,7 @@ from workers.commands.envelope import MOST_BYTES, Envelope
 from workers.commands.payloads import FORMS
 from workers.commands.wording import short
 from workers.producers.entry import Key, Producer
-from workers.producers.known import Known
+from workers.producers.known import LoadedProducers
 from workers.producers.rejections import NotAuthenticError
 from workers.producers.signature import is_right, key_id_of
 from workers.producers.unknown_keys import UnknownKeyError
@@ -30,7 +30,7 @@ DENIED = "authz.denied"
 Args = tuple[Any, ...]
 
 
-def read(args: Args, known: Known, machine_now: datetime) -> Envelope:
+def read(args: Args, known: LoadedProducers, machine_now: datetime) -> Envelope:
     """Read a message's arguments into an envelope, one with a fault if its sender may not ask for this.
 
     Raises NotAuthenticError for what must leave nothing, and Unreadable for what nobody can be answered for.
@@ -42,14 +42,14 @@ def read(args: Args, known: Known, machine_now: datetime) -> Envelope:
     return door.read(args)
 
 
-def _read_signed(text: str, signature: str, known: Known, machine_now: datetime) -> Envelope:
+def _read_signed(text: str, signature: str, known: LoadedProducers, machine_now: datetime) -> Envelope:
     key = _authenticated(text, signature, known, machine_now)
     raw = door.parse(text)
     _must_be_recent(key, raw.get("time"), machine_now)
     return _permitted(door.open_object(raw), raw, known.producers[key.producer])
 
 
-def _authenticated(text: str, signature: str, known: Known, machine_now: datetime) -> Key:
+def _authenticated(text: str, signature: str, known: LoadedProducers, machine_now: datetime) -> Key:
     """The key that has signed exactly these bytes, in its window."""
     if len(text) > MOST_BYTES:
         raise NotAuthenticError("envelope.too_large", f"the envelope has more than {MOST_BYTES} bytes")

@@ -24,7 +24,7 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class LoadedProducers:
     """The producers of one version of the file. Without any load, nothing must be signed."""
 
     version: int = 0
@@ -43,10 +43,10 @@ class KnownProducers:
 
     def __init__(self, database: Engine) -> None:
         self.database = database
-        self.known = Known()
+        self.known = LoadedProducers()
         self.turn = Lock()
 
-    def now(self) -> Known:
+    def now(self) -> LoadedProducers:
         """What holds at this moment: one short look at the database."""
         with reading(self.database) as tx:
             version = producers.version(tx)
@@ -59,15 +59,15 @@ class KnownProducers:
         return found
 
 
-def read(tx: Connection) -> Known:
+def read(tx: Connection) -> LoadedProducers:
     """What was loaded last."""
     row = producers.loaded(tx)
     if row is None:
-        return Known()
+        return LoadedProducers()
     own = review_secret(tx)
     keys = (_key(own, told) for told in row.body["keys"])
     entries = {name: _producer(name, told) for name, told in row.body["producers"].items()}
-    return Known(row.version, row.is_enforced, {key.id: key for key in keys}, entries)
+    return LoadedProducers(row.version, row.is_enforced, {key.id: key for key in keys}, entries)
 
 
 def write(tx: Connection, found: ProducersFile, *, machine_now: datetime, enforce: bool) -> None:

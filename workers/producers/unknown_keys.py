@@ -9,7 +9,7 @@ from typing import Any
 from redis import Redis
 
 from models.clock import machine_now
-from workers.producers.known import Known
+from workers.producers.known import LoadedProducers
 from workers.producers.rejections import NotAuthenticError
 from workers.queue import new_message
 from workers.queue.queue_names import COMMAND_ACTOR, COMMANDS
@@ -47,7 +47,7 @@ def wait(redis: Redis, found: list[UnknownKeyError]) -> list[UnknownKeyError]:
     return [one for one in found if one not in may]
 
 
-def look_again(redis: Redis, known: Known) -> int:
+def look_again(redis: Redis, known: LoadedProducers) -> int:
     """Offer those again whose key is known by now; how many have waited in vain. Raises RedisError.
 
     A crash in between offers a command twice, which equals once.
