@@ -47,7 +47,7 @@ def _file(context: Context, loaded: str) -> Finding:
     return well("producers file", "loaded")
 
 
-def _keys(found: known.Known) -> Finding:
+def _keys(found: known.LoadedProducers) -> Finding:
     """Whether every producer can sign now, and still next week."""
     now = machine_now()
     last = {name: _last(found, name) for name in found.producers}
@@ -61,7 +61,7 @@ def _keys(found: known.Known) -> Finding:
     return warning("producers' keys", f"{name} {until}{more}", f"`tenure producer rotate {name}` makes a new one")
 
 
-def _last(found: known.Known, name: str) -> Key | None:
+def _last(found: known.LoadedProducers, name: str) -> Key | None:
     """The key of a producer that ends last; one without an end never does."""
     keys = [key for key in found.keys.values() if key.producer == name]
     endless = next((key for key in keys if key.not_after is None), None)
