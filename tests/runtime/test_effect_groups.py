@@ -2,14 +2,18 @@
 
 from collections import Counter
 from dataclasses import replace
-from threading import Barrier, BrokenBarrierError
+from datetime import timedelta
+from threading import Barrier, BrokenBarrierError, Event
 
 import pytest
 
 from models import effect
 from models.database import reading, writing
+from tests.live_engine import until
 from workers.base import fault_points
 from workers.base.errors import Temporary
+from workers.context import Context
+from workers.effects import crew as crews
 from workers.effects import executor
 from workers.effects.claim import NOTHING
 from workers.effects.crew import MOST, Crew
@@ -143,6 +147,62 @@ def test_the_threads_of_a_crew_act_side_by_side_and_its_end_waits_for_them(world
     assert Counter(status(world).values()) == {"done": 4, "pending": 1}
     with pytest.raises(BrokenBarrierError):
         together.wait(0)
+
+
+@pytest.fixture
+def held_up(world, asked, monkeypatch):
+    """A crew of one thread whose first act waits until it is let go, with another behind it; and what they saw."""
+    let_go, saw = Event(), []
+
+    def act(_context, claim):
+        saw.append(claim)
+        assert let_go.wait(30)
+        return NOTHING
+
+    monkeypatch.setitem(EFFECTS, "provision", replace(EFFECTS["provision"], handler=act))
+    monkeypatch.setattr(Context, "lease", timedelta(seconds=0.6))
+    crew, told = Crew(world.context, 1), {}
+    crew.start()
+    crew.take(asked[:2], told.update)
+    yield crew, told, let_go, saw
+    let_go.set()
+
+
+def test_what_waits_for_a_thread_keeps_its_claim_and_uses_up_one_try(world, asked, held_up):
+    crew, told, let_go, _ = held_up
+    first = row_of(world, asked[1]).leased_until
+    until(lambda: row_of(world, asked[1]).leased_until > first + world.context.lease)
+    assert executor.claim_all(world.context, asked[:2]) == []
+    let_go.set()
+    crew.end()
+    assert told == dict.fromkeys(asked[:2])
+    assert (row_of(world, asked[1]).status, row_of(world, asked[1]).attempt) == ("done", 1)
+
+
+def test_what_waited_long_for_a_thread_acts_on_the_site_of_now(world, asked, held_up, monkeypatch):
+    crew, _, let_go, saw = held_up
+    monkeypatch.setattr(crews, "STALE_SECONDS", 0.0)
+    world.say("update_contact", HOSTS[1], email="new@acme.example.com")
+    let_go.set()
+    crew.end()
+    assert saw[1].site.email == "new@acme.example.com"
+
+
+def test_what_another_worker_took_while_it_waited_is_left_to_it(world, asked, held_up, monkeypatch):
+    crew, told, let_go, saw = held_up
+    monkeypatch.setattr(crews, "STALE_SECONDS", 0.0)
+    with writing(world.context.database) as tx:
+        tx.execute(effect.EFFECTS.update().where(effect.EFFECTS.c.id == asked[1]).values(fence=7))
+    let_go.set()
+    crew.end()
+    assert [claim.row.id for claim in saw] == asked[:1]
+    assert told == dict.fromkeys(asked[:2])
+    assert row_of(world, asked[1]).status == "running"
+
+
+def row_of(world, effect_id):
+    with reading(world.context.database) as tx:
+        return effect.find(tx, effect_id)
 
 
 def test_what_waits_long_for_a_thread_halves_what_is_claimed_ahead(world):

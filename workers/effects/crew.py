@@ -15,7 +15,7 @@ from workers.base.logs import log
 from workers.context import Context
 from workers.effects import executor
 from workers.effects.claim import Claim
-from workers.effects.lease import is_still_ours
+from workers.effects.lease import KEEPER, Act, keep_waiting
 from workers.effects.settle import Done
 
 MOST = 64
@@ -23,6 +23,9 @@ MOST = 64
 
 GATHER_SECONDS = 0.003
 """While others are being done, what is done waits so long for company before it is settled."""
+
+STALE_SECONDS = 1.0
+"""What was known of a site when its effect was claimed is looked at again after so long a wait for a thread."""
 
 LONG_SECONDS, SHORT_SECONDS = 0.2, 0.05
 """A claimed effect that waited longer for its thread than this: half as many are claimed ahead. Shorter: one more."""
@@ -37,6 +40,8 @@ class Job(NamedTuple):
     claim: Claim
     since: float
     over: Over
+    lease: Act | None = None
+    """What keeps the claim while it waits for a thread."""
 
 
 class Crew:
@@ -84,7 +89,8 @@ class Crew:
             over(others)
         if self.hands:
             for job in jobs:
-                self.work.put(partial(self._act, job))
+                kept = job._replace(lease=keep_waiting(self.context, job.claim.row))
+                self.work.put(partial(self._act, kept))
         else:
             self._do_at_once(jobs)
 
@@ -95,11 +101,11 @@ class Crew:
     def _act(self, job: Job) -> None:
         waited = time.monotonic() - job.since
         self._resize(waited)
+        if job.lease is not None:
+            KEEPER.forget(job.lease)
         try:
-            if waited > self.context.lease.total_seconds() / 2 and not is_still_ours(self.context, job.claim.row):
-                self._over([job])
-                return
-            done = executor.act(self.context, job.claim)
+            claim = job.claim if waited < STALE_SECONDS else executor.renewed(self.context, job.claim)
+            done = None if claim is None else executor.act(self.context, claim)
         except Exception as wrong:  # noqa: BLE001 - the queue has it again
             self._over([job], wrong)
             return

@@ -10,8 +10,10 @@ from sqlalchemy import Connection
 from engine.printable import escaped
 from engine.words import masked
 from models import admission, claims, failing
+from models import effect as effects
+from models import site as sites
 from models.clock import engine_now, machine_now
-from models.database import reading
+from models.database import reading, writing
 from workers.base.backoff import pause_seconds
 from workers.base.errors import Held, Outage, Permanent, Temporary, Unknown
 from workers.base.fault_points import fault_point
@@ -71,6 +73,14 @@ def _claim_all(context: Context, wanted: list[Any], tx: Connection, found: Sites
     for row in wanted:
         fault_point("effect.claiming", row.kind)
     return [Claim(taken[row.id], found[row.site_id], now) for row in wanted if row.id in taken]
+
+
+def renewed(context: Context, claim: Claim) -> Claim | None:
+    """A claim that waited for its thread, with the facts of now; None when another worker has taken it."""
+    with writing(context.database) as tx:
+        site = sites.find(tx, claim.row.site_id)
+        is_ours = effects.extend_lease(tx, claim.row.id, claim.row.fence, machine_now() + context.lease)
+        return Claim(claim.row, site, engine_now(tx)) if is_ours and site is not None else None
 
 
 def act(context: Context, claim: Claim) -> Done | None:

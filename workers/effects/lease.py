@@ -43,16 +43,17 @@ def keeping(context: Context, row: Any) -> Iterator[None]:
             KEEPER.forget(act)
 
 
-def is_still_ours(context: Context, row: Any) -> bool:
-    """Extend a claim that has waited long for its thread; False when another worker has taken it."""
-    with writing(context.database) as tx:
-        return effects.extend_lease(tx, row.id, row.fence, machine_now() + context.lease)
+def keep_waiting(context: Context, row: Any) -> "Act":
+    """Keep a claim that waits for its thread, so that waiting uses up no try; `KEEPER.forget` ends it."""
+    act = Act(context, row, None)
+    KEEPER.watch(act)
+    return act
 
 
 class Act:
-    """One act of another thread, as the keeper of leases sees it."""
+    """One act of another thread, as the keeper of leases sees it; without `progress` it waits for its thread."""
 
-    def __init__(self, context: Context, row: Any, progress: Progress) -> None:
+    def __init__(self, context: Context, row: Any, progress: Progress | None) -> None:
         self.context = context
         self.row = row
         self.progress = progress
@@ -66,7 +67,7 @@ class Act:
         """Whether it has moved lately."""
         now = time.monotonic()
         self.look_at = now + self.every
-        if self.progress.has_moved() or not can_tell():
+        if self.progress is None or self.progress.has_moved() or not can_tell():
             self.moved, self.is_stuck = now, False
         return now - self.moved < self.patience
 
@@ -151,7 +152,7 @@ def _extended(context: Context, acts: list[Act]) -> list[Act]:
         for act in acts:
             log.warning("failed", **_named(act), error=f"the lease was not extended: {wrong}")
         return []
-    _say_that_they_go_on(kept)
+    _say_that_they_go_on(act for act in kept if act.progress is not None)
     return [act for act in acts if act not in kept]
 
 
