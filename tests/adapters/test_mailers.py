@@ -366,7 +366,7 @@ class TestTheServer:
         server.waits = {"HELLO": 60.0}
         asking = threading.Thread(target=lambda: mailer.send(MAIL))
         asking.start()
-        while not vars(mailer)["outage"]._asking.locked():
+        while not mailer.outage._asking.locked():
             time.sleep(0.001)
         with pytest.raises(MailOutage, match="not now"):
             mailer.send(replace(MAIL, key="another"))

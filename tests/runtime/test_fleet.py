@@ -96,10 +96,14 @@ OPENERS = {
 
 @pytest.mark.parametrize(("setting", "opener"), OPENERS.items())
 def test_the_table_of_schemes_has_exactly_what_can_be_opened(setting, opener, tmp_path):
+    secret = tmp_path / "key"
+    secret.write_text("sk_test_0123456789")
+    secret.chmod(0o600)
     for scheme in ("file", "ledger", "smtp", "smtps", "stripe", "s3", "exec", "nope"):
         rest = "//mail.example.com" if scheme.startswith("smtp") else ""
+        given = (secret,) if scheme == "stripe" else ()
         if scheme in adapter_urls.SCHEMES[setting]:
-            opener(f"{scheme}:{rest}", tmp_path)
+            opener(f"{scheme}:{rest}", tmp_path, *given)
             continue
         with pytest.raises(ValueError, match=setting):
             opener(f"{scheme}:{rest}", tmp_path)
