@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from errno import ENOSPC
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -366,7 +367,7 @@ class TestTheServer:
         server.waits = {"HELLO": 60.0}
         asking = threading.Thread(target=lambda: mailer.send(MAIL))
         asking.start()
-        while not mailer.outage._asking.locked():
+        while not cast("Any", mailer).outage._asking.locked():
             time.sleep(0.001)
         with pytest.raises(MailOutage, match="not now"):
             mailer.send(replace(MAIL, key="another"))
