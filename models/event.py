@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Index, Row, bindparam, delete, func, select, text, update
+from sqlalchemy import Connection, Index, Row, bindparam, case, func, null, select, text, true, update
 from sqlmodel import Field, SQLModel
 from uuid_utils import uuid7
 
@@ -131,8 +132,30 @@ def oldest(tx: Connection) -> datetime | None:
     return moment
 
 
-def remove_old(tx: Connection, before: datetime, limit: int) -> int:
-    """Forget a batch of the oldest events; one that the stream has not got yet is kept, however old."""
-    first = select(EVENTS.c.seq).order_by(EVENTS.c.seq).limit(limit)
-    old = delete(EVENTS).where(EVENTS.c.seq.in_(first), EVENTS.c.at < before, EVENTS.c.sent)
-    return tx.execute(old).rowcount
+BOOKKEEPING = ("effect.done", "effect.failed", "backup.verified")
+"""What is told of work as it goes on; what it led to is told besides."""
+
+
+def look_for_bookkeeping(tx: Connection, after: int, _before: datetime, limit: int) -> list[Row[Any]]:
+    """The next events by their number, and whether each may go (`is_over`); None for one that is not sent yet."""
+    return list(tx.execute(_bookkeeping(), {"after": after, "most": limit}))
+
+
+def look_for_all(tx: Connection, after: int, _before: datetime, limit: int) -> list[Row[Any]]:
+    """The same for events of every type."""
+    return list(tx.execute(_all(), {"after": after, "most": limit}))
+
+
+@cache
+def _bookkeeping() -> Any:
+    return _next_by_number(EVENTS.c.type.in_(BOOKKEEPING))
+
+
+@cache
+def _all() -> Any:
+    return _next_by_number(true())
+
+
+def _next_by_number(is_over: Any) -> Any:
+    found = select(EVENTS.c.seq, EVENTS.c.at, case((EVENTS.c.sent, is_over), else_=null()).label("is_over"))
+    return found.where(EVENTS.c.seq > bindparam("after")).order_by(EVENTS.c.seq).limit(bindparam("most"))

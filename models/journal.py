@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 import engine
-from models import admission, effect, event, invoices, receipt, site, timer
+from models import admission, effect, event, invoices, letter, receipt, site, timer
 from models.clock import machine_now
 from models.columns import SerializedJson
 from models.timestamps import stamp
@@ -53,6 +53,7 @@ class Journal:
         self.woken: list[admission.Woken] = []
         self.receipts: list[Values] = []
         self.events: list[Values] = []
+        self.letters: list[Values] = []
 
     def record(self, command: engine.Command, decision: engine.Decision) -> None:
         """Take in a decision; one that changes nothing leaves nothing. The receipt's form is its caller's to know."""
@@ -105,7 +106,12 @@ class Journal:
         correlation_id: str | None = None,
         reply_to: str | None = None,
     ) -> None:
-        """Tell others, as a CloudEvent; the publisher sends it after the commit. `data` that is text has its site."""
+        """Tell others, as a CloudEvent; the publisher sends it after the commit. `data` that is text has its site.
+
+        A letter that went out is written down as well: its event is removed one day, and the letter stays.
+        """
+        if kind == letter.SENT and isinstance(data, Mapping) and site_id is not None:
+            self.letters.append({"site_id": site_id, "name": data["letter"], "at": self.now, "facts": data["facts"]})
         where = {"host": host, "site_id": site_id, "cause": cause, "correlation_id": correlation_id}
         self.events.append(event.cloud_event(kind, data, self.now, self.stamp, reply_to=reply_to, **where))
 
@@ -119,7 +125,8 @@ class Journal:
         self.woken += admission.add_all(self.tx, self.effects)
         receipt.add_all(self.tx, self.receipts)
         event.add(self.tx, self.events)
-        self.changes, self.money, self.effects, self.receipts, self.events = {}, [], [], [], []
+        letter.add_all(self.tx, self.letters)
+        self.changes, self.money, self.effects, self.receipts, self.events, self.letters = {}, [], [], [], [], []
 
     def _change(self, before: engine.Site | None, after: engine.Site, timers: Mapping[str, datetime]) -> None:
         known = self.changes.get(after.id)

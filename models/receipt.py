@@ -1,11 +1,12 @@
 """Every command answered once: the idempotency key, the history of a site, and each refusal."""
 
 from datetime import datetime
+from functools import cache
 from hashlib import blake2b
 from itertools import product
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, UniqueConstraint, select
+from sqlalchemy import Column, Connection, Row, UniqueConstraint, and_, bindparam, or_, select
 from sqlmodel import Field, SQLModel
 
 from engine.spelling import has_at_sign
@@ -57,6 +58,37 @@ def find_all(tx: Connection, keys: list[tuple[str, str]]) -> dict[tuple[str, str
 def history(tx: Connection, site_id: str) -> list[Row[Any]]:
     """A site's moves, oldest first."""
     return list(tx.execute(select(RECEIPTS).where(RECEIPTS.c.site_id == site_id).order_by(RECEIPTS.c.seq)))
+
+
+NIGHTLY = ":back_up.nightly:"
+"""Stands in the id of what reports a nightly backup."""
+
+
+def look_for_bookkeeping(tx: Connection, after: int, _before: datetime, limit: int) -> list[Row[Any]]:
+    """The next receipts by their number; `is_over` of those that nights and reports leave and that moved nothing."""
+    return list(tx.execute(_bookkeeping(), {"after": after, "most": limit}))
+
+
+def look_for_unapplied(tx: Connection, after: int, _before: datetime, limit: int) -> list[Row[Any]]:
+    """The next receipts by their number; `is_over` of commands that were refused, or changed nothing."""
+    return list(tx.execute(_unapplied(), {"after": after, "most": limit}))
+
+
+@cache
+def _bookkeeping() -> Any:
+    of_night = and_(RECEIPTS.c.type == "site.backup_verified", RECEIPTS.c.id.contains(NIGHTLY, autoescape=True))
+    kind = or_(RECEIPTS.c.type.in_(("site.back_up_nightly", "site.effect_done")), of_night)
+    return _next_by_number(and_(kind, RECEIPTS.c.from_state == RECEIPTS.c.to_state))
+
+
+@cache
+def _unapplied() -> Any:
+    return _next_by_number(RECEIPTS.c.outcome.in_(("refused", "no_op")))
+
+
+def _next_by_number(is_over: Any) -> Any:
+    found = select(RECEIPTS.c.seq, RECEIPTS.c.at, is_over.label("is_over")).where(RECEIPTS.c.seq > bindparam("after"))
+    return found.order_by(RECEIPTS.c.seq).limit(bindparam("most"))
 
 
 def forgotten(secret: bytes, word: str) -> str:

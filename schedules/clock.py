@@ -25,7 +25,7 @@ from workers.health.redis_bounds import RedisBounds
 from workers.outbox import clock_wake_up
 from workers.safety.safe_mode import beat as raise_marks
 from workers.storage import customer_database
-from workers.timers import audit
+from workers.timers import audit, history
 from workers.timers.fire import fire_due
 from workers.timers.sweep import sweep
 
@@ -67,6 +67,7 @@ class Clock:
         self.stopped = Event()
         self.audited: str | None = None
         self.bounds = RedisBounds(context)
+        self.removal = history.Removal(context)
         self.fire = self._job(self.fire_all, DueTrigger(context))
         self.sweep = self._job(self.sweep_all, IntervalTrigger(seconds=1))
         self._job(self.beat, IntervalTrigger(seconds=5))
@@ -74,6 +75,7 @@ class Clock:
         self._job(fleet.Reporter(context, HEARTBEAT).report, IntervalTrigger(seconds=fleet.REPORT_SECONDS))
         self._job(self.look_again, IntervalTrigger(seconds=10))
         self._job(self.carry_over, IntervalTrigger(seconds=1))
+        self._job(self.remove_history, IntervalTrigger(seconds=1))
         self._job(self.keep_bounds, IntervalTrigger(seconds=10))
         self._job(
             heartbeats.HeartbeatFile(context.settings.data_dir, "clock").beat,
@@ -138,6 +140,13 @@ class Clock:
             checkpoint(self.context.database)
         except AWAY as wrong:
             log.error("alarm", error=f"the database's log could not be carried over, it is tried again: {wrong}")
+
+    def remove_history(self) -> None:
+        """Remove what is kept no longer."""
+        try:
+            self.removal.run()
+        except AWAY as wrong:
+            log.error("alarm", error=f"the history could not be looked over, it is tried again: {wrong}")
 
     def keep_bounds(self) -> None:
         """Look after Redis: its memory, and what in it is nobody's."""

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.bench import backup, commands, latency, servers, shapes, timers
+from tests.bench import backup, commands, history, latency, servers, shapes, timers
 from workers.base import private_files
 
 FIGURES = Path("bench.json")
@@ -59,9 +59,11 @@ class Sizes:
     storm: int = 1_000_000
     fleets: tuple[int, ...] = (1_000, 100_000, 1_000_000)
     claims: int = 10_000_000
+    lives: int = 50
+    year: int = 365
 
 
-QUICK = Sizes(2_000, 200, 2_000, 5_000, (1_000, 5_000), 100_000)
+QUICK = Sizes(2_000, 200, 2_000, 5_000, (1_000, 5_000), 100_000, 2, 120)
 
 
 def of_commands(runs: int, sizes: Sizes) -> list[Figure]:
@@ -143,6 +145,20 @@ def of_backups(runs: int, _sizes: Sizes) -> list[Figure]:
     ]
 
 
+def of_history(_runs: int, sizes: Sizes) -> list[Figure]:
+    """Once: two years of lives."""
+    found = history.two_years(sizes.lives, sizes.year)
+    name = f"{sizes.lives} active sites, {sizes.year} days"
+    figures = [
+        Figure(f"{name}: the database, for each site", "KB", [found["first_kb"]]),
+        Figure(f"{name}: as long again, for each site", "KB more", [found["second_kb"]]),
+        Figure(f"{name}: 90 days of the engine", "s", [found["seconds_90_days"]]),
+        Figure(f"{name}: the longest batch of the removal", "ms", [found["longest_batch_ms"]]),
+    ]
+    names = {what: f"{name}: `{what}` at the end, against the start" for what in ("show", "history", "due", "command")}
+    return [*figures, *(Figure(text, "×", [found[f"{what}_ratio"]]) for what, text in names.items())]
+
+
 ROOMS: dict[str, Callable[[int, Sizes], list[Figure]]] = {
     "commands": of_commands,
     "timers": of_timers,
@@ -150,6 +166,7 @@ ROOMS: dict[str, Callable[[int, Sizes], list[Figure]]] = {
     "rest": of_rest,
     "fleets": of_fleets,
     "backups": of_backups,
+    "history": of_history,
 }
 
 

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from models import event
-from models.database import reading, writing
+from models.database import reading
 from workers.outbox import relay
 from workers.queue.redis_keys import EVENTS, RELAY_LOCK
-from workers.timers import sweep
+from workers.timers import history
 
 
 def ids(world):
@@ -80,11 +80,13 @@ def test_events_are_kept_for_90_days_and_then_removed(world):
 
     world.send("cancel")
     world.send("hold", reason="court order 7")
+    removal = history.Removal(world.context)
     world.advance(days=90)
-    world.sweep()
+    removal.run()
     assert first in kept()
     world.advance(seconds=1)
-    world.sweep()
+    while removal.run():
+        pass
     assert first not in kept()
 
 
@@ -95,19 +97,11 @@ def test_entries_older_than_90_days_leave_the_stream_and_younger_ones_stay(world
 
     def left_after(length):
         monkeypatch.setattr(world.context.redis, "time", lambda: (seconds + int(length.total_seconds()), 0))
-        relay.trim(world.context, sweep.KEPT)
+        relay.trim(world.context, timedelta(days=90))
         return world.context.redis.xlen(EVENTS)
 
     assert left_after(timedelta(days=90, seconds=-60)) == 300
     assert left_after(timedelta(days=90, seconds=60)) < 100, "whole blocks of the stream go at once"
-
-
-def test_an_event_that_was_never_sent_is_not_removed_however_old(world):
-    world.start_trial()
-    world.send("hold", reason="court order 7")
-    with writing(world.context.database) as tx:
-        tx.execute(event.EVENTS.update().values(sent=False))
-        assert event.remove_old(tx, world.now + timedelta(days=400), 1000) == 0
 
 
 def test_a_publisher_that_died_makes_room_for_the_next(world, monkeypatch):

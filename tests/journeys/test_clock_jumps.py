@@ -15,7 +15,7 @@ from workers.health import doctor
 from workers.safety import safe_mode as sanity_rules
 
 FAR = timedelta(days=400)
-JOBS = ("beat", "fire_all", "sweep_all")
+JOBS = ("beat", "fire_all", "sweep_all", "remove_history")
 
 
 class Machine:

@@ -30,7 +30,7 @@ POINTS = (
     *("delete.proved", "forget.messages", "forget.events", "forget.masking", "forget.masked", "delete.said"),
     *("forget.address", "forget.erased", "forget.rewritten"),
     *("timer.claimed", "timer.fired", "timer.committed", "timer.announced", "timer.putting_off", "timer.put_off"),
-    *("announce.sending", "announce.sent", "sweep.marking", "sweep.marked", "sweep.forgetting", "sweep.forgot"),
+    *("announce.sending", "announce.sent", "sweep.marking", "sweep.marked", "history.removing", "history.removed"),
     *("publish.turn_taken", "publish.read", "publish.sent", "publish.replied", "publish.marking", "publish.marked"),
     *("refill.marking", "refill.marked", "refill.made", "advance.moving", "advance.moved"),
     *("dead.keeping", "dead.kept", "dead.enqueued", "dead.taken", "dead.reviving", "dead.revived", "dead.dropping"),

@@ -56,6 +56,8 @@ class Settings:
     site_commands_per_minute: int
     redis_max_mb: int | None
     letters_dir: Path | None
+    history_days: int
+    bookkeeping_days: int
 
     def __repr__(self) -> str:
         """Without secrets, wherever it is shown."""
@@ -247,5 +249,7 @@ READERS: dict[str, tuple[str | None, Callable[[str], Any]]] = {
     "SITE_COMMANDS_PER_MINUTE": ("120", _number(0, 10_000_000)),
     "REDIS_MAX_MB": (None, _number(16, 1 << 20)),
     "LETTERS_DIR": (None, _path),
+    "HISTORY_DAYS": ("90", _number(7, 36_500)),
+    "BOOKKEEPING_DAYS": ("30", _number(7, 36_500)),
 }
 """Per setting: its default, and the reader that says what is wrong with a value. A default is read like a value."""

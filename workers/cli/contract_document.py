@@ -14,6 +14,7 @@ EVENTS = (
     *("charge.declined", "backup.verified", "export.ready", "site.restored", "site.deleted", "alarm.raised"),
     "work.stuck",
     "agents.over_plan",
+    "letter.sent",
 )
 CODES = (
     *("envelope.malformed", "envelope.too_large", "command.unknown_type", "command.unexpected_field"),

@@ -43,10 +43,15 @@ def mail(context: Context, work: Claim) -> EffectResult:
         return NOTHING
     fault_point("mail.sending")
     context.mailer.send(written(context, asked.name, facts, key=work.row.id, to=to, at=work.now))
+    sent = ("letter.sent", {"effect": work.row.id, "letter": asked.name, "facts": _told(work.args)})
     command = _command(asked.name, args)
-    if command is None:
-        return NOTHING
-    return EffectResult(command, work.args, drops_older=asked.name == SUSPENSION_NOTICE)
+    data = {} if command is None else work.args
+    return EffectResult(command, data, event=sent, drops_older=asked.name == SUSPENSION_NOTICE)
+
+
+def _told(args: Facts) -> Facts:
+    """What it was asked for with; never an address."""
+    return {name: value for name, value in args.items() if name not in {"letter", "to"}}
 
 
 def written(context: Context, name: str, facts: Facts, *, key: str, to: str, at: datetime) -> Mail:

@@ -21,6 +21,7 @@ from workers.health import (
     clock_skew,
     database_checks,
     doctor_fleet,
+    doctor_history,
     doctor_queues,
     heartbeats,
     liveness,
@@ -112,6 +113,7 @@ def _database(context: Context) -> Iterator[Finding]:
         yield _clock(tx, settings)
         yield from _guards(tx)
         yield from _waiting(tx)
+        yield doctor_history.history(tx)
 
 
 def _clock(tx: Connection, settings: Settings) -> Finding:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from models import event, ready_effects
-from models.clock import engine_now, machine_now
+from models.clock import machine_now
 from models.database import reading, writing
 from models.ready_effects import Heard
 from workers.base.fault_points import fault_point
@@ -13,34 +13,20 @@ from workers.effects.registry import kinds_by_queue
 from workers.outbox import relay, wake_ups
 from workers.queue import queue_lengths
 from workers.queue.queue_lengths import QueueLength
-from workers.safety import safe_mode, strange_keys
+from workers.safety import strange_keys
 
 UNHEARD = timedelta(seconds=10)
 BATCH = 1000
-KEPT = timedelta(days=90)
-"""Events, in engine time."""
 
 
 def sweep(context: Context) -> None:
-    """Make room for our keys, offer overdue effects, publish what was not, fill an empty stream, forget old events."""
+    """Make room for our keys, offer overdue effects, publish what was not sent, fill an empty stream."""
     strange_keys.put_aside(context)
     offer_effects(context)
     with reading(context.database) as tx:
-        waiting, oldest, now = event.count_unsent(tx), event.oldest(tx), engine_now(tx)
+        waiting = event.count_unsent(tx)
     if waiting or relay.is_empty(context):
         relay.publish(context)
-    if oldest is not None and oldest < now - KEPT:
-        _forget_events(context, now)
-
-
-def _forget_events(context: Context, now: datetime) -> None:
-    """Not by a clock that jumped: what it takes for old may be of today."""
-    with writing(context.database) as tx:
-        if safe_mode.allows(tx, context, context.sanity):
-            event.remove_old(tx, now - KEPT, BATCH)
-            fault_point("sweep.forgetting")
-    fault_point("sweep.forgot")
-    relay.trim(context, KEPT)
 
 
 def offer_effects(context: Context) -> None:
