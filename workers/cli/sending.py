@@ -54,9 +54,9 @@ def enqueue(context: Context, body: Document) -> None:
 
     Raises ValueError where it must be signed and there is no key for that.
     """
-    now = machine_now()
+    queues, now = context.redis, machine_now()  # before the database is asked: without an engine there may be none
     message = new_message.build(COMMANDS, COMMAND_ACTOR, _signed(context, body, now), now)
-    new_message.enqueue(context.redis, COMMANDS, message)
+    new_message.enqueue(queues, COMMANDS, message)
 
 
 def _signed(context: Context, body: Document, now: datetime) -> list[Any]:
