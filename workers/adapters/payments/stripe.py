@@ -12,11 +12,12 @@ an outage.
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from models.clock import machine_now
 from workers.adapters.payment import Charge, ChargeOutcome, PaymentsOutage
 from workers.adapters.payments.stripe_declines import row_of
 from workers.base.errors import Permanent, Temporary, Unknown
@@ -123,7 +124,7 @@ class Stripe:
 
     def _intents(self, charge: Charge, customer: str | None) -> Iterator[Any]:
         back = LOOK_BACK_AT_ALL if customer is None else LOOK_BACK
-        since = int((min(charge.at, datetime.now(UTC)) - back).timestamp())
+        since = int((min(charge.at, machine_now()) - back).timestamp())
         asked: dict[str, Any] = {
             **({} if customer is None else {"customer": customer}),
             "created": {"gte": since},
